@@ -50,7 +50,11 @@ impl Visitor<'_> for DurationVisitor {
     fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Duration, E> {
         u64::try_from(seconds)
             .map(Duration::from_secs)
-            .map_err(|_| E::custom(format!("{seconds} seconds is no duration: it must be 0 or more")))
+            .map_err(|_| {
+                E::custom(format!(
+                    "{seconds} seconds is no duration: it must be 0 or more"
+                ))
+            })
     }
 
     fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Duration, E> {

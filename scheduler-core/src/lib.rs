@@ -1,9 +1,35 @@
-//! The domain of Carillon.
+//! The domain of Carillon, a distributed job scheduler: what the words mean and how things are
+//! decided, without any runtime, store, clock or network.
+//!
+//! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
+//! times), [`job`] and [`policy`] (what users define), [`plan`] and [`change`] (what becomes of fire
+//! times), [`run`] (what becomes of runs), [`lease`] and [`session`] (who may do what), and
+//! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
 #![forbid(unsafe_code)]
 
+pub mod change;
 pub mod duration;
+pub mod history;
+pub mod id;
+pub mod job;
+pub mod lease;
+pub mod memory;
+pub mod plan;
+pub mod policy;
+pub mod run;
+pub mod session;
+pub mod store;
 pub mod time;
 pub mod trigger;
 
+pub use change::{JobState, StoredJob};
+pub use id::{
+    Cause, Epoch, Fence, JobId, NameError, Namespace, NodeName, QueueName, RunId, SessionId,
+    TaskName, Version,
+};
+pub use job::{Job, JobBuilder, JobDefaults, JobError, JobSpec};
+pub use memory::MemoryStore;
+pub use policy::{Coalesce, Grace, OnLost, Policy};
+pub use store::{Store, StoreError};
 pub use time::{Clock, ManualClock, Timestamp};
 pub use trigger::{Trigger, TriggerError};

@@ -69,12 +69,20 @@ impl Trigger {
     /// Counts the fire times from `first` (itself one of them) to `until`, inclusive: at most `limit`.
     #[must_use]
     pub fn stretch(&self, first: Timestamp, until: Timestamp, limit: u64) -> Stretch {
-        let mut stretch = Stretch { count: 1, last: first, next: self.next_after(first) };
+        let mut stretch = Stretch {
+            count: 1,
+            last: first,
+            next: self.next_after(first),
+        };
         while let Some(next) = stretch.next {
             if next > until || stretch.count >= limit {
                 break;
             }
-            stretch = Stretch { count: stretch.count + 1, last: next, next: self.next_after(next) };
+            stretch = Stretch {
+                count: stretch.count + 1,
+                last: next,
+                next: self.next_after(next),
+            };
         }
         stretch
     }

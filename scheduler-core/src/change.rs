@@ -1,0 +1,219 @@
+//! Changes to jobs: what putting, pausing, resuming and removing do to the schedule.
+//!
+//! Pure functions from (the job as stored, now) to a [`Change`] that the store writes if the job
+//! still is as it was read. The rules, so that a change never fires twice and never loses a fire:
+//!
+//! - A fire time that is due at the moment of the change belongs to the job: it keeps its due time,
+//!   and the new trigger counts from there.
+//! - No due time is ever set at or before a fire time that has been settled.
+//! - A pause remembers where it began; resuming or removing records what passed meanwhile.
+//! - Whether a job is paused is the operator's, not the definition's: putting a changed definition
+//!   leaves it as it is.
+
+use crate::id::Version;
+use crate::job::Job;
+use crate::plan::{Skip, SkipReason};
+use crate::time::Timestamp;
+
+/// Whether a job's fire times become runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// They do.
+    Active,
+    /// They do not, from this fire time on (none where the schedule was over already).
+    Paused {
+        /// The fire time that was next when the pause began.
+        from: Option<Timestamp>,
+    },
+}
+
+/// A job as the store holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredJob {
+    /// The definition.
+    pub job: Job,
+    /// The number of this definition.
+    pub version: Version,
+    /// Whether it is paused.
+    pub state: JobState,
+    /// When it is due next: none while paused, and once its schedule is over.
+    pub next_fire: Option<Timestamp>,
+    /// The highest fire time that has been settled.
+    pub fired: Option<Timestamp>,
+    /// How many of its runs are in flight.
+    pub in_flight: usize,
+}
+
+/// What to write about a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The definition.
+    pub job: Job,
+    /// Whether it is paused.
+    pub state: JobState,
+    /// When it is due next.
+    pub next_fire: Option<Timestamp>,
+    /// Fire times that the change settles.
+    pub skips: Vec<Skip>,
+}
+
+/// A change that would make no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// The trigger yields no fire time any more.
+    #[error("trigger: yields no fire time after {after}: the schedule is over")]
+    NeverFires {
+        /// The last fire time that was settled, or now.
+        after: Timestamp,
+    },
+}
+
+/// A job that is put where none is stored. `fired` is what an earlier job of the same id left.
+///
+/// # Errors
+///
+/// A schedule without any fire time left is refused: nothing would ever come of the job.
+pub fn put_new(job: Job, fired: Option<Timestamp>, now: Timestamp) -> Result<Change, ChangeError> {
+    let next_fire = first_unsettled(&job, fired, now).ok_or(ChangeError::NeverFires {
+        after: fired.unwrap_or(now),
+    })?;
+    let next_fire = Some(next_fire);
+    Ok(Change {
+        job,
+        state: JobState::Active,
+        next_fire,
+        skips: Vec::new(),
+    })
+}
+
+/// A job that takes the place of a stored one.
+///
+/// # Errors
+///
+/// A new schedule without any fire time left is refused.
+pub fn replace(stored: &StoredJob, job: Job, now: Timestamp) -> Result<Change, ChangeError> {
+    let keeps_schedule = stored.job.trigger() == job.trigger();
+    let reschedule = |job: &Job, due: Option<Timestamp>| match due {
+        Some(_) if keeps_schedule => Ok(due),
+        Some(due) if due <= now => Ok(Some(due)),
+        None if keeps_schedule => Ok(None),
+        _ => first_unsettled(job, stored.fired, now)
+            .map(Some)
+            .ok_or(ChangeError::NeverFires {
+                after: stored.fired.unwrap_or(now),
+            }),
+    };
+    match stored.state {
+        JobState::Active => {
+            let next_fire = reschedule(&job, stored.next_fire)?;
+            Ok(Change {
+                job,
+                state: JobState::Active,
+                next_fire,
+                skips: Vec::new(),
+            })
+        }
+        JobState::Paused { from } => {
+            let from = reschedule(&job, from)?;
+            Ok(Change {
+                job,
+                state: JobState::Paused { from },
+                next_fire: None,
+                skips: Vec::new(),
+            })
+        }
+    }
+}
+
+/// The pause of a job; none where it is paused already.
+///
+/// A fire time that was due before the pause is kept, too: it counts as paused, and is recorded so
+/// when the job comes back.
+#[must_use]
+pub fn pause(stored: &StoredJob) -> Option<Change> {
+    match stored.state {
+        JobState::Paused { .. } => None,
+        JobState::Active => Some(Change {
+            job: stored.job.clone(),
+            state: JobState::Paused {
+                from: stored.next_fire,
+            },
+            next_fire: None,
+            skips: Vec::new(),
+        }),
+    }
+}
+
+/// The end of a pause; none where the job is not paused.
+///
+/// What passed meanwhile is recorded as skipped, and the schedule goes on as if it had never been
+/// paused: an interval keeps its grid.
+#[must_use]
+pub fn resume(stored: &StoredJob, now: Timestamp) -> Option<Change> {
+    let JobState::Paused { from } = stored.state else {
+        return None;
+    };
+    let (skips, next_fire) = match from {
+        Some(from) => skip_until(&stored.job, from, now, SkipReason::Paused),
+        None => (Vec::new(), None),
+    };
+    Some(Change {
+        job: stored.job.clone(),
+        state: JobState::Active,
+        next_fire,
+        skips,
+    })
+}
+
+/// What removing a job leaves to be recorded: fire times that passed while it was paused, or that
+/// were due and not yet dispatched.
+#[must_use]
+pub fn remove(stored: &StoredJob, now: Timestamp) -> Vec<Skip> {
+    let (from, reason) = match stored.state {
+        JobState::Active => (stored.next_fire, SkipReason::Removed),
+        JobState::Paused { from } => (from, SkipReason::Paused),
+    };
+    from.map_or_else(Vec::new, |from| {
+        skip_until(&stored.job, from, now, reason).0
+    })
+}
+
+/// The first fire time of a schedule that begins now, past what has been settled.
+fn first_unsettled(job: &Job, fired: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let first = job.trigger().first(now)?;
+    match fired {
+        Some(fired) if first <= fired => job.trigger().next_after(fired),
+        _ => Some(first),
+    }
+}
+
+/// How many fire times a change walks over, one by one, before it stops counting.
+const MAX_COUNTED: u64 = 1_000_000;
+
+/// Skips the fire times from `from` to `now`; answers also with the one after.
+///
+/// Past [`MAX_COUNTED`] of them the count is a lower bound; the range is right all the same.
+fn skip_until(
+    job: &Job,
+    from: Timestamp,
+    now: Timestamp,
+    reason: SkipReason,
+) -> (Vec<Skip>, Option<Timestamp>) {
+    if from > now {
+        return (Vec::new(), Some(from));
+    }
+    let stretch = job.trigger().stretch(from, now, MAX_COUNTED);
+    let (last, next) = match stretch.next {
+        Some(next) if next <= now => (now, job.trigger().next_after(now)),
+        next => (stretch.last, next),
+    };
+    (
+        vec![Skip {
+            first: from,
+            last,
+            count: stretch.count,
+            reason,
+        }],
+        next,
+    )
+}

@@ -1,0 +1,126 @@
+//! History: what became of every fire time.
+//!
+//! A record is one line of JSON: readable where it is stored, and by readers that are older or
+//! newer than its writer (unknown fields are left alone, new ones have defaults).
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Fence, JobId, QueueName, RunId, TaskName};
+use crate::plan::{Skip, SkipReason};
+use crate::run::Outcome;
+use crate::time::Timestamp;
+
+/// How much free text a record keeps, in bytes.
+pub const MAX_DETAIL: usize = 2_000;
+
+/// What became of a run or of skipped fire times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Record {
+    /// An attempt of a run ended.
+    Run(RunRecord),
+    /// Fire times were skipped.
+    Skip(SkipRecord),
+}
+
+/// How an attempt of a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The run.
+    pub run: RunId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// The claim that it ran under.
+    #[serde(default)]
+    pub fence: Fence,
+    /// The node that had claimed it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub node: String,
+    /// The task; absent where the definition was gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskName>,
+    /// The queue that it waited in.
+    pub queue: QueueName,
+    /// When the handler was begun, by the store's clock as the node knows it.
+    #[serde(
+        rename = "started_ms",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub started_at: Option<Timestamp>,
+    /// When the attempt ended, likewise.
+    #[serde(rename = "ended_ms", default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// The handler's result or error, or what else there is to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Fire times in a row that were skipped for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkipRecord {
+    /// The job.
+    pub job: JobId,
+    /// Why.
+    pub skipped: SkipReason,
+    /// The first of the fire times.
+    #[serde(rename = "first_ms")]
+    pub first: Timestamp,
+    /// The last of them.
+    #[serde(rename = "last_ms")]
+    pub last: Timestamp,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl SkipRecord {
+    /// The record of a skip of `job`.
+    #[must_use]
+    pub fn new(job: JobId, skip: &Skip) -> Self {
+        Self {
+            job,
+            skipped: skip.reason,
+            first: skip.first,
+            last: skip.last,
+            count: skip.count,
+        }
+    }
+}
+
+impl Record {
+    /// The record as one line.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads a line back.
+    ///
+    /// # Errors
+    ///
+    /// What is no record, as the JSON reader says it.
+    pub fn from_line(line: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(line)
+    }
+
+    /// The job that the record is about.
+    #[must_use]
+    pub const fn job(&self) -> &JobId {
+        match self {
+            Self::Run(run) => &run.run.job,
+            Self::Skip(skip) => &skip.job,
+        }
+    }
+}
+
+/// Shortens free text to what a record keeps, at a character boundary; says that it did.
+#[must_use]
+pub fn clip(text: String) -> String {
+    if text.len() <= MAX_DETAIL {
+        return text;
+    }
+    let end = text.floor_char_boundary(MAX_DETAIL);
+    format!("{} ... ({} bytes in all)", &text[..end], text.len())
+}

@@ -1,0 +1,279 @@
+//! Jobs: stored definitions of what runs when, and how.
+
+use std::num::NonZeroU32;
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{JobId, NameError, QueueName, TaskName};
+use crate::policy::{Coalesce, Grace, OnLost, Policy};
+use crate::trigger::{Trigger, TriggerError, TriggerSpec};
+
+/// A job: which task runs with which args, when, and under which policies.
+///
+/// Made by [`Job::builder`], or from a [`JobSpec`] as typed. Valid by construction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    id: JobId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    task: TaskName,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    args: Value,
+    trigger: Trigger,
+    #[serde(default = "QueueName::default_queue")]
+    queue: QueueName,
+    #[serde(default)]
+    policy: Policy,
+}
+
+impl Job {
+    /// Starts a job of `id` that runs `task` at the times that `trigger` yields.
+    pub fn builder(id: JobId, task: TaskName, trigger: Trigger) -> JobBuilder {
+        JobBuilder(Self {
+            id,
+            name: None,
+            task,
+            args: Value::Null,
+            trigger,
+            queue: QueueName::default_queue(),
+            policy: Policy::default(),
+        })
+    }
+
+    /// The job's id.
+    #[must_use]
+    pub const fn id(&self) -> &JobId {
+        &self.id
+    }
+
+    /// The job's name for people: its id where it was given none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.id.as_str())
+    }
+
+    /// The task that it runs.
+    #[must_use]
+    pub const fn task(&self) -> &TaskName {
+        &self.task
+    }
+
+    /// What the task's handler gets: null, a list, or an object.
+    #[must_use]
+    pub const fn args(&self) -> &Value {
+        &self.args
+    }
+
+    /// When it runs.
+    #[must_use]
+    pub const fn trigger(&self) -> &Trigger {
+        &self.trigger
+    }
+
+    /// Where its runs wait for a node.
+    #[must_use]
+    pub const fn queue(&self) -> &QueueName {
+        &self.queue
+    }
+
+    /// Its policies.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+/// Builds a [`Job`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct JobBuilder(Job);
+
+impl JobBuilder {
+    /// A name for people. Defaults to the id.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.0.name = Some(name.into());
+        self
+    }
+
+    /// What the handler gets. Defaults to null.
+    pub fn args(mut self, args: impl Into<Value>) -> Self {
+        self.0.args = args.into();
+        self
+    }
+
+    /// Where the runs wait for a node. Defaults to the queue `default`.
+    pub fn queue(mut self, queue: QueueName) -> Self {
+        self.0.queue = queue;
+        self
+    }
+
+    /// All policies at once.
+    pub const fn policy(mut self, policy: Policy) -> Self {
+        self.0.policy = policy;
+        self
+    }
+
+    /// How many runs may be in flight at once. Defaults to 1.
+    pub const fn max_instances(mut self, limit: NonZeroU32) -> Self {
+        self.0.policy.max_instances = limit;
+        self
+    }
+
+    /// How late a fire time may still become a run. Defaults to however late.
+    pub const fn misfire_grace_time(mut self, grace: Grace) -> Self {
+        self.0.policy.misfire_grace_time = grace;
+        self
+    }
+
+    /// Which of several due fire times become runs. Defaults to the latest.
+    pub const fn coalesce(mut self, coalesce: Coalesce) -> Self {
+        self.0.policy.coalesce = coalesce;
+        self
+    }
+
+    /// What becomes of a run whose node died. Defaults to another attempt.
+    pub const fn on_lost(mut self, on_lost: OnLost) -> Self {
+        self.0.policy.on_lost = on_lost;
+        self
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn build(self) -> Job {
+        self.0
+    }
+}
+
+/// What jobs take where their specs are silent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobDefaults {
+    /// The zone of triggers that name none. Defaults to UTC.
+    pub timezone: Tz,
+    /// Policies.
+    pub policy: Policy,
+}
+
+impl Default for JobDefaults {
+    fn default() -> Self {
+        Self {
+            timezone: Tz::UTC,
+            policy: Policy::default(),
+        }
+    }
+}
+
+/// A job as typed, in a file, a request or a command: nothing has been checked yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    /// The job's id.
+    pub id: String,
+    /// A name for people. Defaults to the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The task that it runs.
+    pub task: String,
+    /// What the task's handler gets. Defaults to nothing.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub args: Value,
+    /// When it runs.
+    pub trigger: TriggerSpec,
+    /// Where its runs wait for a node. Defaults to `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coalesce: Option<Coalesce>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub misfire_grace_time: Option<Grace>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_instances: Option<NonZeroU32>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_lost: Option<OnLost>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lost: Option<NonZeroU32>,
+    /// Whether the job takes the place of a stored one with the same id. Defaults to what the
+    /// reader of the spec says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replace_existing: Option<bool>,
+}
+
+/// A job spec that breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct JobError {
+    /// The field, from the job inwards: `"id"`, `"trigger.minute"`.
+    pub field: String,
+    /// The value, and the rule that it breaks.
+    pub message: String,
+}
+
+impl JobError {
+    fn name(field: &str, error: &NameError) -> Self {
+        Self {
+            field: field.to_owned(),
+            message: error.to_string(),
+        }
+    }
+
+    fn trigger(error: &TriggerError) -> Self {
+        Self {
+            field: format!("trigger.{}", error.field),
+            message: error.message.clone(),
+        }
+    }
+}
+
+impl JobSpec {
+    /// Checks each field and fills in the defaults.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that breaks a rule, its value and the rule.
+    pub fn resolve(&self, defaults: &JobDefaults) -> Result<Job, JobError> {
+        let id = JobId::new(&self.id).map_err(|e| JobError::name("id", &e))?;
+        let task = TaskName::new(&self.task).map_err(|e| JobError::name("task", &e))?;
+        let queue = match &self.queue {
+            Some(queue) => QueueName::new(queue).map_err(|e| JobError::name("queue", &e))?,
+            None => QueueName::default_queue(),
+        };
+        if let Some(name) = &self.name
+            && (name.trim().is_empty() || name.len() > 255)
+        {
+            let message = format!("{name:?} must have 1 to 255 bytes, not only blanks");
+            return Err(JobError {
+                field: "name".to_owned(),
+                message,
+            });
+        }
+        let trigger = self
+            .trigger
+            .resolve(defaults.timezone)
+            .map_err(|e| JobError::trigger(&e))?;
+        let policy = Policy {
+            coalesce: self.coalesce.unwrap_or(defaults.policy.coalesce),
+            misfire_grace_time: self
+                .misfire_grace_time
+                .unwrap_or(defaults.policy.misfire_grace_time),
+            max_instances: self.max_instances.unwrap_or(defaults.policy.max_instances),
+            on_lost: self.on_lost.unwrap_or(defaults.policy.on_lost),
+            max_lost: self.max_lost.unwrap_or(defaults.policy.max_lost),
+        };
+        let name = self.name.clone();
+        Ok(Job {
+            id,
+            name,
+            task,
+            args: self.args.clone(),
+            trigger,
+            queue,
+            policy,
+        })
+    }
+}

@@ -1,0 +1,220 @@
+//! Planning: what becomes of the fire times of a job that is due.
+//!
+//! A pure function from (job, its due time, now, runs in flight) to a [`Plan`]: which fire times
+//! become runs, which are skipped and why, and when the job is due next. The leader plans; the
+//! store only checks that the job still is as it was planned, and moves records.
+//!
+//! ```text
+//!  due                     now - grace          now
+//!   |---x----x----x----x-------|----x-----x------|----x-->
+//!   |<------ misfired -------->|<-- coalesced -->|    next
+//!                                    (but one: the run)
+//! ```
+//!
+//! One call looks at a bounded number of fire times. Where more have passed, `next` still lies in
+//! the past, and the next call goes on from there: nothing is forgotten, nothing takes for ever.
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::Job;
+use crate::policy::{Coalesce, Grace};
+use crate::time::Timestamp;
+use crate::trigger::Stretch;
+
+/// How many passed fire times one call looks at.
+pub const MAX_FIRES_PER_PLAN: u64 = 10_000;
+
+/// How many runs one call makes of one job.
+pub const MAX_RUNS_PER_PLAN: usize = 100;
+
+/// Why a fire time did not become a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// It was reached later than the job's grace time allows.
+    Misfired,
+    /// Another fire time that was due with it ran for it.
+    Coalesced,
+    /// As many runs of the job as it allows were in flight.
+    MaxInstances,
+    /// The job was paused.
+    Paused,
+    /// The job was removed before its leader got to it.
+    Removed,
+}
+
+impl SkipReason {
+    /// The reason as one word, as history shows it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Misfired => "misfired",
+            Self::Coalesced => "coalesced",
+            Self::MaxInstances => "max_instances",
+            Self::Paused => "paused",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// Fire times in a row that were skipped for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// The first of them.
+    pub first: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
+    /// How many there are.
+    pub count: u64,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+impl Skip {
+    fn stretch(first: Timestamp, stretch: &Stretch, reason: SkipReason) -> Self {
+        Self {
+            first,
+            last: stretch.last,
+            count: stretch.count,
+            reason,
+        }
+    }
+}
+
+/// What becomes of a due job's fire times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Fire times that become runs, in order.
+    pub runs: Vec<Timestamp>,
+    /// Fire times that do not.
+    pub skips: Vec<Skip>,
+    /// The highest fire time that this plan settles.
+    pub settled: Timestamp,
+    /// When the job is due next; in the past where more fire times have passed than one plan
+    /// settles; none where its schedule is over.
+    pub next: Option<Timestamp>,
+}
+
+/// Settles the fire times of `job` from `due` (the stored one, itself a fire time) to `now`.
+///
+/// `in_flight` counts the job's runs that have been dispatched and have not ended.
+#[must_use]
+pub fn plan(job: &Job, due: Timestamp, now: Timestamp, in_flight: usize) -> Plan {
+    let mut plan = Plan {
+        runs: Vec::new(),
+        skips: Vec::new(),
+        settled: due,
+        next: Some(due),
+    };
+    if due > now {
+        // Not due yet: nothing to settle. (A leader whose clock ran ahead may ask.)
+        return plan;
+    }
+    let Some(first) = plan.skip_misfired(job, due, now) else {
+        return plan;
+    };
+    let limit = usize::try_from(job.policy().max_instances.get()).unwrap_or(usize::MAX);
+    let free = limit.saturating_sub(in_flight);
+    match job.policy().coalesce {
+        Coalesce::Latest => plan.keep_latest(job, first, now, free),
+        Coalesce::Earliest => plan.keep_earliest(job, first, now, free),
+        Coalesce::All => plan.keep_all(job, first, now, free),
+    }
+    plan
+}
+
+/// The plan for a job whose due time has been settled already, up to `fired`: it only moves on.
+///
+/// Happens after the server's clock or data went back.
+#[must_use]
+pub fn move_past(job: &Job, fired: Timestamp) -> Plan {
+    Plan {
+        runs: Vec::new(),
+        skips: Vec::new(),
+        settled: fired,
+        next: job.trigger().next_after(fired),
+    }
+}
+
+impl Plan {
+    /// Settles what is past its grace time; answers with the first fire time that is not.
+    fn skip_misfired(&mut self, job: &Job, due: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let Grace::Within(grace) = job.policy().misfire_grace_time else {
+            return Some(due);
+        };
+        // Exactly the grace time late is still in time.
+        let horizon = Timestamp::from_ms(now.before(grace).as_ms() - 1);
+        if due > horizon {
+            return Some(due);
+        }
+        let stretch = job.trigger().stretch(due, horizon, MAX_FIRES_PER_PLAN);
+        self.skip(due, &stretch, SkipReason::Misfired);
+        stretch.next.filter(|next| *next > horizon && *next <= now)
+    }
+
+    fn keep_latest(&mut self, job: &Job, first: Timestamp, now: Timestamp, free: usize) {
+        let stretch = job.trigger().stretch(first, now, MAX_FIRES_PER_PLAN);
+        if stretch.next.is_some_and(|next| next <= now) {
+            // The latest is not in sight yet.
+            self.skip(first, &stretch, SkipReason::Coalesced);
+            return;
+        }
+        if stretch.count > 1 {
+            let just_before = Timestamp::from_ms(stretch.last.as_ms() - 1);
+            let earlier = job.trigger().stretch(first, just_before, stretch.count - 1);
+            self.skips
+                .push(Skip::stretch(first, &earlier, SkipReason::Coalesced));
+        }
+        self.run_or_skip(stretch.last, free);
+        self.next = stretch.next;
+    }
+
+    fn keep_earliest(&mut self, job: &Job, first: Timestamp, now: Timestamp, free: usize) {
+        self.run_or_skip(first, free);
+        self.next = job.trigger().next_after(first);
+        if let Some(next) = self.next.filter(|next| *next <= now) {
+            // Where this does not reach `now`, the following plan finds later fire times that no
+            // earlier one stands for, and starts anew: bounded work is worth a second run.
+            let stretch = job.trigger().stretch(next, now, MAX_FIRES_PER_PLAN);
+            self.skip(next, &stretch, SkipReason::Coalesced);
+        }
+    }
+
+    fn keep_all(&mut self, job: &Job, first: Timestamp, now: Timestamp, free: usize) {
+        let mut at = Some(first);
+        while let Some(due) = at.filter(|due| *due <= now) {
+            if self.runs.len() == free {
+                let stretch = job.trigger().stretch(due, now, MAX_FIRES_PER_PLAN);
+                self.skip(due, &stretch, SkipReason::MaxInstances);
+                return;
+            }
+            if self.runs.len() == MAX_RUNS_PER_PLAN {
+                break;
+            }
+            self.run_or_skip(due, free);
+            at = job.trigger().next_after(due);
+        }
+        self.next = at;
+    }
+
+    fn run_or_skip(&mut self, due: Timestamp, free: usize) {
+        if self.runs.len() < free {
+            self.runs.push(due);
+        } else {
+            let reason = SkipReason::MaxInstances;
+            self.skips.push(Skip {
+                first: due,
+                last: due,
+                count: 1,
+                reason,
+            });
+        }
+        self.settled = due;
+    }
+
+    fn skip(&mut self, first: Timestamp, stretch: &Stretch, reason: SkipReason) {
+        self.skips.push(Skip::stretch(first, stretch, reason));
+        self.settled = stretch.last;
+        self.next = stretch.next;
+    }
+}

@@ -1,0 +1,113 @@
+//! Requests and answers of those who change jobs.
+
+use uuid::Uuid;
+
+use crate::change::{Change, StoredJob};
+use crate::id::{JobId, Version};
+use crate::job::Job;
+use crate::plan::Skip;
+use crate::time::Timestamp;
+
+/// Identifies a client's request through all its retries. Made once, before the first try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(pub Uuid);
+
+impl RequestId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_text(self) -> String {
+        self.0.simple().to_string()
+    }
+}
+
+/// What a caller needs to know to write a job: the job as stored, and the store's clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobWrite {
+    /// The job as stored, if it is.
+    pub stored: Option<StoredJob>,
+    /// The highest fire time that has been settled, also of a job that was removed.
+    pub fired: Option<Timestamp>,
+    /// The store's clock at this moment.
+    pub now: Timestamp,
+}
+
+/// Writes jobs.
+#[derive(Clone, Debug)]
+pub struct PutJob {
+    /// The request.
+    pub request: RequestId,
+    /// The jobs, each at most once, each with the version that it must still have: none where
+    /// there must be no such job.
+    pub changes: Vec<(Option<Version>, Change)>,
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It was done; the job now has this version.
+    Done(Version),
+    /// The job is not as it was read: changed, removed, put, or dispatched meanwhile.
+    Conflict,
+}
+
+/// Removes a job.
+#[derive(Clone, Debug)]
+pub struct RemoveJob {
+    /// The request.
+    pub request: RequestId,
+    /// The job.
+    pub job: JobId,
+    /// The version that it must still have.
+    pub version: Version,
+    /// The due time that it must still have.
+    pub next_fire: Option<Timestamp>,
+    /// Fire times that the removal settles.
+    pub skips: Vec<Skip>,
+}
+
+/// Makes a run now.
+#[derive(Clone, Debug)]
+pub struct RunNow {
+    /// The request: a UUID v7, which becomes part of the run's id.
+    pub request: RequestId,
+    /// The job, as read.
+    pub job: Job,
+    /// The version that it must still have.
+    pub version: Version,
+}
+
+/// What became of asking for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunNowAnswer {
+    /// The run was made.
+    Made,
+    /// The job is not as it was read.
+    Conflict,
+    /// As many runs as the job allows are in flight.
+    Full {
+        /// How many that are.
+        in_flight: usize,
+    },
+}
+
+/// A definition, as looked up by version.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Definition {
+    /// Here it is.
+    Found(Job),
+    /// There is none (any more).
+    Gone,
+    /// There is a record, which this version cannot read.
+    Unreadable(String),
+}
+
+/// A page of jobs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobPage {
+    /// Jobs.
+    pub jobs: Vec<StoredJob>,
+    /// Ids whose record could not be read, and why.
+    pub unreadable: Vec<(String, String)>,
+    /// Where to go on; none at the end.
+    pub next: Option<String>,
+}

@@ -1,0 +1,193 @@
+//! Requests and answers of the leader and of those who would lead.
+
+use std::time::Duration;
+
+use crate::id::{JobId, QueueName, SessionId, Version};
+use crate::lease::LeaseToken;
+use crate::plan::Plan;
+use crate::run::WaitingRun;
+use crate::time::Timestamp;
+
+/// Asks for the lease.
+#[derive(Clone, Debug)]
+pub struct Acquire {
+    /// Who asks.
+    pub session: SessionId,
+    /// How long the lease lives without being renewed.
+    pub ttl: Duration,
+    /// The holder that stood still, and the beat it stood still at, to take the lease early.
+    pub steal: Option<(LeaseToken, u64)>,
+    /// The highest number from the shard's counter that the caller has seen.
+    pub floor: u64,
+}
+
+/// What became of asking for the lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AcquireAnswer {
+    /// The caller holds it, under this token.
+    Acquired(LeaseToken),
+    /// Somebody else does, and makes progress, or has not held it for long.
+    Held(LeaseToken),
+    /// The caller's session is over.
+    Gone,
+}
+
+/// Looks at what is due.
+#[derive(Clone, Debug)]
+pub struct Peek {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// How long the lease lives from now on.
+    pub ttl: Duration,
+    /// How many due jobs to show at most.
+    pub limit: usize,
+    /// Queues in which runs may wait, to be offered anew to idle nodes.
+    pub queues: Vec<QueueName>,
+}
+
+/// A job that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueJob {
+    /// The job.
+    pub job: JobId,
+    /// Its due time.
+    pub due: Timestamp,
+    /// Its version at this moment.
+    pub version: Version,
+    /// How many of its runs are in flight.
+    pub in_flight: usize,
+}
+
+/// A run whose waiting time is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueRetry {
+    /// The queue that it goes to.
+    pub queue: QueueName,
+    /// The run.
+    pub waiting: WaitingRun,
+    /// Until when it had to wait.
+    pub not_before: Timestamp,
+}
+
+/// What is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peeked {
+    /// The store's clock at this moment.
+    pub now: Timestamp,
+    /// Due jobs, the longest due first.
+    pub due: Vec<DueJob>,
+    /// When the next job is due that is not due yet.
+    pub next_due: Option<Timestamp>,
+    /// Runs whose waiting time is over.
+    pub retries: Vec<DueRetry>,
+    /// When the next run's waiting time is over.
+    pub next_retry: Option<Timestamp>,
+    /// Jobs whose schedule is over and whose last run has ended.
+    pub finished: Vec<JobId>,
+}
+
+/// What became of looking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeekAnswer {
+    /// What is due.
+    Peeked(Peeked),
+    /// The lease is no longer the caller's.
+    LeaseLost,
+}
+
+/// One due job, planned.
+#[derive(Clone, Debug)]
+pub struct DispatchItem {
+    /// The job.
+    pub job: JobId,
+    /// The due time that was planned for.
+    pub due: Timestamp,
+    /// The version that was planned with.
+    pub version: Version,
+    /// The queue of its runs.
+    pub queue: QueueName,
+    /// How many runs may be in flight at once.
+    pub max_instances: usize,
+    /// What was planned.
+    pub plan: Plan,
+}
+
+/// Settles due fire times as planned.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// The store's clock when the plans were made: plans that are older than a second are refused.
+    pub planned_at: Timestamp,
+    /// The planned jobs, each at most once.
+    pub items: Vec<DispatchItem>,
+}
+
+/// How old a plan may be when it is dispatched. A leader that froze between peek and dispatch would
+/// otherwise fire late what its policy calls misfired.
+pub const MAX_PLAN_AGE: Duration = Duration::from_secs(1);
+
+/// What became of a dispatch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DispatchAnswer {
+    /// Done, but for these.
+    Dispatched {
+        /// Items that were not as planned.
+        refused: Vec<Refused>,
+    },
+    /// The lease is no longer the caller's. Nothing was done.
+    LeaseLost,
+    /// The plans are too old. Nothing was done.
+    Stale,
+}
+
+/// An item that was not as planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its index in the request.
+    pub index: usize,
+    /// Why.
+    pub why: Refusal,
+}
+
+/// Why an item was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Due time or version moved on: planned for a job that is not like that any more.
+    Changed,
+    /// The fire time has been settled before: the job must move past this one.
+    Fired(Timestamp),
+    /// Runs came in flight meanwhile: too many for the plan.
+    Full,
+}
+
+/// Moves runs whose waiting time is over to their ready queues.
+#[derive(Clone, Debug)]
+pub struct Promote {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// The runs, as peeked.
+    pub retries: Vec<DueRetry>,
+}
+
+/// Removes jobs whose schedule is over.
+#[derive(Clone, Debug)]
+pub struct Retire {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// The jobs, as peeked.
+    pub jobs: Vec<JobId>,
+}
+
+/// Forgets what is past keeping.
+#[derive(Clone, Debug)]
+pub struct Tidy {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// How many history records to keep.
+    pub keep_history: u64,
+    /// How long to remember answers to requests.
+    pub keep_requests: Duration,
+    /// How long to remember the fire times of removed jobs.
+    pub keep_fired: Duration,
+}

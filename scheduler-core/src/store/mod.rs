@@ -1,0 +1,216 @@
+//! The store: what all nodes share, and the contract that every store keeps.
+//!
+//! Core decides, a store only guards: each operation checks that the world still is as the caller
+//! saw it (a token, a due time, a version, a fence), and then moves records, all in one atomic step.
+//! What the steps mean is decided by the pure functions of this crate.
+//!
+//! # The contract
+//!
+//! 1. **Atomic.** An operation happens as a whole or not at all, and operations on one shard happen
+//!    one after the other.
+//! 2. **One clock.** "Now" is the store's own clock, the same for all nodes. It may step in either
+//!    direction without breaking any promise but punctuality.
+//! 3. **Three outcomes.** An operation was done (the answer says what happened), was refused before
+//!    it changed anything, or its outcome is *unknown*: it may have run, or may run still.
+//!    [`StoreError::is_unknown`] tells. Nothing may treat unknown as refused.
+//! 4. **Safe to ask again.** After an unknown outcome the caller sends the very same request again.
+//!    What that finds is stated with each operation; nothing is ever done twice by it.
+//! 5. **Counters only rise.** Epochs, fences and versions come from one counter that never falls and
+//!    never gives a number twice.
+//! 6. **Fire times are settled once.** A run is made, or a skip recorded, for each fire time at most
+//!    once, whatever is removed and put again: `due > fired` holds for each job at any moment.
+//!
+//! The conformance suite (package `tests`) holds each rule against each store.
+
+mod error;
+mod jobs;
+mod leading;
+mod reading;
+mod recovery;
+mod working;
+
+use std::future::Future;
+
+pub use error::{StoreError, StoreErrorKind};
+pub use jobs::{
+    Changed, Definition, JobPage, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer,
+};
+pub use leading::{
+    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, DueRetry, MAX_PLAN_AGE,
+    Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
+};
+pub use reading::{HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView};
+pub use recovery::{Drain, DrainAnswer, DrainItem, FenceAnswer, FenceSession};
+pub use working::{
+    ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, NodeInfo, Register,
+    Registered, Resync, ResyncAnswer, Settled,
+};
+
+use crate::id::{JobId, QueueName, SessionId, Version};
+use crate::lease::{LeaseToken, LeaseView};
+use crate::session::SessionSample;
+
+/// The result of a store's operation.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// What a caller may wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Runs in one of these queues.
+    Ready(Vec<QueueName>),
+    /// An earlier due time, while leading.
+    Leader,
+    /// The lease, given back by its holder.
+    Lease,
+}
+
+/// One shard of one namespace, in a store. See the [module](self) for the contract.
+///
+/// Handles are cheap to clone and share what they stand for.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// A handle to the same shard with connections of its own, for use on another runtime: so that
+    /// heartbeats depend on nothing that other work can block.
+    #[must_use]
+    fn detached(&self) -> Self;
+
+    /// What the store is, for people: kind and address, never a password.
+    fn describe(&self) -> String;
+
+    // ----- a node's life --------------------------------------------------------------------
+
+    /// Begins a session. Asked again: the same answer.
+    fn register(&self, request: &Register) -> impl Future<Output = StoreResult<Registered>> + Send;
+
+    /// Shows that a session lives, and renews all its claims with it. Never creates a session. Asked
+    /// again: harmless.
+    fn heartbeat(
+        &self,
+        request: &Heartbeat,
+    ) -> impl Future<Output = StoreResult<HeartbeatAnswer>> + Send;
+
+    /// Ends a session in order. Claims that are left in it are treated as those of a dead session.
+    /// Asked again: nothing more happens.
+    fn leave(&self, session: &SessionId) -> impl Future<Output = StoreResult<()>> + Send;
+
+    // ----- leading --------------------------------------------------------------------------
+
+    /// Looks at the lease, as a standby does.
+    fn observe(&self, session: &SessionId) -> impl Future<Output = StoreResult<LeaseView>> + Send;
+
+    /// Takes the lease if nobody holds it, or early from a holder that stood still. Asked again by
+    /// the session that holds it: the same token.
+    fn acquire(&self, request: &Acquire)
+    -> impl Future<Output = StoreResult<AcquireAnswer>> + Send;
+
+    /// Renews the lease, shows progress, and looks at what is due. Also offers waiting runs anew to
+    /// idle nodes, so that a lost wake-up costs one beat at most. Asked again: harmless.
+    fn peek(&self, request: &Peek) -> impl Future<Output = StoreResult<PeekAnswer>> + Send;
+
+    /// Settles due fire times as planned: per job the due time moves and the runs appear, in one
+    /// step. An item that is not as planned is refused by name, and never fails the others. Asked
+    /// again: items that were done are refused as [`Refusal::Changed`] or [`Refusal::Fired`].
+    fn dispatch(
+        &self,
+        request: &Dispatch,
+    ) -> impl Future<Output = StoreResult<DispatchAnswer>> + Send;
+
+    /// Moves runs whose waiting time is over to their ready queues. Asked again: what was moved is
+    /// not moved again. `false`: the lease was lost.
+    fn promote(&self, request: &Promote) -> impl Future<Output = StoreResult<bool>> + Send;
+
+    /// Removes jobs whose schedule is over and whose last run has ended. Jobs that were changed
+    /// meanwhile are left alone. `false`: the lease was lost.
+    fn retire(&self, request: &Retire) -> impl Future<Output = StoreResult<bool>> + Send;
+
+    /// Forgets what is past keeping, a bounded amount per call. `false`: the lease was lost.
+    fn tidy(&self, request: &Tidy) -> impl Future<Output = StoreResult<bool>> + Send;
+
+    /// Gives the lease back, and wakes standbys. Does nothing where it is not the caller's.
+    fn release(&self, token: &LeaseToken) -> impl Future<Output = StoreResult<()>> + Send;
+
+    // ----- working --------------------------------------------------------------------------
+
+    /// Hands in settled runs and claims new ones, in one step.
+    ///
+    /// Requests of one session and lane are numbered. The number of the last one asked again
+    /// answers as it did then and changes nothing; a smaller one is refused.
+    fn exchange(
+        &self,
+        request: &Exchange,
+    ) -> impl Future<Output = StoreResult<ExchangeAnswer>> + Send;
+
+    /// All claims of a session, for a node that does not know what it holds. Takes a number in the
+    /// lane, so that a delayed earlier request can no longer change the answer.
+    fn resync(&self, request: &Resync) -> impl Future<Output = StoreResult<ResyncAnswer>> + Send;
+
+    /// Waits until there may be something to do; returns at latest after a bounded time (2 s), and
+    /// perhaps without reason. A wake-up goes to one waiter, and may be lost with it. Dropping the
+    /// future is safe: it costs at most one wake-up.
+    fn wait(&self, wake: &Wake) -> impl Future<Output = StoreResult<()>> + Send;
+
+    /// The definitions of these versions, in order: from the job, or kept for its runs in flight.
+    fn definitions(
+        &self,
+        wanted: &[(JobId, Version)],
+    ) -> impl Future<Output = StoreResult<Vec<Definition>>> + Send;
+
+    // ----- recovering -----------------------------------------------------------------------
+
+    /// All sessions with their beats, as a sweeper samples them.
+    fn sessions(&self) -> impl Future<Output = StoreResult<Vec<SessionSample>>> + Send;
+
+    /// Declares a session dead if its beat still is the one seen: from then on no heartbeat, claim
+    /// or settlement of it is accepted.
+    fn fence_session(
+        &self,
+        request: &FenceSession,
+    ) -> impl Future<Output = StoreResult<FenceAnswer>> + Send;
+
+    /// Dead sessions that still hold claims, with some of these claims.
+    fn dead_claims(
+        &self,
+        limit: usize,
+    ) -> impl Future<Output = StoreResult<Vec<(SessionId, Vec<crate::run::Claim>)>>> + Send;
+
+    /// Settles claims of a dead session: only those that still are as they were read.
+    fn drain(&self, request: &Drain) -> impl Future<Output = StoreResult<DrainAnswer>> + Send;
+
+    // ----- jobs -----------------------------------------------------------------------------
+
+    /// The jobs of these ids, in order; none where there is none. Also tells what is left of
+    /// removed ones (the highest settled fire time).
+    fn jobs(&self, ids: &[JobId]) -> impl Future<Output = StoreResult<Vec<JobWrite>>> + Send;
+
+    /// A page of all jobs, in no particular order; `cursor` is none at first, and then what the
+    /// last page said. A job that stays throughout is seen at least once.
+    fn job_page(
+        &self,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = StoreResult<JobPage>> + Send;
+
+    /// Writes jobs, each if it still is as it was read. Asked again under the same request id: the
+    /// same answers.
+    fn put(&self, request: &PutJob) -> impl Future<Output = StoreResult<Vec<Changed>>> + Send;
+
+    /// Removes a job if it still is as it was read. Runs that have begun go on; those that wait end
+    /// as removed. Asked again under the same request id: the same answer.
+    fn remove(&self, request: &RemoveJob) -> impl Future<Output = StoreResult<Changed>> + Send;
+
+    /// Makes a run of a job now. Asked again under the same request id: the same run.
+    fn run_now(&self, request: &RunNow) -> impl Future<Output = StoreResult<RunNowAnswer>> + Send;
+
+    // ----- reading --------------------------------------------------------------------------
+
+    /// History, newest first or onward from an entry.
+    fn history(
+        &self,
+        query: &HistoryQuery,
+    ) -> impl Future<Output = StoreResult<HistoryPage>> + Send;
+
+    /// All nodes, with what they are doing.
+    fn nodes(&self) -> impl Future<Output = StoreResult<Vec<NodeView>>> + Send;
+
+    /// The shard in numbers.
+    fn overview(&self) -> impl Future<Output = StoreResult<Overview>> + Send;
+}

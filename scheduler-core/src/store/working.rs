@@ -1,0 +1,151 @@
+//! Requests and answers of a node that executes runs.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::Record;
+use crate::id::{NodeName, QueueName, RunId, SessionId};
+use crate::run::{Claim, Verdict};
+use crate::time::Timestamp;
+
+/// What a node tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// Its name.
+    pub node: NodeName,
+    /// The host that it runs on.
+    pub host: String,
+    /// Its process id there.
+    pub pid: u32,
+    /// Which version of Carillon it is.
+    pub carillon: String,
+    /// How many runs it executes at once.
+    pub concurrency: u32,
+    /// The queues that it serves.
+    pub queues: Vec<QueueName>,
+}
+
+/// Begins a session.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// Its name, never used before.
+    pub session: SessionId,
+    /// How long it lives without a heartbeat.
+    pub ttl: Duration,
+    /// Whose it is.
+    pub info: NodeInfo,
+}
+
+/// A session has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The store's clock at this moment.
+    pub now: Timestamp,
+}
+
+/// Shows that a session lives.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    /// The session.
+    pub session: SessionId,
+    /// The number of this heartbeat, rising.
+    pub beat: u64,
+    /// How long the session lives from now on without another.
+    pub ttl: Duration,
+    /// How many runs the node is executing.
+    pub running: usize,
+}
+
+/// What a heartbeat found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeartbeatAnswer {
+    /// The session lives.
+    Alive {
+        /// The store's clock at this moment.
+        now: Timestamp,
+        /// How many claims the session holds.
+        claims: usize,
+    },
+    /// The session is over, and all its claims with it.
+    Gone,
+}
+
+/// A claimed run that is to be settled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settled {
+    /// The claim.
+    pub claim: Claim,
+    /// What becomes of the run.
+    pub verdict: Verdict,
+    /// What to write into history, if anything.
+    pub record: Option<Record>,
+}
+
+/// What a node would like to claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimWish {
+    /// From these queues, the first first.
+    pub queues: Vec<QueueName>,
+    /// At most so many runs.
+    pub limit: usize,
+}
+
+/// Hands in settled runs and claims new ones.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The caller's session.
+    pub session: SessionId,
+    /// Which of the session's lanes: one request of a lane is under way at a time.
+    pub lane: u16,
+    /// The number of the request in its lane, rising.
+    pub request: u64,
+    /// The highest number from the shard's counter that the caller has seen.
+    pub floor: u64,
+    /// Runs to settle.
+    pub settled: Vec<Settled>,
+    /// What to claim.
+    pub wish: Option<ClaimWish>,
+}
+
+/// What became of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExchangeAnswer {
+    /// It was done.
+    Exchanged(Exchanged),
+    /// The session is over. Nothing was done.
+    Gone,
+    /// A later request of this lane was done before. Nothing was done.
+    Superseded,
+}
+
+/// What an exchange brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exchanged {
+    /// Runs to execute.
+    pub claims: Vec<Claim>,
+    /// Runs that were handed in under a claim that was no longer the caller's.
+    pub stale: Vec<RunId>,
+}
+
+/// Asks for all claims of a session.
+#[derive(Clone, Debug)]
+pub struct Resync {
+    /// The session.
+    pub session: SessionId,
+    /// The lane whose earlier requests become void.
+    pub lane: u16,
+    /// The number of the request in its lane.
+    pub request: u64,
+}
+
+/// What a session holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResyncAnswer {
+    /// These claims.
+    Claims(Vec<Claim>),
+    /// Nothing: it is over.
+    Gone,
+    /// A later request of this lane was done before.
+    Superseded,
+}

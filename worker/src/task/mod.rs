@@ -1,0 +1,7 @@
+//! Tasks: named handlers, and what they are handed.
+
+mod context;
+mod registry;
+
+pub use context::Context;
+pub use registry::{BoxError, Handler, IntoOutput, Tasks};
