@@ -50,7 +50,11 @@ impl Visitor<'_> for DurationVisitor {
     fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Duration, E> {
         u64::try_from(seconds)
             .map(Duration::from_secs)
-            .map_err(|_| E::custom(format!("{seconds} seconds is no duration: it must be 0 or more")))
+            .map_err(|_| {
+                E::custom(format!(
+                    "{seconds} seconds is no duration: it must be 0 or more"
+                ))
+            })
     }
 
     fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Duration, E> {
@@ -97,7 +101,6 @@ pub mod option {
     /// # Errors
     ///
     /// Those of the format.
-    #[expect(clippy::ref_option, reason = "the signature that serde's `with` calls")]
     pub fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
         match duration {
             Some(duration) => super::serialize(duration, to),
