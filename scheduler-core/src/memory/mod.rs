@@ -1,4 +1,37 @@
 //! The store in one process: for embedding without any server, and for tests.
-/// The store in one process.
-#[derive(Clone, Debug)]
-pub struct MemoryStore;
+//!
+//! It keeps the [contract](crate::store) to the letter, with the same records as the store on
+//! Redis, so that whoever reads one knows the other:
+//!
+//! | record | kept in | holds |
+//! |---|---|---|
+//! | due queue, `fired`, `finished` | `schedule` | when jobs are due, what was settled, whose schedule is over |
+//! | definitions, `old`, `gone` | `catalog` | jobs by version, also those that only runs in flight still need |
+//! | `busy`, ready and retry queues | `runs` | where each run in flight waits |
+//! | sessions, claims, lanes | `sessions` | nodes that live, and dead ones that are being cleared up after |
+//! | lease, beat | `tenure` | who leads |
+//! | history | `journal` | what became of fire times |
+//! | requests | `requests` | answers to clients, by request id |
+//!
+//! `state` holds them all and the steps that several operations share; `leading`, `working`,
+//! `recovering`, `changing` and `reading` hold the operations, sorted as the requests are in
+//! [`store`](crate::store). `handle` puts a lock and a clock around it, `bells` lets waiters
+//! sleep.
+
+mod bells;
+mod catalog;
+mod changing;
+mod handle;
+mod journal;
+mod leading;
+mod reading;
+mod recovering;
+mod requests;
+mod runs;
+mod schedule;
+mod sessions;
+mod state;
+mod tenure;
+mod working;
+
+pub use handle::MemoryStore;

@@ -78,11 +78,12 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     // ----- a node's life --------------------------------------------------------------------
 
-    /// Begins a session. Asked again: the same answer.
+    /// Begins a session. Asked again: the same answer, and the session is left as it is. A session
+    /// that was declared dead stays dead.
     fn register(&self, request: &Register) -> impl Future<Output = StoreResult<Registered>> + Send;
 
     /// Shows that a session lives, and renews all its claims with it. Never creates a session. Asked
-    /// again: harmless.
+    /// again: harmless, and so is one that was overtaken by a later one.
     fn heartbeat(
         &self,
         request: &Heartbeat,
@@ -109,6 +110,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Settles due fire times as planned: per job the due time moves and the runs appear, in one
     /// step. An item that is not as planned is refused by name, and never fails the others. Asked
     /// again: items that were done are refused as [`Refusal::Changed`] or [`Refusal::Fired`].
+    ///
+    /// Each run and skip of a plan must be later than what was settled before, and its next fire
+    /// time later than all of it. A plan that settles nothing only moves the due time, and one that
+    /// makes no runs is accepted however many are in flight.
     fn dispatch(
         &self,
         request: &Dispatch,
@@ -133,18 +138,20 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Hands in settled runs and claims new ones, in one step.
     ///
     /// Requests of one session and lane are numbered. The number of the last one asked again
-    /// answers as it did then and changes nothing; a smaller one is refused.
+    /// answers as it did then and changes nothing; a smaller one, or one that a resync took, is
+    /// refused.
     fn exchange(
         &self,
         request: &Exchange,
     ) -> impl Future<Output = StoreResult<ExchangeAnswer>> + Send;
 
     /// All claims of a session, for a node that does not know what it holds. Takes a number in the
-    /// lane, so that a delayed earlier request can no longer change the answer.
+    /// lane, so that a delayed earlier request can no longer change the answer. Asked again: the
+    /// claims as they are then.
     fn resync(&self, request: &Resync) -> impl Future<Output = StoreResult<ResyncAnswer>> + Send;
 
-    /// Waits until there may be something to do; returns at latest after a bounded time (2 s), and
-    /// perhaps without reason. A wake-up goes to one waiter, and may be lost with it. Dropping the
+    /// Waits until there may be something to do, and perhaps returns without reason. A wake-up goes
+    /// to one waiter, and may be lost with it: callers bound their waiting themselves. Dropping the
     /// future is safe: it costs at most one wake-up.
     fn wait(&self, wake: &Wake) -> impl Future<Output = StoreResult<()>> + Send;
 
@@ -160,13 +167,14 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn sessions(&self) -> impl Future<Output = StoreResult<Vec<SessionSample>>> + Send;
 
     /// Declares a session dead if its beat still is the one seen: from then on no heartbeat, claim
-    /// or settlement of it is accepted.
+    /// or settlement of it is accepted, and it never comes back. One without claims is forgotten at
+    /// once. Asked again: it is dead, or unknown.
     fn fence_session(
         &self,
         request: &FenceSession,
     ) -> impl Future<Output = StoreResult<FenceAnswer>> + Send;
 
-    /// Dead sessions that still hold claims, with some of these claims.
+    /// Dead sessions that still hold claims, with some of these claims: at most `limit` in all.
     fn dead_claims(
         &self,
         limit: usize,
@@ -190,11 +198,17 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = StoreResult<JobPage>> + Send;
 
     /// Writes jobs, each if it still is as it was read. Asked again under the same request id: the
-    /// same answers.
+    /// same answers, also where they were conflicts; who has read anew makes a new request.
+    ///
+    /// Conflicts are: another version; a pending fire time (the next one, or the one a pause began
+    /// with) that has been settled; and one in the store that became due and that the change would
+    /// neither keep pending nor record, so that it would be lost.
     fn put(&self, request: &PutJob) -> impl Future<Output = StoreResult<Vec<Changed>>> + Send;
 
-    /// Removes a job if it still is as it was read. Runs that have begun go on; those that wait end
-    /// as removed. Asked again under the same request id: the same answer.
+    /// Removes a job if it still is as it was read, and no fire time would be lost (see
+    /// [`put`](Self::put)). Runs that have been claimed once go on; those that have not end as
+    /// removed when a node comes to them. Answers with the removed version. Asked again under the
+    /// same request id: the same answer.
     fn remove(&self, request: &RemoveJob) -> impl Future<Output = StoreResult<Changed>> + Send;
 
     /// Makes a run of a job now. Asked again under the same request id: the same run.

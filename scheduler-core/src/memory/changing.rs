@@ -1,0 +1,183 @@
+//! Operations of those who change jobs.
+
+use super::catalog::Entry;
+use super::requests::Answer;
+use super::state::State;
+use crate::change::{Change, JobState, StoredJob};
+use crate::id::{JobId, RunId, Version};
+use crate::plan::Skip;
+use crate::store::{
+    Changed, Definition, JobPage, JobWrite, PutJob, RemoveJob, RunNow, RunNowAnswer, StoreError,
+    StoreErrorKind, StoreResult,
+};
+use crate::time::Timestamp;
+
+impl State {
+    pub(super) fn jobs(&self, ids: &[JobId], now: Timestamp) -> Vec<JobWrite> {
+        let write = |id: &JobId| JobWrite {
+            stored: self.catalog.get(id).map(|entry| self.stored(entry)),
+            fired: self.schedule.fired(id),
+            now,
+        };
+        ids.iter().map(write).collect()
+    }
+
+    pub(super) fn job_page(&self, cursor: Option<&str>, limit: usize) -> StoreResult<JobPage> {
+        let cursor = cursor.map(JobId::new).transpose().map_err(|error| {
+            StoreError::new(StoreErrorKind::Refused, "job_page", error.to_string())
+        })?;
+        let mut entries = self.catalog.after(cursor.as_ref()).peekable();
+        let page = entries.by_ref().take(limit.max(1));
+        let jobs: Vec<_> = page.map(|entry| self.stored(entry)).collect();
+        let is_more = entries.peek().is_some();
+        let last = jobs.last().filter(|_| is_more);
+        Ok(JobPage {
+            next: last.map(|stored| stored.job.id().to_string()),
+            jobs,
+            unreadable: Vec::new(),
+        })
+    }
+
+    fn stored(&self, entry: &Entry) -> StoredJob {
+        let id = entry.job.id();
+        StoredJob {
+            job: entry.job.clone(),
+            version: entry.version,
+            state: entry.state,
+            next_fire: self.schedule.due(id),
+            fired: self.schedule.fired(id),
+            in_flight: self.runs.in_flight(id),
+        }
+    }
+
+    pub(super) fn definitions(&self, wanted: &[(JobId, Version)]) -> Vec<Definition> {
+        let find = |(job, version): &(JobId, Version)| {
+            let found = self.catalog.definition(job, *version);
+            found.map_or(Definition::Gone, |job| Definition::Found(job.clone()))
+        };
+        wanted.iter().map(find).collect()
+    }
+
+    pub(super) fn put(&mut self, request: &PutJob, now: Timestamp) -> StoreResult<Vec<Changed>> {
+        match self.requests.answer(request.request) {
+            Some(Answer::Put(answers)) => return Ok(answers),
+            Some(other) => return other.mismatch("put"),
+            None => {}
+        }
+        let changes = request.changes.iter();
+        let answers: Vec<_> = changes
+            .map(|(expected, change)| self.change(*expected, change, now))
+            .collect();
+        let answer = Answer::Put(answers.clone());
+        self.requests.keep(request.request, now, answer);
+        Ok(answers)
+    }
+
+    fn change(&mut self, expected: Option<Version>, change: &Change, now: Timestamp) -> Changed {
+        let id = change.job.id();
+        let from = match change.state {
+            JobState::Active => change.next_fire,
+            JobState::Paused { from } => from,
+        };
+        let may_change = self.catalog.version(id) == expected
+            && from.is_none_or(|from| self.schedule.is_open(id, from))
+            && self.keeps_pending(id, from, &change.skips, now);
+        if !may_change {
+            return Changed::Conflict;
+        }
+        let version = Version(self.next_number(0));
+        let entry = Entry {
+            job: change.job.clone(),
+            version,
+            state: change.state,
+        };
+        let runs = &self.runs;
+        self.catalog
+            .insert(entry, |replaced| runs.is_bound(id, replaced));
+        match (change.state, change.next_fire) {
+            (JobState::Active, Some(next)) => self.schedule.set_due(id, next),
+            (JobState::Active, None) => self.schedule.finish(id),
+            (JobState::Paused { .. }, _) => self.schedule.clear(id),
+        }
+        self.skip(id, &change.skips, now);
+        self.call_leader();
+        Changed::Done(version)
+    }
+
+    pub(super) fn remove(&mut self, request: &RemoveJob, now: Timestamp) -> StoreResult<Changed> {
+        match self.requests.answer(request.request) {
+            Some(Answer::Removed(answer)) => return Ok(answer),
+            Some(other) => return other.mismatch("remove"),
+            None => {}
+        }
+        let id = &request.job;
+        let may_remove = self.catalog.version(id) == Some(request.version)
+            && self.schedule.due(id) == request.next_fire
+            && self.keeps_pending(id, None, &request.skips, now);
+        let answer = if may_remove {
+            let runs = &self.runs;
+            self.catalog
+                .remove(id, now, |removed| runs.is_bound(id, removed));
+            self.schedule.clear(id);
+            self.skip(id, &request.skips, now);
+            Changed::Done(request.version)
+        } else {
+            Changed::Conflict
+        };
+        let kept = Answer::Removed(answer);
+        self.requests.keep(request.request, now, kept);
+        Ok(answer)
+    }
+
+    /// Whether a change loses no fire time: the one that is pending, if it is due by now, must stay
+    /// pending or be recorded. It may have become due after the change was decided.
+    fn keeps_pending(
+        &self,
+        job: &JobId,
+        stays: Option<Timestamp>,
+        skips: &[Skip],
+        now: Timestamp,
+    ) -> bool {
+        let pending = match self.catalog.get(job).map(|entry| entry.state) {
+            Some(JobState::Paused { from }) => from,
+            Some(JobState::Active) | None => self.schedule.due(job),
+        };
+        pending.filter(|at| *at <= now).is_none_or(|at| {
+            stays == Some(at) || skips.first().is_some_and(|skip| skip.first == at)
+        })
+    }
+
+    pub(super) fn run_now(
+        &mut self,
+        request: &RunNow,
+        now: Timestamp,
+    ) -> StoreResult<RunNowAnswer> {
+        match self.requests.answer(request.request) {
+            Some(Answer::RunNow(answer)) => return Ok(answer),
+            Some(other) => return other.mismatch("run_now"),
+            None => {}
+        }
+        let answer = self.make_run(request);
+        let kept = Answer::RunNow(answer);
+        self.requests.keep(request.request, now, kept);
+        Ok(answer)
+    }
+
+    fn make_run(&mut self, request: &RunNow) -> RunNowAnswer {
+        let (job, id) = (&request.job, request.job.id());
+        let run = RunId::request(id.clone(), request.request.0);
+        if self.runs.is_busy(&run) {
+            return RunNowAnswer::Made;
+        }
+        if self.catalog.version(id) != Some(request.version) {
+            return RunNowAnswer::Conflict;
+        }
+        let in_flight = self.runs.in_flight(id);
+        let limit = job.policy().max_instances.get();
+        if in_flight >= usize::try_from(limit).unwrap_or(usize::MAX) {
+            return RunNowAnswer::Full { in_flight };
+        }
+        self.begin_run(run, job.queue());
+        RunNowAnswer::Made
+    }
+}

@@ -1,0 +1,205 @@
+//! The leader's operations, and those of who would lead.
+
+use super::state::State;
+use crate::id::{Epoch, JobId, RunId, SessionId};
+use crate::lease::{LeaseToken, LeaseView};
+use crate::store::{
+    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, MAX_PLAN_AGE, Peek,
+    PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
+};
+use crate::time::Timestamp;
+
+/// How many records one call of `tidy` forgets at most, of each kind.
+const MAX_TIDIED: usize = 1_000;
+
+impl State {
+    pub(super) fn observe(&self, session: &SessionId, now: Timestamp) -> LeaseView {
+        let token = self.tenure.token();
+        LeaseView {
+            token: token.cloned(),
+            beat: self.tenure.beat(),
+            next_due: self.schedule.head(),
+            now,
+            rank: self.sessions.rank(session, token.map(|t| &t.session)),
+        }
+    }
+
+    pub(super) fn acquire(&mut self, request: &Acquire, now: Timestamp) -> AcquireAnswer {
+        if self.sessions.live(&request.session).is_none() {
+            return AcquireAnswer::Gone;
+        }
+        let expires = now.after(request.ttl);
+        if let Some(held) = self.tenure.token().cloned() {
+            if held.session == request.session {
+                self.tenure.renew(&held, expires);
+                return AcquireAnswer::Acquired(held);
+            }
+            if !self.may_steal(request, &held, now) {
+                return AcquireAnswer::Held(held);
+            }
+            self.tenure.note_steal(now);
+            self.sessions.demote(&held.session);
+        }
+        let token = LeaseToken {
+            session: request.session.clone(),
+            epoch: Epoch(self.next_number(request.floor)),
+            since: now,
+        };
+        self.tenure.grant(token.clone(), expires);
+        AcquireAnswer::Acquired(token)
+    }
+
+    /// The holder still stands where it was seen to stand still, something waits for it, and it has
+    /// had its time.
+    fn may_steal(&self, request: &Acquire, held: &LeaseToken, now: Timestamp) -> bool {
+        let stands_still = request
+            .steal
+            .as_ref()
+            .is_some_and(|(token, beat)| token == held && *beat == self.tenure.beat());
+        let is_overdue = self.schedule.head().is_some_and(|due| due <= now);
+        stands_still && is_overdue && !self.tenure.is_protected(request.ttl, now)
+    }
+
+    pub(super) fn peek(&mut self, request: &Peek, now: Timestamp) -> PeekAnswer {
+        if !self.tenure.renew(&request.token, now.after(request.ttl)) {
+            return PeekAnswer::LeaseLost;
+        }
+        self.note_leader_came();
+        for queue in &request.queues {
+            if self.runs.is_waiting(queue) {
+                self.rings.ready(queue);
+            }
+        }
+        let due = self.schedule.overdue(now).take(request.limit);
+        let due = due.filter_map(|(due, job)| {
+            Some(DueJob {
+                job: job.clone(),
+                due,
+                version: self.catalog.version(job)?,
+                in_flight: self.runs.in_flight(job),
+            })
+        });
+        let idle = |job: &&JobId| self.runs.in_flight(job) == 0;
+        let finished = self.schedule.finished().filter(idle);
+        PeekAnswer::Peeked(Peeked {
+            now,
+            due: due.collect(),
+            next_due: self.schedule.next_after(now),
+            retries: self.runs.due_retries(now).take(request.limit).collect(),
+            next_retry: self.runs.next_retry(now),
+            finished: finished.take(request.limit).cloned().collect(),
+        })
+    }
+
+    pub(super) fn dispatch(&mut self, request: &Dispatch, now: Timestamp) -> DispatchAnswer {
+        if self.tenure.token() != Some(&request.token) {
+            return DispatchAnswer::LeaseLost;
+        }
+        // In either direction: the clock may have stepped back since the plans were made.
+        let age = now
+            .since(request.planned_at)
+            .max(request.planned_at.since(now));
+        if age > MAX_PLAN_AGE {
+            return DispatchAnswer::Stale;
+        }
+        self.tenure.progress(&request.token);
+        let mut refused = Vec::new();
+        for (index, item) in request.items.iter().enumerate() {
+            match self.refusal(item) {
+                Some(why) => refused.push(Refused { index, why }),
+                None => self.settle_fires(item, now),
+            }
+        }
+        DispatchAnswer::Dispatched { refused }
+    }
+
+    /// Why an item is not as it was planned, if it is not.
+    fn refusal(&self, item: &DispatchItem) -> Option<Refusal> {
+        let (job, plan) = (&item.job, &item.plan);
+        let is_as_planned = self.schedule.due(job) == Some(item.due)
+            && self.catalog.version(job) == Some(item.version);
+        if !is_as_planned {
+            return Some(Refusal::Changed);
+        }
+        let fired = self.schedule.fired(job);
+        let settles = !plan.runs.is_empty() || !plan.skips.is_empty();
+        let fires = plan.runs.iter().chain(plan.skips.iter().map(|s| &s.first));
+        let earliest = fires.chain([&plan.settled]).min();
+        if let (true, Some(fired), Some(earliest)) = (settles, fired, earliest)
+            && *earliest <= fired
+        {
+            return Some(Refusal::Fired(fired));
+        }
+        // The due time only moves past what is settled, or the same fire time would come again.
+        let passed = fired.map_or(plan.settled, |fired| fired.max(plan.settled));
+        if plan.next.is_some_and(|next| next <= passed) {
+            return Some(Refusal::Changed);
+        }
+        // A plan that only skips is welcome however many runs there are: the limit may have been
+        // lowered since they were made.
+        let runs = plan.runs.len();
+        if runs > 0 && self.runs.in_flight(job) + runs > item.max_instances {
+            return Some(Refusal::Full);
+        }
+        None
+    }
+
+    fn settle_fires(&mut self, item: &DispatchItem, now: Timestamp) {
+        let (job, plan) = (&item.job, &item.plan);
+        match plan.next {
+            Some(next) => self.schedule.set_due(job, next),
+            None => self.schedule.finish(job),
+        }
+        self.schedule.settle(job, plan.settled);
+        for at in &plan.runs {
+            self.begin_run(RunId::fire(job.clone(), *at), &item.queue);
+        }
+        self.skip(job, &plan.skips, now);
+    }
+
+    pub(super) fn promote(&mut self, request: &Promote, now: Timestamp) -> bool {
+        let leads = self.tenure.progress(&request.token);
+        if leads {
+            for retry in request.retries.iter().filter(|r| r.not_before <= now) {
+                if self.runs.undelay(retry) {
+                    self.runs.append(&retry.queue, retry.waiting.clone());
+                    self.rings.ready(&retry.queue);
+                }
+            }
+        }
+        leads
+    }
+
+    pub(super) fn retire(&mut self, request: &Retire, now: Timestamp) -> bool {
+        let leads = self.tenure.progress(&request.token);
+        if leads {
+            for job in &request.jobs {
+                if self.schedule.is_finished(job) && self.runs.in_flight(job) == 0 {
+                    self.schedule.clear(job);
+                    self.catalog.remove(job, now, |_| false);
+                }
+            }
+        }
+        leads
+    }
+
+    pub(super) fn tidy(&mut self, request: &Tidy, now: Timestamp) -> bool {
+        let leads = self.tenure.progress(&request.token);
+        if leads {
+            self.journal.trim(request.keep_history, MAX_TIDIED);
+            self.requests
+                .forget(MAX_TIDIED, |at| now.since(at) > request.keep_requests);
+            let past = |at| now.since(at) > request.keep_fired;
+            for job in self.catalog.bury(MAX_TIDIED, past) {
+                self.schedule.forget(&job);
+            }
+        }
+        leads
+    }
+
+    pub(super) fn release(&mut self, token: &LeaseToken) {
+        if self.tenure.release(token) {
+            self.rings.lease();
+        }
+    }
+}

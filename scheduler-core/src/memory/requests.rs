@@ -1,0 +1,45 @@
+//! Answers to clients' requests, kept for whoever asks again because the answer was lost.
+
+use std::collections::HashMap;
+
+use crate::store::{Changed, RequestId, RunNowAnswer, StoreError, StoreErrorKind, StoreResult};
+use crate::time::Timestamp;
+
+/// What was answered.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    Put(Vec<Changed>),
+    Removed(Changed),
+    RunNow(RunNowAnswer),
+}
+
+impl Answer {
+    /// The error of an id that was used for a request of another kind.
+    pub(super) fn mismatch<T>(self, operation: &'static str) -> StoreResult<T> {
+        let message = format!("the request id was used before, and answered {self:?}");
+        Err(StoreError::new(StoreErrorKind::Refused, operation, message))
+    }
+}
+
+/// Answers by request id.
+#[derive(Debug, Default)]
+pub(super) struct Requests(HashMap<RequestId, (Timestamp, Answer)>);
+
+impl Requests {
+    pub(super) fn answer(&self, request: RequestId) -> Option<Answer> {
+        self.0.get(&request).map(|(_, answer)| answer.clone())
+    }
+
+    pub(super) fn keep(&mut self, request: RequestId, now: Timestamp, answer: Answer) {
+        self.0.insert(request, (now, answer));
+    }
+
+    /// Forgets up to `limit` answers that are older than `is_past` allows.
+    pub(super) fn forget(&mut self, limit: usize, is_past: impl Fn(Timestamp) -> bool) {
+        let past = self.0.iter().filter(|(_, (at, _))| is_past(*at));
+        let past: Vec<_> = past.map(|(request, _)| *request).take(limit).collect();
+        for request in past {
+            self.0.remove(&request);
+        }
+    }
+}

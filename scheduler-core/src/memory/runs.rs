@@ -1,0 +1,162 @@
+//! Runs in flight: which there are, and where those wait that no node holds.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
+
+use crate::id::{JobId, QueueName, RunId, Version};
+use crate::run::WaitingRun;
+use crate::store::{DueRetry, QueueView};
+use crate::time::Timestamp;
+
+/// `busy`, the ready queues and the retry queue.
+///
+/// Each run of `busy` is in exactly one of a ready queue, the retry queue, or a session's claims;
+/// each run that is there is in `busy`.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    /// The job's runs from dispatch to end, with the definition that each was bound to. By run id,
+    /// so that adding or removing one twice changes nothing.
+    busy: HashMap<JobId, BTreeMap<RunId, Option<Version>>>,
+    ready: BTreeMap<QueueName, VecDeque<WaitingRun>>,
+    retry: BTreeMap<Timestamp, BTreeMap<RunId, (QueueName, WaitingRun)>>,
+}
+
+impl Runs {
+    /// How many runs of the job are in flight.
+    pub(super) fn in_flight(&self, job: &JobId) -> usize {
+        self.busy.get(job).map_or(0, BTreeMap::len)
+    }
+
+    /// Whether this run is in flight.
+    pub(super) fn is_busy(&self, run: &RunId) -> bool {
+        let busy = self.busy.get(&run.job);
+        busy.is_some_and(|busy| busy.contains_key(run))
+    }
+
+    /// Whether a run of the job is bound to this definition.
+    pub(super) fn is_bound(&self, job: &JobId, version: Version) -> bool {
+        let busy = self.busy.get(job);
+        busy.is_some_and(|busy| busy.values().any(|bound| *bound == Some(version)))
+    }
+
+    /// Makes a run: from now on it is in flight, and waits at the end of its queue.
+    pub(super) fn begin(&mut self, run: RunId, queue: &QueueName) {
+        let busy = self.busy.entry(run.job.clone()).or_default();
+        busy.insert(run.clone(), None);
+        let waiting = WaitingRun {
+            run,
+            attempt: 1,
+            version: None,
+            losses: 0,
+        };
+        self.append(queue, waiting);
+    }
+
+    /// Binds a run to a definition.
+    pub(super) fn bind(&mut self, run: &RunId, version: Version) {
+        if let Some(bound) = self.busy.get_mut(&run.job).and_then(|b| b.get_mut(run)) {
+            *bound = Some(version);
+        }
+    }
+
+    /// Ends a run: it is no longer in flight.
+    pub(super) fn end(&mut self, run: &RunId) {
+        if let Some(busy) = self.busy.get_mut(&run.job) {
+            busy.remove(run);
+            if busy.is_empty() {
+                self.busy.remove(&run.job);
+            }
+        }
+    }
+
+    /// Puts a run at the end of its queue.
+    pub(super) fn append(&mut self, queue: &QueueName, waiting: WaitingRun) {
+        self.ready
+            .entry(queue.clone())
+            .or_default()
+            .push_back(waiting);
+    }
+
+    /// Puts a run at the head of its queue.
+    pub(super) fn prepend(&mut self, queue: &QueueName, waiting: WaitingRun) {
+        self.ready
+            .entry(queue.clone())
+            .or_default()
+            .push_front(waiting);
+    }
+
+    /// Takes the first run of a queue.
+    pub(super) fn pop(&mut self, queue: &QueueName) -> Option<WaitingRun> {
+        let ready = self.ready.get_mut(queue)?;
+        let first = ready.pop_front();
+        if ready.is_empty() {
+            self.ready.remove(queue);
+        }
+        first
+    }
+
+    /// Whether runs wait in a queue.
+    pub(super) fn is_waiting(&self, queue: &QueueName) -> bool {
+        self.ready.contains_key(queue)
+    }
+
+    /// Lets a run wait for its next attempt.
+    pub(super) fn delay(&mut self, retry: DueRetry) {
+        let waiting = self.retry.entry(retry.not_before).or_default();
+        waiting.insert(retry.waiting.run.clone(), (retry.queue, retry.waiting));
+    }
+
+    /// Takes out a waiting run, if it still waits exactly so.
+    pub(super) fn undelay(&mut self, retry: &DueRetry) -> bool {
+        let Some(waiting) = self.retry.get_mut(&retry.not_before) else {
+            return false;
+        };
+        let run = &retry.waiting.run;
+        let waits_so = waiting
+            .get(run)
+            .is_some_and(|(queue, waiting)| *queue == retry.queue && *waiting == retry.waiting);
+        if waits_so {
+            waiting.remove(run);
+            if waiting.is_empty() {
+                self.retry.remove(&retry.not_before);
+            }
+        }
+        waits_so
+    }
+
+    /// Runs whose waiting time is over at `now`, the longest over first.
+    pub(super) fn due_retries(&self, now: Timestamp) -> impl Iterator<Item = DueRetry> {
+        self.retry.range(..=now).flat_map(|(not_before, waiting)| {
+            waiting.values().map(|(queue, waiting)| DueRetry {
+                queue: queue.clone(),
+                waiting: waiting.clone(),
+                not_before: *not_before,
+            })
+        })
+    }
+
+    /// When the next run's waiting time is over that is not at `now`.
+    pub(super) fn next_retry(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut later = self.retry.range((Bound::Excluded(now), Bound::Unbounded));
+        later.next().map(|(not_before, _)| *not_before)
+    }
+
+    /// How many runs are in flight.
+    pub(super) fn busy_count(&self) -> usize {
+        self.busy.values().map(BTreeMap::len).sum()
+    }
+
+    /// How many runs wait for their next attempt.
+    pub(super) fn retry_count(&self) -> usize {
+        self.retry.values().map(BTreeMap::len).sum()
+    }
+
+    /// The queues in which runs wait.
+    pub(super) fn queues(&self) -> Vec<QueueView> {
+        let view = |(queue, ready): (&QueueName, &VecDeque<_>)| QueueView {
+            queue: queue.clone(),
+            ready: ready.len() as u64,
+        };
+        self.ready.iter().map(view).collect()
+    }
+}

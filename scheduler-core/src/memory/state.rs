@@ -1,0 +1,146 @@
+//! All records of a shard, and the steps that several operations share.
+
+use super::bells::Rings;
+use super::catalog::Catalog;
+use super::journal::Journal;
+use super::requests::Requests;
+use super::runs::Runs;
+use super::schedule::Schedule;
+use super::sessions::Sessions;
+use super::tenure::Tenure;
+use crate::history::{Record, RunRecord, SkipRecord};
+use crate::id::{Fence, JobId, QueueName, RunId};
+use crate::plan::Skip;
+use crate::run::{Claim, Ending, Outcome, Verdict, WaitingRun};
+use crate::store::{DueRetry, Settled, Wake};
+use crate::time::Timestamp;
+
+/// One shard.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Where epochs, versions and fences come from. Only rises.
+    seq: u64,
+    pub(super) catalog: Catalog,
+    pub(super) schedule: Schedule,
+    pub(super) runs: Runs,
+    pub(super) sessions: Sessions,
+    pub(super) tenure: Tenure,
+    pub(super) journal: Journal,
+    pub(super) requests: Requests,
+    pub(super) rings: Rings,
+    /// Whether a job was put since the leader last looked.
+    is_leader_called: bool,
+}
+
+impl State {
+    /// The next number of the shard's counter, greater than all before it and than any that the
+    /// caller has seen.
+    pub(super) fn next_number(&mut self, floor: u64) -> u64 {
+        self.seq = self.seq.max(floor) + 1;
+        self.seq
+    }
+
+    /// A job may be due earlier than the leader knows.
+    pub(super) fn call_leader(&mut self) {
+        self.is_leader_called = true;
+        self.rings.leader();
+    }
+
+    /// The leader has seen what there is.
+    pub(super) const fn note_leader_came(&mut self) {
+        self.is_leader_called = false;
+    }
+
+    /// Whether there is something to do already for who would wait for it.
+    pub(super) fn has_reason(&self, wake: &Wake) -> bool {
+        match wake {
+            Wake::Ready(queues) => queues.iter().any(|queue| self.runs.is_waiting(queue)),
+            Wake::Leader => self.is_leader_called,
+            Wake::Lease => self.tenure.token().is_none(),
+        }
+    }
+
+    /// Makes a run that waits in this queue.
+    pub(super) fn begin_run(&mut self, run: RunId, queue: &QueueName) {
+        self.runs.begin(run, queue);
+        self.rings.ready(queue);
+    }
+
+    /// Records skipped fire times, and settles them.
+    pub(super) fn skip(&mut self, job: &JobId, skips: &[Skip], now: Timestamp) {
+        for skip in skips {
+            self.schedule.settle(job, skip.last);
+            let record = SkipRecord::new(job.clone(), skip);
+            self.journal.append(now, Record::Skip(record));
+        }
+    }
+
+    /// Does what was decided about a run whose claim has just been taken from its session.
+    ///
+    /// What is stored of the claim counts, not what the caller says of it.
+    pub(super) fn settle_run(&mut self, claim: Claim, settled: &Settled, now: Timestamp) {
+        if let Some(record) = &settled.record {
+            self.journal.append(now, record.clone());
+        }
+        match settled.verdict {
+            Verdict::End(_) => self.end_run(&claim.run),
+            Verdict::Again {
+                after,
+                attempt,
+                losses,
+            } => {
+                let waiting = WaitingRun {
+                    run: claim.run,
+                    attempt,
+                    version: Some(claim.version),
+                    losses,
+                };
+                if after.is_zero() {
+                    self.runs.append(&claim.queue, waiting);
+                    self.rings.ready(&claim.queue);
+                } else {
+                    self.runs.delay(DueRetry {
+                        queue: claim.queue,
+                        waiting,
+                        not_before: now.after(after),
+                    });
+                }
+            }
+            Verdict::GiveBack => {
+                let waiting = WaitingRun {
+                    run: claim.run,
+                    attempt: claim.attempt,
+                    version: Some(claim.version),
+                    losses: claim.losses,
+                };
+                self.runs.prepend(&claim.queue, waiting);
+                self.rings.ready(&claim.queue);
+            }
+        }
+    }
+
+    /// Ends a waiting run whose job was removed before anybody began it.
+    pub(super) fn end_removed(&mut self, waiting: WaitingRun, queue: &QueueName, now: Timestamp) {
+        self.end_run(&waiting.run);
+        let record = RunRecord {
+            run: waiting.run,
+            outcome: Outcome::Removed,
+            attempt: waiting.attempt,
+            fence: Fence::default(),
+            node: String::new(),
+            task: None,
+            queue: queue.clone(),
+            started_at: None,
+            ended_at: Some(now),
+            detail: Ending::DefinitionGone.detail(),
+        };
+        self.journal.append(now, Record::Run(record));
+    }
+
+    fn end_run(&mut self, run: &RunId) {
+        self.runs.end(run);
+        let runs = &self.runs;
+        self.catalog
+            .release(&run.job, |version| runs.is_bound(&run.job, version));
+    }
+}

@@ -1,0 +1,160 @@
+//! A node's operations: its session, and the runs that it claims and settles.
+
+use super::sessions::{LaneAnswer, Session};
+use super::state::State;
+use crate::id::{Fence, QueueName, SessionId};
+use crate::run::{Claim, WaitingRun};
+use crate::store::{
+    ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, Register,
+    Registered, Resync, ResyncAnswer, Settled,
+};
+use crate::time::Timestamp;
+
+impl State {
+    pub(super) fn register(&mut self, request: &Register, now: Timestamp) -> Registered {
+        self.sessions.begin(request, now);
+        Registered { now }
+    }
+
+    pub(super) fn heartbeat(&mut self, request: &Heartbeat, now: Timestamp) -> HeartbeatAnswer {
+        let Some(session) = self.sessions.live_mut(&request.session) else {
+            return HeartbeatAnswer::Gone;
+        };
+        // A heartbeat that was overtaken by a later one proves nothing any more.
+        if request.beat >= session.beat {
+            session.beat = request.beat;
+            session.ttl = request.ttl;
+            session.deadline = now.after(request.ttl);
+            session.running = request.running;
+        }
+        HeartbeatAnswer::Alive {
+            now,
+            claims: session.claims.len(),
+        }
+    }
+
+    pub(super) fn leave(&mut self, session: &SessionId) {
+        self.sessions.end(session);
+    }
+
+    pub(super) fn exchange(&mut self, request: &Exchange, now: Timestamp) -> ExchangeAnswer {
+        let Some(session) = self.sessions.live(&request.session) else {
+            return ExchangeAnswer::Gone;
+        };
+        match session.lanes.get(&request.lane) {
+            Some((last, answer)) if request.request == *last => {
+                return match answer {
+                    LaneAnswer::Exchanged(exchanged) => {
+                        ExchangeAnswer::Exchanged(exchanged.clone())
+                    }
+                    LaneAnswer::Resynced => ExchangeAnswer::Superseded,
+                };
+            }
+            Some((last, _)) if request.request < *last => return ExchangeAnswer::Superseded,
+            _ => {}
+        }
+        let mut exchanged = Exchanged::default();
+        for settled in &request.settled {
+            if !self.hand_in(&request.session, settled, now) {
+                exchanged.stale.push(settled.claim.run.clone());
+            }
+        }
+        if let Some(wish) = &request.wish {
+            exchanged.claims = self.claim(request, wish, now);
+        }
+        if let Some(session) = self.sessions.live_mut(&request.session) {
+            let answer = LaneAnswer::Exchanged(exchanged.clone());
+            session
+                .lanes
+                .insert(request.lane, (request.request, answer));
+        }
+        ExchangeAnswer::Exchanged(exchanged)
+    }
+
+    /// Settles a run if the session still holds it, under the fence that the caller knows.
+    fn hand_in(&mut self, session: &SessionId, settled: &Settled, now: Timestamp) -> bool {
+        let session = self.sessions.live_mut(session);
+        let claim =
+            session.and_then(|s| take_claim(s, |held| held.fence == settled.claim.fence, settled));
+        claim
+            .map(|claim| self.settle_run(claim, settled, now))
+            .is_some()
+    }
+
+    fn claim(&mut self, request: &Exchange, wish: &ClaimWish, now: Timestamp) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for queue in &wish.queues {
+            while claims.len() < wish.limit
+                && let Some(waiting) = self.runs.pop(queue)
+            {
+                claims.extend(self.bind(waiting, queue, request.floor, now));
+            }
+            if self.runs.is_waiting(queue) {
+                // Whoever was woken for these has no room for them.
+                self.rings.ready(queue);
+            }
+        }
+        if let Some(session) = self.sessions.live_mut(&request.session) {
+            let held = claims
+                .iter()
+                .map(|claim| (claim.run.clone(), claim.clone()));
+            session.claims.extend(held);
+        }
+        claims
+    }
+
+    /// Makes a waiting run a claim. At its first, a run is bound to its job's definition of that
+    /// moment; where there is none any more, the run ends.
+    fn bind(
+        &mut self,
+        waiting: WaitingRun,
+        queue: &QueueName,
+        floor: u64,
+        now: Timestamp,
+    ) -> Option<Claim> {
+        let current = || self.catalog.version(&waiting.run.job);
+        let Some(version) = waiting.version.or_else(current) else {
+            self.end_removed(waiting, queue, now);
+            return None;
+        };
+        self.runs.bind(&waiting.run, version);
+        Some(Claim {
+            run: waiting.run,
+            fence: Fence(self.next_number(floor)),
+            version,
+            attempt: waiting.attempt,
+            losses: waiting.losses,
+            queue: queue.clone(),
+        })
+    }
+
+    pub(super) fn resync(&mut self, request: &Resync) -> ResyncAnswer {
+        let Some(session) = self.sessions.live_mut(&request.session) else {
+            return ResyncAnswer::Gone;
+        };
+        match session.lanes.get(&request.lane) {
+            Some((last, _)) if request.request < *last => return ResyncAnswer::Superseded,
+            Some((last, LaneAnswer::Exchanged(_))) if request.request == *last => {
+                return ResyncAnswer::Superseded;
+            }
+            _ => {}
+        }
+        let answer = (request.request, LaneAnswer::Resynced);
+        session.lanes.insert(request.lane, answer);
+        ResyncAnswer::Claims(session.claims.values().cloned().collect())
+    }
+}
+
+/// Takes a run's claim from a session, if the one that is held is as the caller knows it.
+pub(super) fn take_claim(
+    session: &mut Session,
+    is_known: impl FnOnce(&Claim) -> bool,
+    settled: &Settled,
+) -> Option<Claim> {
+    let held = session.claims.get(&settled.claim.run)?;
+    if is_known(held) {
+        session.claims.remove(&settled.claim.run)
+    } else {
+        None
+    }
+}
