@@ -1,11 +1,12 @@
 //! The leader's operations, and those of who would lead.
 
 use super::state::State;
+use crate::history::{Record, SkipRecord};
 use crate::id::{Epoch, JobId, RunId, SessionId};
 use crate::lease::{LeaseToken, LeaseView};
 use crate::store::{
-    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, MAX_PLAN_AGE, Peek,
-    PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
+    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, MAX_PLAN_AGE, Park,
+    Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
 };
 use crate::time::Timestamp;
 
@@ -155,6 +156,18 @@ impl State {
             self.begin_run(RunId::fire(job.clone(), *at), &item.queue);
         }
         self.skip(job, &plan.skips, now);
+    }
+
+    pub(super) fn park(&mut self, request: &Park, now: Timestamp) -> bool {
+        let leads = self.tenure.progress(&request.token);
+        let job = &request.job;
+        let version = self.catalog.version(job).unwrap_or_default();
+        if leads && self.schedule.due(job) == Some(request.due) && version == request.version {
+            self.schedule.clear(job);
+            let record = SkipRecord::parked(job.clone(), request.due, request.why.clone());
+            self.journal.append(now, Record::Skip(record));
+        }
+        leads
     }
 
     pub(super) fn promote(&mut self, request: &Promote, now: Timestamp) -> bool {

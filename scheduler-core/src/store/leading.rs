@@ -161,6 +161,21 @@ pub enum Refusal {
     Full,
 }
 
+/// Sets a due job aside whose definition is missing or cannot be read.
+#[derive(Clone, Debug)]
+pub struct Park {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// The job.
+    pub job: JobId,
+    /// The due time that it was seen with.
+    pub due: Timestamp,
+    /// The version that it was seen with; 0 where it has none.
+    pub version: Version,
+    /// What is wrong with it, for history.
+    pub why: String,
+}
+
 /// Moves runs whose waiting time is over to their ready queues.
 #[derive(Clone, Debug)]
 pub struct Promote {

@@ -59,6 +59,13 @@ local function write_history(lines)
   redis.call('PUBLISH', K.events, packed)
 end
 
+-- Whether a change loses no fire time: the one that is pending, if it is due by now, must stay
+-- pending or be recorded. It may have become due after the change was decided.
+local function keeps_pending(pending, stays, skipped_from, t)
+  pending = tonumber(pending or '')
+  return not pending or pending > t or pending == tonumber(stays) or pending == tonumber(skipped_from)
+end
+
 -- Offers waiting runs to idle nodes: each marker wakes one.
 local function wake(key, runs)
   local markers = {}

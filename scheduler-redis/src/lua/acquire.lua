@@ -10,6 +10,7 @@ local t = now()
 local token = redis.call('GET', K.leader)
 if token then
   if string.sub(token, 1, #session + 1) == session .. ' ' then
+    redis.call('PEXPIRE', K.leader, ttl)
     return { 'acquired', token }
   end
   -- Progress decides, never lateness: the token and the beat are those that stood still, and

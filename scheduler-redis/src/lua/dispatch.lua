@@ -42,10 +42,14 @@ for i = 1, count do
   local moves_past = runs == '' and skips == '' and fired_to and tonumber(settled) <= fired_to
   local in_flight = count_words(busies[i])
   local why
+  local passed = math.max(tonumber(settled), fired_to or -math.huge)
   if not dues[i] or tonumber(dues[i]) ~= tonumber(expected) or versions[i] ~= ARGV[at + 2] then
     why = 'changed'
   elseif fired_to and fired_to >= tonumber(expected) and not moves_past then
     why = 'fired'
+  elseif next ~= '' and tonumber(next) <= passed then
+    -- The due time only moves past what is settled, or the same fire time would come again.
+    why = 'changed'
   elseif runs ~= '' and in_flight + count_words(runs) > tonumber(ARGV[at + 6]) then
     why = 'full'
   end

@@ -1,7 +1,8 @@
 -- Declares a session dead if its beat still is the one seen.
--- KEYS: nodes beats ranks dead
+-- KEYS: nodes beats ranks dead session claims
 -- ARGV: session, beat
--- Answers: "fenced", "alive" or "unknown". Asked again: "fenced".
+-- Answers: "fenced", "alive" or "unknown". Asked again: "fenced", or "unknown" where it held no
+--   claims and is forgotten.
 local session = ARGV[1]
 if redis.call('ZSCORE', K.dead, session) then
   return 'fenced'
@@ -17,5 +18,9 @@ local t = now()
 redis.call('ZREM', K.nodes, session)
 redis.call('HDEL', K.beats, session)
 redis.call('ZREM', K.ranks, session)
-redis.call('ZADD', K.dead, int(t), session)
+if redis.call('HLEN', K.claims) > 0 then
+  redis.call('ZADD', K.dead, int(t), session)
+else
+  redis.call('DEL', K.session)
+end
 return 'fenced'

@@ -5,6 +5,7 @@
 if redis.call('GET', K.leader) ~= ARGV[1] then
   return 0
 end
+local t = now()
 local queues, count, FIRST, ARGS = tonumber(ARGV[2]), tonumber(ARGV[3]), 4, 4
 local members = {}
 for i = 1, count do
@@ -17,7 +18,7 @@ for i = 1, queues do
 end
 for i = 1, count do
   local at = FIRST + (i - 1) * ARGS
-  if scores[i] and tonumber(scores[i]) == tonumber(ARGV[at + 1]) then
+  if scores[i] and tonumber(scores[i]) == tonumber(ARGV[at + 1]) and tonumber(scores[i]) <= t then
     local list = ready[tonumber(ARGV[at + 2])]
     list[#list + 1] = ARGV[at + 3]
     moved[#moved + 1] = members[i]

@@ -1,14 +1,11 @@
 -- Begins a session.
 -- KEYS: nodes beats ranks session seq dead
 -- ARGV: session, ttl ms, info (JSON)
--- Answers: now; or "gone" where the name was used before. Asked again: now.
+-- Answers: now. Asked again: now; a session that was declared dead stays dead.
 local session, ttl = ARGV[1], tonumber(ARGV[2])
 local t = now()
-if redis.call('ZSCORE', K.nodes, session) then
+if redis.call('ZSCORE', K.nodes, session) or redis.call('ZSCORE', K.dead, session) then
   return t
-end
-if redis.call('ZSCORE', K.dead, session) then
-  return 'gone'
 end
 redis.call('HSET', K.session, 'info', ARGV[3], 'since', int(t), 'running', 0)
 redis.call('ZADD', K.nodes, int(t + ttl), session)

@@ -1,7 +1,8 @@
 -- Removes a job if it still is as it was read.
 -- KEYS: due fired versions busy old finished gone parked requests replies history lines events,
 --   then the job
--- ARGV: request, job, version, due or "", settled or "", records of its skips (one a line)
+-- ARGV: request, job, version, due or "", first and last of the skipped fire times or "" and "",
+--   records of these (one a line)
 -- Answers: the removed version, or "conflict". The same request asked again: the same.
 local request, job, version = ARGV[1], ARGV[2], ARGV[3]
 local reply = redis.call('HGET', K.replies, request)
@@ -11,13 +12,15 @@ end
 local t = now()
 local due = redis.call('ZSCORE', K.due, job)
 local fired = tonumber(redis.call('HGET', K.fired, job) or '')
+local pending = due or redis.call('HGET', KEYS[TAIL + 1], 'paused_from')
 local same_due = due and tonumber(due) == tonumber(ARGV[4]) or (not due and ARGV[4] == '')
 reply = version
-if redis.call('HGET', K.versions, job) ~= version or not same_due then
+if redis.call('HGET', K.versions, job) ~= version or not same_due
+  or not keeps_pending(pending, '', ARGV[5], t) then
   reply = 'conflict'
 end
 local lines = {}
-for line in string.gmatch(ARGV[6], '[^\n]+') do
+for line in string.gmatch(ARGV[7], '[^\n]+') do
   lines[#lines + 1] = line
 end
 local record = redis.call('HGET', K.busy, job) and redis.call('HGET', KEYS[TAIL + 1], 'record')
@@ -31,8 +34,8 @@ if reply ~= 'conflict' then
   if record then
     redis.call('HSET', K.old, version .. ' ' .. job, record)
   end
-  if ARGV[5] ~= '' and tonumber(ARGV[5]) > (fired or -math.huge) then
-    redis.call('HSET', K.fired, job, ARGV[5])
+  if ARGV[6] ~= '' and tonumber(ARGV[6]) > (fired or -math.huge) then
+    redis.call('HSET', K.fired, job, ARGV[6])
   end
   write_history(lines)
 end

@@ -1,13 +1,14 @@
 -- All claims of a session; voids earlier requests of the lane.
 -- KEYS: nodes session claims
 -- ARGV: session, lane, request
--- Answers: {run, claim, ...}; or "gone"; or "superseded". Asked again: the claims.
+-- Answers: {run, claim, ...}; or "gone"; or "superseded". Asked again: the claims as they are then.
 local lane, request = ARGV[2], tonumber(ARGV[3])
 if not redis.call('ZSCORE', K.nodes, ARGV[1]) then
   return 'gone'
 end
-local before = tonumber(redis.call('HGET', K.session, 'request:' .. lane) or '0')
-if before > request then
+local last = redis.call('HMGET', K.session, 'request:' .. lane, 'reply:' .. lane)
+local before = tonumber(last[1] or '0')
+if before > request or (before == request and last[2]) then
   return 'superseded'
 end
 if before < request then

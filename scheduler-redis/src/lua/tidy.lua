@@ -1,11 +1,12 @@
 -- Forgets what is past keeping, a bounded amount per call.
--- KEYS: leader requests replies gone fired versions history lines old busy
+-- KEYS: leader beat requests replies gone fired versions history lines old busy
 -- ARGV: token, records of history to keep, requests ms, fire times of removed jobs ms
 -- Answers: 1; or 0 where the lease was lost.
 if redis.call('GET', K.leader) ~= ARGV[1] then
   return 0
 end
 local t = now()
+redis.call('INCR', K.beat)
 
 local requests =
   redis.call('ZRANGE', K.requests, '-inf', int(t - tonumber(ARGV[3])), 'BYSCORE', 'LIMIT', 0, 500)

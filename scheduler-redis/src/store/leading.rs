@@ -5,7 +5,7 @@ use scheduler_core::history::{Record, SkipRecord};
 use scheduler_core::lease::{LeaseToken, LeaseView};
 use scheduler_core::plan::Skip;
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DueJob, DueRetry, MAX_PLAN_AGE, Peek,
+    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DueJob, DueRetry, MAX_PLAN_AGE, Park, Peek,
     PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, StoreError, StoreResult, Tidy,
 };
 use scheduler_core::{JobId, SessionId, Timestamp, Version};
@@ -190,6 +190,22 @@ impl RedisStore {
                 .arg(queues.place(&retry.queue));
             call.arg(codec::ready_text(&retry.waiting));
         }
+        call.send().await
+    }
+
+    pub(super) async fn do_park(&self, request: &Park) -> StoreResult<bool> {
+        let mut call = self.call(&self.scripts().park, None, &[]);
+        let version = if request.version.0 == 0 {
+            None
+        } else {
+            Some(request.version)
+        };
+        let record = SkipRecord::parked(request.job.clone(), request.due, request.why.clone());
+        call.arg(request.token.to_string())
+            .arg(request.job.as_str())
+            .arg(request.due.as_ms());
+        call.arg(expected(version))
+            .arg(Record::Skip(record).to_line());
         call.send().await
     }
 

@@ -19,7 +19,7 @@ use scheduler_core::session::SessionSample;
 use scheduler_core::store::{
     Acquire, AcquireAnswer, Changed, Definition, Dispatch, DispatchAnswer, Drain, DrainAnswer,
     Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
-    HistoryQuery, JobPage, JobWrite, NodeView, Overview, Peek, PeekAnswer, Promote, PutJob,
+    HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
     Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunNow, RunNowAnswer, Store,
     StoreError, StoreErrorKind, StoreResult, Tidy, Wake,
 };
@@ -347,6 +347,10 @@ impl Store for RedisStore {
 
     async fn promote(&self, request: &Promote) -> StoreResult<bool> {
         self.do_promote(request).await
+    }
+
+    async fn park(&self, request: &Park) -> StoreResult<bool> {
+        self.do_park(request).await
     }
 
     async fn retire(&self, request: &Retire) -> StoreResult<bool> {

@@ -33,7 +33,7 @@ impl RedisStore {
         &self,
         request: &FenceSession,
     ) -> StoreResult<FenceAnswer> {
-        let mut call = self.call(&self.scripts().fence_session, None, &[]);
+        let mut call = self.call(&self.scripts().fence_session, Some(&request.session), &[]);
         call.arg(request.session.as_str()).arg(request.beat);
         let answer: String = call.send().await?;
         match answer.as_str() {
