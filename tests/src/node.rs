@@ -18,7 +18,10 @@ use tokio::sync::Notify;
 #[must_use]
 pub fn binary() -> PathBuf {
     let here = std::env::current_exe().expect("the test's own path");
-    let profile = here.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let profile = here
+        .ancestors()
+        .nth(2)
+        .expect("target/<profile>/deps/<test>");
     let binary = profile.join("carillon");
     assert!(
         binary.exists(),
@@ -62,7 +65,10 @@ impl Log {
         tokio::spawn(async move {
             let mut lines = BufReader::new(from).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                log.lines.lock().expect("no panic under this lock").push(line);
+                log.lines
+                    .lock()
+                    .expect("no panic under this lock")
+                    .push(line);
                 log.more.notify_waiters();
             }
         });
@@ -78,12 +84,19 @@ impl Node {
     pub fn start(name: &str, args: &[&str]) -> Result<Self> {
         let mut command = carillon();
         command.args(["run", "--node", name]).args(args);
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("carillon")?;
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("carillon")?;
         let log = Arc::new(Log::default());
         log.read(child.stdout.take().context("no stdout")?);
         log.read(child.stderr.take().context("no stderr")?);
-        Ok(Self { name: name.to_owned(), child, log })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+        })
     }
 
     /// The node's name.
@@ -128,7 +141,11 @@ impl Node {
     /// Where a reader panicked.
     #[must_use]
     pub fn log(&self) -> String {
-        self.log.lines.lock().expect("no panic under this lock").join("\n")
+        self.log
+            .lines
+            .lock()
+            .expect("no panic under this lock")
+            .join("\n")
     }
 
     /// Waits until the process has said something with `text` in it.

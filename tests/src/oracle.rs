@@ -71,7 +71,10 @@ pub struct Ledger {
 ///
 /// Where it cannot be read.
 pub async fn ledger(store: &impl Store) -> Result<Ledger> {
-    let query = HistoryQuery { limit: usize::MAX, ..HistoryQuery::default() };
+    let query = HistoryQuery {
+        limit: usize::MAX,
+        ..HistoryQuery::default()
+    };
     let mut ledger = Ledger::default();
     for entry in store.history(&query).await?.entries {
         match entry.record {
@@ -82,7 +85,9 @@ pub async fn ledger(store: &impl Store) -> Result<Ledger> {
             Record::Run(_) => {}
             Record::Skip(skip) => {
                 let (first, last) = (skip.first.as_ms(), skip.last.as_ms());
-                ledger.skips.push((skip.job.to_string(), first, last, skip.count));
+                ledger
+                    .skips
+                    .push((skip.job.to_string(), first, last, skip.count));
             }
         }
     }
@@ -104,13 +109,19 @@ pub fn check(starts: &[Start], ledger: &Ledger, every_ms: i64, until_ms: i64) {
     let mut by_job: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
     for start in starts {
         by_run.entry(&start.run).or_default().push(start);
-        by_job.entry(&start.job).or_default().insert(start.scheduled_ms);
+        by_job
+            .entry(&start.job)
+            .or_default()
+            .insert(start.scheduled_ms);
     }
     for (run, starts) in &by_run {
         let mut attempts: Vec<_> = starts.iter().map(|s| (s.attempt, s.fence)).collect();
         attempts.sort_unstable();
         for pair in attempts.windows(2) {
-            assert!(pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1, "{run} ran twice: {starts:#?}");
+            assert!(
+                pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1,
+                "{run} ran twice: {starts:#?}"
+            );
         }
     }
     assert!(!by_job.is_empty(), "nothing ran");
@@ -118,12 +129,16 @@ pub fn check(starts: &[Start], ledger: &Ledger, every_ms: i64, until_ms: i64) {
         let first = *fires.first().expect("not empty");
         let mut at = first;
         while at <= until_ms {
-            let skipped = ledger.skips.iter().any(|(skipped, first, last, _)| {
-                skipped == job && (*first..=*last).contains(&at)
-            });
+            let skipped = ledger
+                .skips
+                .iter()
+                .any(|(skipped, first, last, _)| skipped == job && (*first..=*last).contains(&at));
             let ran = fires.contains(&at);
             assert!(ran || skipped, "{job}: the fire time {at} is lost");
-            assert!(!(ran && skipped), "{job}: the fire time {at} ran and was skipped");
+            assert!(
+                !(ran && skipped),
+                "{job}: the fire time {at} ran and was skipped"
+            );
             at += every_ms;
         }
     }

@@ -41,7 +41,11 @@ impl Proxy {
         let faults = Arc::new(Faults::default());
         let stop = CancellationToken::new();
         tokio::spawn(accept(listener, port, Arc::clone(&faults), stop.clone()));
-        Ok(Self { address, faults, _running: stop.drop_guard() })
+        Ok(Self {
+            address,
+            faults,
+            _running: stop.drop_guard(),
+        })
     }
 
     /// The port to connect to.
@@ -88,7 +92,11 @@ async fn accept(listener: TcpListener, port: u16, faults: Arc<Faults>, stop: Can
         if faults.refuse.load(Ordering::SeqCst) {
             continue;
         }
-        let broken = faults.broken.lock().expect("no panic under this lock").clone();
+        let broken = faults
+            .broken
+            .lock()
+            .expect("no panic under this lock")
+            .clone();
         let (faults, stop) = (Arc::clone(&faults), stop.clone());
         tokio::spawn(async move {
             tokio::select! {

@@ -48,7 +48,13 @@ impl RedisServer {
         let dir = tempfile::tempdir()?;
         let password = password.map(str::to_owned);
         let port = free_port()?;
-        let mut server = Self { dir, port, persistence, password, child: None };
+        let mut server = Self {
+            dir,
+            port,
+            persistence,
+            password,
+            child: None,
+        };
         server.run()?;
         Ok(server)
     }
@@ -87,7 +93,11 @@ impl RedisServer {
             }
             log.push(line);
         }
-        bail!("redis-server on port {} ended:\n{}", self.port, log.join("\n"))
+        bail!(
+            "redis-server on port {} ended:\n{}",
+            self.port,
+            log.join("\n")
+        )
     }
 
     /// The port that it listens on.
@@ -105,7 +115,10 @@ impl RedisServer {
     /// Its URL through another port.
     #[must_use]
     pub fn url_on(&self, port: u16) -> String {
-        let password = self.password.as_ref().map_or_else(String::new, |p| format!(":{p}@"));
+        let password = self
+            .password
+            .as_ref()
+            .map_or_else(String::new, |p| format!(":{p}@"));
         format!("redis://{password}127.0.0.1:{port}")
     }
 
@@ -139,7 +152,9 @@ impl RedisServer {
     ///
     /// Where it does not answer.
     pub async fn connect(&self) -> Result<redis::aio::MultiplexedConnection> {
-        Ok(redis::Client::open(self.url())?.get_multiplexed_async_connection().await?)
+        Ok(redis::Client::open(self.url())?
+            .get_multiplexed_async_connection()
+            .await?)
     }
 
     /// Sends the server a signal.

@@ -160,12 +160,16 @@ impl State {
 
     pub(super) fn park(&mut self, request: &Park, now: Timestamp) -> bool {
         let leads = self.tenure.progress(&request.token);
-        let job = &request.job;
-        let version = self.catalog.version(job).unwrap_or_default();
-        if leads && self.schedule.due(job) == Some(request.due) && version == request.version {
-            self.schedule.clear(job);
-            let record = SkipRecord::parked(job.clone(), request.due, request.why.clone());
-            self.journal.append(now, Record::Skip(record));
+        if leads {
+            for item in &request.jobs {
+                let version = self.catalog.version(&item.job).unwrap_or_default();
+                if self.schedule.due(&item.job) == Some(item.due) && version == item.version {
+                    self.schedule.clear(&item.job);
+                    let (job, reason) = (item.job.clone(), item.reason.clone());
+                    let record = SkipRecord::parked(job, item.due, reason);
+                    self.journal.append(now, Record::Skip(record));
+                }
+            }
         }
         leads
     }

@@ -161,19 +161,26 @@ pub enum Refusal {
     Full,
 }
 
-/// Sets a due job aside whose definition is missing or cannot be read.
+/// A due job that nobody can plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkItem {
+    /// The job.
+    pub job: JobId,
+    /// Its due time, as peeked.
+    pub due: Timestamp,
+    /// Its version, as peeked; 0 where it has none.
+    pub version: Version,
+    /// What is wrong with it, for people.
+    pub reason: String,
+}
+
+/// Sets due jobs aside whose definition is missing or cannot be read.
 #[derive(Clone, Debug)]
 pub struct Park {
     /// The caller's lease.
     pub token: LeaseToken,
-    /// The job.
-    pub job: JobId,
-    /// The due time that it was seen with.
-    pub due: Timestamp,
-    /// The version that it was seen with; 0 where it has none.
-    pub version: Version,
-    /// What is wrong with it, for history.
-    pub why: String,
+    /// The jobs.
+    pub jobs: Vec<ParkItem>,
 }
 
 /// Moves runs whose waiting time is over to their ready queues.

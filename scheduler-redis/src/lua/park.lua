@@ -1,17 +1,28 @@
--- Sets a due job aside whose record is missing or cannot be read, so that it holds up nobody.
+-- Sets due jobs aside whose record is missing or cannot be read, so that they hold up nobody.
 -- KEYS: leader beat due versions parked history lines events
--- ARGV: token, job, due, version or "", record (one line)
+-- ARGV: token, items (at most 500), then per item: job, due, version or "", record (one line)
 -- Answers: 1; or 0 where the lease was lost. Asked again: nothing more happens.
 if redis.call('GET', K.leader) ~= ARGV[1] then
   return 0
 end
-local score = redis.call('ZSCORE', K.due, ARGV[2])
-local version = redis.call('HGET', K.versions, ARGV[2]) or ''
-if not score or tonumber(score) ~= tonumber(ARGV[3]) or version ~= ARGV[4] then
-  return 1
+local count, FIRST, ARGS = tonumber(ARGV[2]), 3, 4
+local jobs, parked, lines = {}, {}, {}
+for i = 1, count do
+  local at = FIRST + (i - 1) * ARGS
+  local job = ARGV[at]
+  local score = redis.call('ZSCORE', K.due, job)
+  local version = redis.call('HGET', K.versions, job) or ''
+  if score and tonumber(score) == tonumber(ARGV[at + 1]) and version == ARGV[at + 2] then
+    jobs[#jobs + 1] = job
+    parked[#parked + 1] = ARGV[at + 1]
+    parked[#parked + 1] = job
+    lines[#lines + 1] = ARGV[at + 3]
+  end
 end
-redis.call('ZREM', K.due, ARGV[2])
-redis.call('ZADD', K.parked, ARGV[3], ARGV[2])
-write_history({ ARGV[5] })
+if #jobs > 0 then
+  variadic('ZREM', K.due, jobs, 1)
+  variadic('ZADD', K.parked, parked, 2)
+end
+write_history(lines)
 redis.call('INCR', K.beat)
 return 1

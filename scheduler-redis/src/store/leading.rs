@@ -195,17 +195,15 @@ impl RedisStore {
 
     pub(super) async fn do_park(&self, request: &Park) -> StoreResult<bool> {
         let mut call = self.call(&self.scripts().park, None, &[]);
-        let version = if request.version.0 == 0 {
-            None
-        } else {
-            Some(request.version)
-        };
-        let record = SkipRecord::parked(request.job.clone(), request.due, request.why.clone());
-        call.arg(request.token.to_string())
-            .arg(request.job.as_str())
-            .arg(request.due.as_ms());
-        call.arg(expected(version))
-            .arg(Record::Skip(record).to_line());
+        call.arg(request.token.to_string()).arg(request.jobs.len());
+        for item in &request.jobs {
+            let version = Some(item.version).filter(|version| version.0 != 0);
+            let record = SkipRecord::parked(item.job.clone(), item.due, item.reason.clone());
+            call.arg(item.job.as_str())
+                .arg(item.due.as_ms())
+                .arg(expected(version));
+            call.arg(Record::Skip(record).to_line());
+        }
         call.send().await
     }
 
