@@ -81,6 +81,13 @@ impl Script {
         cmd
     }
 
+    /// What loads the script into a server.
+    pub(crate) fn load(&self) -> Cmd {
+        let mut cmd = redis::cmd("SCRIPT");
+        cmd.arg("LOAD").arg(&self.source);
+        cmd
+    }
+
     /// The same call with the whole text, for a server that does not have the script (any more).
     pub(crate) fn with_text(&self, call: &Cmd) -> Cmd {
         let mut cmd = redis::cmd("EVAL");
@@ -135,8 +142,7 @@ macro_rules! scripts {
                 }
             }
 
-            #[cfg(test)]
-            fn all(&self) -> Vec<&Script> {
+            pub(crate) fn all(&self) -> Vec<&Script> {
                 vec![$(&self.$name),*]
             }
         }

@@ -136,9 +136,8 @@ impl RedisStore {
             .arg(request.job.as_str())
             .arg(request.version.0);
         call.arg(optional_ms(request.next_fire));
-        call.arg(optional_ms(
-            request.skips.iter().map(|skip| skip.last).max(),
-        ));
+        call.arg(optional_ms(request.skips.first().map(|skip| skip.first)));
+        call.arg(optional_ms(request.skips.last().map(|skip| skip.last)));
         call.arg(skip_lines(&request.job, &request.skips));
         let word: String = call.send().await?;
         changed(&call, &word)
@@ -183,7 +182,8 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
     call.arg(job.id().as_str())
         .arg(expected(version))
         .arg(optional_ms(change.next_fire));
-    call.arg(optional_ms(change.skips.iter().map(|skip| skip.last).max()));
+    call.arg(optional_ms(change.skips.first().map(|skip| skip.first)));
+    call.arg(optional_ms(change.skips.last().map(|skip| skip.last)));
     call.arg(skip_lines(job.id(), &change.skips))
         .arg(state)
         .arg(optional_ms(from));

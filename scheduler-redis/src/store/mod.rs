@@ -123,6 +123,20 @@ impl RedisStore {
         self.shared.link.query("ping", &redis::cmd("PING")).await
     }
 
+    /// Loads all scripts into the server, so that the first call of each is as fast as the next.
+    /// Without it each is loaded when it is first called, and again after the server has lost it.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the server from answering.
+    pub async fn load_scripts(&self) -> StoreResult<()> {
+        let mut pipeline = redis::pipe();
+        for script in self.scripts().all() {
+            pipeline.add_command(script.load()).ignore();
+        }
+        self.shared.link.pipeline("load_scripts", &pipeline).await
+    }
+
     /// The store's connection to the server and database, for other commands than the store's: they
     /// must not block.
     ///
