@@ -170,6 +170,28 @@ pub struct Promote {
     pub retries: Vec<DueRetry>,
 }
 
+/// A due job that nobody can plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkItem {
+    /// The job.
+    pub job: JobId,
+    /// Its due time, as peeked.
+    pub due: Timestamp,
+    /// Its version, as peeked.
+    pub version: Version,
+    /// What is wrong with it, for people.
+    pub reason: String,
+}
+
+/// Takes jobs out of the schedule that nobody can plan.
+#[derive(Clone, Debug)]
+pub struct Park {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// The jobs.
+    pub jobs: Vec<ParkItem>,
+}
+
 /// Removes jobs whose schedule is over.
 #[derive(Clone, Debug)]
 pub struct Retire {

@@ -37,7 +37,7 @@ pub use jobs::{
 };
 pub use leading::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, DueRetry, MAX_PLAN_AGE,
-    Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
+    Park, ParkItem, Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
 };
 pub use reading::{HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView};
 pub use recovery::{Drain, DrainAnswer, DrainItem, FenceAnswer, FenceSession};
@@ -118,6 +118,22 @@ pub trait Store: Clone + Send + Sync + 'static {
         &self,
         request: &Dispatch,
     ) -> impl Future<Output = StoreResult<DispatchAnswer>> + Send;
+
+    /// Takes due jobs out of the schedule whose records nobody can read: they would stay at its head
+    /// for ever. Only those that still are due at that time, in that version. They stay stored, with
+    /// the reason where people find it, and are scheduled anew when they are put anew. Asked again:
+    /// nothing more happens. `false`: the lease was lost.
+    ///
+    /// A store that has no place to keep them refuses, as this default does; then they stay due, and
+    /// the leader works around them.
+    fn park(&self, request: &Park) -> impl Future<Output = StoreResult<bool>> + Send {
+        let why = format!("{} cannot park jobs", self.describe());
+        let count = request.jobs.len();
+        async move {
+            let message = format!("{why} ({count} of them)");
+            Err(StoreError::new(StoreErrorKind::Refused, "park", message))
+        }
+    }
 
     /// Moves runs whose waiting time is over to their ready queues. Asked again: what was moved is
     /// not moved again. `false`: the lease was lost.
