@@ -67,7 +67,6 @@ impl<S: Store> Scheduler<S> {
     }
 
     /// What this node has counted, also while it runs.
-    #[must_use]
     pub fn counters(&self) -> impl Fn() -> Counts + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.counters.read()

@@ -114,22 +114,21 @@ impl<S: Store> Executor<S> {
             .iter()
             .map(|order| (order.claim.run.job.clone(), order.claim.version))
             .collect();
-        let mut backoff = Backoff::new();
-        let found = loop {
-            match inner.shared.definitions.look_up(&wanted).await {
-                Ok(found) => break found,
-                Err(_) if inner.stopping.is_cancelled() || inner.session.over().is_cancelled() => {
-                    // Never begun, and now never will be here.
-                    for order in orders {
-                        inner.hand_in(inner.not_begun(order.claim, None)).await;
-                    }
-                    return;
-                }
-                Err(_) => {
-                    let pause = tokio::time::sleep(backoff.next());
-                    let _ = inner.stopping.run_until_cancelled(pause).await;
+        let fetching = async {
+            let mut backoff = Backoff::new();
+            loop {
+                match inner.shared.definitions.look_up(&wanted).await {
+                    Ok(found) => break found,
+                    Err(_) => tokio::time::sleep(backoff.next()).await,
                 }
             }
+        };
+        let Some(found) = inner.stopping.run_until_cancelled(fetching).await else {
+            // Never begun, and now never will be here.
+            for order in orders {
+                inner.hand_in(inner.not_begun(order.claim, None)).await;
+            }
+            return;
         };
         for (order, lookup) in orders.into_iter().zip(found) {
             let ending = match lookup {
@@ -243,7 +242,7 @@ impl<S: Store> Inner<S> {
         settled(claim, Some(job), self.node(), &ending, span, telling)
     }
 
-    pub(crate) fn not_begun(&self, claim: Claim, job: Option<&Job>) -> Settled {
+    fn not_begun(&self, claim: Claim, job: Option<&Job>) -> Settled {
         self.settle(claim, job, &Ending::NotBegun, Span::default())
     }
 

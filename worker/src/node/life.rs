@@ -113,25 +113,23 @@ async fn live<S: Store>(
     let mut work = JoinSet::new();
     work.spawn(Work::new(Arc::clone(shared), Arc::clone(&session), stop.clone()).run());
 
-    let panicked = tokio::select! {
-        () = shutdown.cancelled() => false,
-        () = stop.cancelled() => false,
-        // They end only when they are told to: these did not.
-        _ = loops.join_next() => true,
-        _ = work.join_next() => true,
+    let mut sound = tokio::select! {
+        () = shutdown.cancelled() => true,
+        () = stop.cancelled() => true,
+        ended = join_next(&mut loops) => ended,
+        ended = join_next(&mut work) => ended,
     };
-    stop.cancel();
-    if panicked {
+    if !sound {
         session.end();
     }
+    stop.cancel();
     // The lease goes back while handlers still run: they may take as long as their grace.
-    let stopping = tokio::time::timeout(STOP_WITHIN, async {
-        while loops.join_next().await.is_some() {}
-    });
-    let (stopped, ()) = tokio::join!(stopping, async {
-        while work.join_next().await.is_some() {}
-    });
-    if stopped.is_err() {
+    let loops_ended = tokio::time::timeout(STOP_WITHIN, join_all(&mut loops));
+    let (loops_ended, work_ended) = tokio::join!(loops_ended, join_all(&mut work));
+    sound &= work_ended;
+    if let Ok(loops_ended) = loops_ended {
+        sound &= loops_ended;
+    } else {
         tracing::warn!("some loops wait for the store still: giving them up");
         loops.shutdown().await;
     }
@@ -146,10 +144,25 @@ async fn live<S: Store>(
         leave(shared, &session).await;
     }
     heart.stop().await;
-    if panicked {
-        return Err(NodeError::panicked());
+    if sound {
+        Ok(())
+    } else {
+        Err(NodeError::panicked())
     }
-    Ok(())
+}
+
+/// Waits until one of these has ended. Says whether it did so without a panic.
+async fn join_next(tasks: &mut JoinSet<()>) -> bool {
+    !matches!(tasks.join_next().await, Some(Err(error)) if error.is_panic())
+}
+
+/// Waits until all of these have ended. Says whether they did so without a panic.
+async fn join_all(tasks: &mut JoinSet<()>) -> bool {
+    let mut sound = true;
+    while !tasks.is_empty() {
+        sound &= join_next(tasks).await;
+    }
+    sound
 }
 
 /// Ends the session in order. Where that fails it ends by itself, later.
