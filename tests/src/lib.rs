@@ -1,1 +1,6 @@
 //! What the tests of all crates share.
+
+pub mod node;
+pub mod oracle;
+pub mod proxy;
+pub mod redis_server;

@@ -161,15 +161,6 @@ pub enum Refusal {
     Full,
 }
 
-/// Moves runs whose waiting time is over to their ready queues.
-#[derive(Clone, Debug)]
-pub struct Promote {
-    /// The caller's lease.
-    pub token: LeaseToken,
-    /// The runs, as peeked.
-    pub retries: Vec<DueRetry>,
-}
-
 /// A due job that nobody can plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParkItem {
@@ -177,19 +168,28 @@ pub struct ParkItem {
     pub job: JobId,
     /// Its due time, as peeked.
     pub due: Timestamp,
-    /// Its version, as peeked.
+    /// Its version, as peeked; 0 where it has none.
     pub version: Version,
     /// What is wrong with it, for people.
     pub reason: String,
 }
 
-/// Takes jobs out of the schedule that nobody can plan.
+/// Sets due jobs aside whose definition is missing or cannot be read.
 #[derive(Clone, Debug)]
 pub struct Park {
     /// The caller's lease.
     pub token: LeaseToken,
     /// The jobs.
     pub jobs: Vec<ParkItem>,
+}
+
+/// Moves runs whose waiting time is over to their ready queues.
+#[derive(Clone, Debug)]
+pub struct Promote {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// The runs, as peeked.
+    pub retries: Vec<DueRetry>,
 }
 
 /// Removes jobs whose schedule is over.

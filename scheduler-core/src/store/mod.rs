@@ -119,21 +119,11 @@ pub trait Store: Clone + Send + Sync + 'static {
         request: &Dispatch,
     ) -> impl Future<Output = StoreResult<DispatchAnswer>> + Send;
 
-    /// Takes due jobs out of the schedule whose records nobody can read: they would stay at its head
-    /// for ever. Only those that still are due at that time, in that version. They stay stored, with
-    /// the reason where people find it, and are scheduled anew when they are put anew. Asked again:
-    /// nothing more happens. `false`: the lease was lost.
-    ///
-    /// A store that has no place to keep them refuses, as this default does; then they stay due, and
-    /// the leader works around them.
-    fn park(&self, request: &Park) -> impl Future<Output = StoreResult<bool>> + Send {
-        let why = format!("{} cannot park jobs", self.describe());
-        let count = request.jobs.len();
-        async move {
-            let message = format!("{why} ({count} of them)");
-            Err(StoreError::new(StoreErrorKind::Refused, "park", message))
-        }
-    }
+    /// Sets due jobs aside whose definition is missing or cannot be read, so that they hold up
+    /// nobody: they are no longer due, and history says why. Putting them again brings them back.
+    /// Does nothing to a job that is not as it was seen. Asked again: nothing more happens.
+    /// `false`: the lease was lost.
+    fn park(&self, request: &Park) -> impl Future<Output = StoreResult<bool>> + Send;
 
     /// Moves runs whose waiting time is over to their ready queues. Asked again: what was moved is
     /// not moved again. `false`: the lease was lost.

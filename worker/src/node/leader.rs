@@ -22,7 +22,7 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{move_past, plan};
 use scheduler_core::store::{
     Dispatch, DispatchAnswer, DispatchItem, DueJob, Park, ParkItem, Peek, PeekAnswer, Peeked,
-    Promote, Refusal, Refused, Retire, StoreErrorKind, StoreResult, Tidy, Wake,
+    Promote, Refusal, Refused, Retire, StoreResult, Tidy, Wake,
 };
 use scheduler_core::{Job, QueueName, Store, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -76,7 +76,6 @@ pub(crate) struct Leader<S> {
     queues: BTreeSet<QueueName>,
     batch: BatchSize,
     tidied_at: Duration,
-    told_of_parking: bool,
 }
 
 /// What one dispatch did.
@@ -107,7 +106,6 @@ impl<S: Store> Leader<S> {
             queues,
             batch: BatchSize::new(),
             tidied_at: boottime(),
-            told_of_parking: false,
         }
     }
 
@@ -237,18 +235,17 @@ impl<S: Store> Leader<S> {
                 reason: why,
             });
         }
-        let parked = unreadable.len();
+        let moved = Moved {
+            jobs: unreadable.len(),
+            ..Moved::default()
+        };
         if !unreadable.is_empty() && !self.park(unreadable).await? {
             return Ok(None);
         }
         if items.is_empty() {
-            let jobs = if self.told_of_parking { 0 } else { parked };
-            return Ok(Some(Moved {
-                jobs,
-                ..Moved::default()
-            }));
+            return Ok(Some(moved));
         }
-        self.dispatch(items, &jobs, peeked.now).await
+        self.dispatch(items, &jobs, peeked.now, moved).await
     }
 
     fn planned(&mut self, due: &DueJob, job: &Job, now: Timestamp) -> DispatchItem {
@@ -273,8 +270,8 @@ impl<S: Store> Leader<S> {
         items: Vec<DispatchItem>,
         jobs: &[Arc<Job>],
         planned_at: Timestamp,
+        mut moved: Moved,
     ) -> StoreResult<Option<Moved>> {
-        let mut moved = Moved::default();
         let mut request = Dispatch {
             token: self.token.clone(),
             planned_at,
@@ -349,31 +346,19 @@ impl<S: Store> Leader<S> {
             jobs,
         };
         let link = &self.shared.link;
-        match link.ask("park", link.store.park(&request)).await {
-            Ok(leads) => {
-                for item in request.jobs {
-                    let ParkItem {
-                        job,
-                        version,
-                        reason,
-                        ..
-                    } = item;
-                    tracing::error!(%job, %version, reason, "parked a job that cannot be read");
-                }
-                Ok(leads)
+        let leads = link.ask("park", link.store.park(&request)).await?;
+        if leads {
+            for ParkItem {
+                job,
+                version,
+                reason,
+                ..
+            } in request.jobs
+            {
+                tracing::error!(%job, %version, reason, "parked a job that cannot be read");
             }
-            Err(error) if error.kind() == StoreErrorKind::Refused => {
-                // They stay where they are, and the others go on.
-                if !self.told_of_parking {
-                    self.told_of_parking = true;
-                    let ParkItem { job, reason, .. } = &request.jobs[0];
-                    let count = request.jobs.len();
-                    tracing::error!(count, %job, reason, %error, "due jobs cannot be read");
-                }
-                Ok(true)
-            }
-            Err(error) => Err(error),
         }
+        Ok(leads)
     }
 
     async fn promote(&mut self, peeked: &Peeked) -> StoreResult<bool> {
