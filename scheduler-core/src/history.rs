@@ -73,18 +73,42 @@ pub struct SkipRecord {
     pub last: Timestamp,
     /// How many there are.
     pub count: u64,
+    /// What else there is to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 impl SkipRecord {
     /// The record of a skip of `job`.
     #[must_use]
     pub fn new(job: JobId, skip: &Skip) -> Self {
+        let Skip {
+            first,
+            last,
+            count,
+            reason,
+        } = *skip;
         Self {
             job,
-            skipped: skip.reason,
-            first: skip.first,
-            last: skip.last,
-            count: skip.count,
+            skipped: reason,
+            first,
+            last,
+            count,
+            detail: None,
+        }
+    }
+
+    /// The record of a due job that was set aside.
+    #[must_use]
+    pub fn parked(job: JobId, due: Timestamp, why: String) -> Self {
+        let skipped = SkipReason::Unreadable;
+        Self {
+            job,
+            skipped,
+            first: due,
+            last: due,
+            count: 1,
+            detail: Some(clip(why)),
         }
     }
 }

@@ -41,6 +41,8 @@ pub enum SkipReason {
     Paused,
     /// The job was removed before its leader got to it.
     Removed,
+    /// The job's definition was missing or could not be read: the job was set aside.
+    Unreadable,
 }
 
 impl SkipReason {
@@ -53,6 +55,7 @@ impl SkipReason {
             Self::MaxInstances => "max_instances",
             Self::Paused => "paused",
             Self::Removed => "removed",
+            Self::Unreadable => "unreadable",
         }
     }
 }

@@ -1,3 +1,7 @@
 //! What the tests of all crates share.
 
 pub mod conformance;
+pub mod node;
+pub mod oracle;
+pub mod proxy;
+pub mod redis_server;

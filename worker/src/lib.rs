@@ -1,6 +1,16 @@
 //! Carillon rings every scheduled job on time, on exactly one of many identical worker processes.
 
+pub mod clock;
+pub mod event;
+pub mod node;
+mod scheduler;
+mod signal;
 pub mod task;
 
+pub use clock::SystemClock;
+pub use event::{Event, Events};
+pub use node::{AtStart, Counts, NodeError, Retention, Timing};
+pub use scheduler::{Scheduler, SchedulerBuilder};
 pub use scheduler_core as core;
+pub use signal::shutdown_signal;
 pub use task::{Context, Tasks};

@@ -12,7 +12,7 @@ use crate::session::SessionSample;
 use crate::store::{
     Acquire, AcquireAnswer, Changed, Definition, Dispatch, DispatchAnswer, Drain, DrainAnswer,
     Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
-    HistoryQuery, JobPage, JobWrite, NodeView, Overview, Peek, PeekAnswer, Promote, PutJob,
+    HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
     Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunNow, RunNowAnswer, Store,
     StoreResult, Tidy, Wake,
 };
@@ -114,6 +114,10 @@ impl Store for MemoryStore {
 
     async fn dispatch(&self, request: &Dispatch) -> StoreResult<DispatchAnswer> {
         Ok(self.step(|state, now| state.dispatch(request, now)))
+    }
+
+    async fn park(&self, request: &Park) -> StoreResult<bool> {
+        Ok(self.step(|state, now| state.park(request, now)))
     }
 
     async fn promote(&self, request: &Promote) -> StoreResult<bool> {

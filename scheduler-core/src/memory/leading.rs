@@ -1,11 +1,12 @@
 //! The leader's operations, and those of who would lead.
 
 use super::state::State;
+use crate::history::{Record, SkipRecord};
 use crate::id::{Epoch, JobId, RunId, SessionId};
 use crate::lease::{LeaseToken, LeaseView};
 use crate::store::{
-    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, MAX_PLAN_AGE, Peek,
-    PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
+    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, MAX_PLAN_AGE, Park,
+    Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
 };
 use crate::time::Timestamp;
 
@@ -155,6 +156,22 @@ impl State {
             self.begin_run(RunId::fire(job.clone(), *at), &item.queue);
         }
         self.skip(job, &plan.skips, now);
+    }
+
+    pub(super) fn park(&mut self, request: &Park, now: Timestamp) -> bool {
+        let leads = self.tenure.progress(&request.token);
+        if leads {
+            for item in &request.jobs {
+                let version = self.catalog.version(&item.job).unwrap_or_default();
+                if self.schedule.due(&item.job) == Some(item.due) && version == item.version {
+                    self.schedule.clear(&item.job);
+                    let (job, reason) = (item.job.clone(), item.reason.clone());
+                    let record = SkipRecord::parked(job, item.due, reason);
+                    self.journal.append(now, Record::Skip(record));
+                }
+            }
+        }
+        leads
     }
 
     pub(super) fn promote(&mut self, request: &Promote, now: Timestamp) -> bool {

@@ -161,6 +161,28 @@ pub enum Refusal {
     Full,
 }
 
+/// A due job that nobody can plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkItem {
+    /// The job.
+    pub job: JobId,
+    /// Its due time, as peeked.
+    pub due: Timestamp,
+    /// Its version, as peeked; 0 where it has none.
+    pub version: Version,
+    /// What is wrong with it, for people.
+    pub reason: String,
+}
+
+/// Sets due jobs aside whose definition is missing or cannot be read.
+#[derive(Clone, Debug)]
+pub struct Park {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// The jobs.
+    pub jobs: Vec<ParkItem>,
+}
+
 /// Moves runs whose waiting time is over to their ready queues.
 #[derive(Clone, Debug)]
 pub struct Promote {

@@ -37,7 +37,7 @@ pub use jobs::{
 };
 pub use leading::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, DueRetry, MAX_PLAN_AGE,
-    Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
+    Park, ParkItem, Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
 };
 pub use reading::{HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView};
 pub use recovery::{Drain, DrainAnswer, DrainItem, FenceAnswer, FenceSession};
@@ -118,6 +118,12 @@ pub trait Store: Clone + Send + Sync + 'static {
         &self,
         request: &Dispatch,
     ) -> impl Future<Output = StoreResult<DispatchAnswer>> + Send;
+
+    /// Sets due jobs aside whose definition is missing or cannot be read, so that they hold up
+    /// nobody: they are no longer due, and history says why. Putting them again brings them back.
+    /// Does nothing to a job that is not as it was seen. Asked again: nothing more happens.
+    /// `false`: the lease was lost.
+    fn park(&self, request: &Park) -> impl Future<Output = StoreResult<bool>> + Send;
 
     /// Moves runs whose waiting time is over to their ready queues. Asked again: what was moved is
     /// not moved again. `false`: the lease was lost.

@@ -1,0 +1,461 @@
+//! One field of a cron trigger: its text read into the values that it matches.
+
+use super::days::DayForms;
+use super::dialect::{Dialect, FieldKind, MONTHS, WEEKDAYS};
+use crate::trigger::error::TriggerError;
+
+/// A field, read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Field {
+    /// Bit `n` is set where the value `n` matches. Weekdays count from Monday = 0. Unused for years.
+    pub(super) bits: u64,
+    /// The years that match.
+    pub(super) years: Vec<YearRange>,
+    /// What can't be said in numbers: the last day, the third Friday.
+    pub(super) days: DayForms,
+    /// Begins with `*` (or is `?`): crontab does not count such a field as a restriction.
+    pub(super) starred: bool,
+    /// Has a `*` or a step somewhere: the field ticks on, rather than naming its times.
+    pub(super) ticking: bool,
+}
+
+/// Every `step`-th year from `first` to `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct YearRange {
+    pub(super) first: u16,
+    pub(super) last: u16,
+    pub(super) step: u16,
+}
+
+impl Field {
+    /// The field that a lone value would give.
+    pub(super) fn value(kind: FieldKind, value: u16) -> Self {
+        let mut field = Self::default();
+        field.add_range(kind, Dialect::Fields, value, value, 1);
+        field
+    }
+
+    /// The field that `*` would give.
+    pub(super) fn every(kind: FieldKind) -> Self {
+        let mut field = Self {
+            starred: true,
+            ticking: true,
+            ..Self::default()
+        };
+        let (first, last) = Dialect::Fields.range(kind);
+        field.add_range(kind, Dialect::Fields, first, last, 1);
+        field
+    }
+
+    /// Reads the field `text[from..to]`; errors speak of the whole `text`, under the name `field`.
+    pub(super) fn parse(
+        kind: FieldKind,
+        dialect: Dialect,
+        field: &str,
+        text: &str,
+        from: usize,
+        to: usize,
+    ) -> Result<Self, TriggerError> {
+        Reader {
+            kind,
+            dialect,
+            field,
+            text,
+            at: from,
+            end: to,
+        }
+        .field()
+    }
+
+    fn add_range(&mut self, kind: FieldKind, dialect: Dialect, first: u16, last: u16, step: u16) {
+        if kind == FieldKind::Year {
+            self.years.push(YearRange { first, last, step });
+            return;
+        }
+        for value in (first..=last).step_by(usize::from(step.max(1))) {
+            let value = match kind {
+                FieldKind::DayOfWeek => u16::from(dialect.weekday(value)),
+                _ => value,
+            };
+            self.bits |= 1 << value;
+        }
+    }
+}
+
+/// Reads one field from left to right, and remembers where it stands.
+struct Reader<'a> {
+    kind: FieldKind,
+    dialect: Dialect,
+    field: &'a str,
+    text: &'a str,
+    at: usize,
+    end: usize,
+}
+
+/// A single value, and whether it was written as a name.
+#[derive(Clone, Copy)]
+struct Value {
+    number: u16,
+    named: bool,
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn field(mut self) -> Result<Field, TriggerError> {
+        let mut field = Field::default();
+        self.skip_blanks();
+        field.starred = self.peek().is_some_and(|c| c == '*' || c == '?');
+        loop {
+            self.item(&mut field)?;
+            self.skip_blanks();
+            if self.at == self.end {
+                return Ok(field);
+            }
+            if !self.skip(',') {
+                return Err(self.unexpected());
+            }
+            self.skip_blanks();
+        }
+    }
+
+    fn item(&mut self, field: &mut Field) -> Result<(), TriggerError> {
+        let start = self.at;
+        let (least, most) = self.dialect.range(self.kind);
+        if self.skip('*') {
+            field.ticking = true;
+            let step = self.step(least, most, start)?.unwrap_or(1);
+            field.add_range(self.kind, self.dialect, least, most, step);
+            return Ok(());
+        }
+        let is_day = matches!(self.kind, FieldKind::Day | FieldKind::DayOfWeek);
+        if is_day && self.dialect == Dialect::Fields && self.day_form(field)? {
+            return Ok(());
+        }
+        if is_day && self.dialect != Dialect::Fields && self.quartz_form(field)? {
+            return Ok(());
+        }
+        let first = self.value()?;
+        let mut last = first;
+        let range = self.skip('-');
+        if range {
+            last = self.value()?;
+            if last.number < first.number && last.named && self.is_sunday(last) {
+                // `fri-sun`: where Sunday has the lowest number, it also ends the week.
+                last.number += 7;
+            }
+            if last.number < first.number {
+                return Err(self.wrong_at(
+                    first.at,
+                    &format!(
+                        "the range runs backwards; write it as a list, or as two ranges: \
+                         \"{}-{most},{least}-{}\"",
+                        first.number, last.number
+                    ),
+                ));
+            }
+        }
+        let open_end = if range { last.number } else { most };
+        if let Some(step) = self.step(first.number, open_end, start)? {
+            field.ticking = true;
+            field.add_range(self.kind, self.dialect, first.number, open_end, step);
+        } else {
+            field.add_range(self.kind, self.dialect, first.number, last.number, 1);
+        }
+        Ok(())
+    }
+
+    /// `/5`, if it stands here.
+    fn step(&mut self, first: u16, last: u16, start: usize) -> Result<Option<u16>, TriggerError> {
+        if !self.skip('/') {
+            return Ok(None);
+        }
+        let at = self.at;
+        let step = self.number()?;
+        if step == 0 {
+            return Err(self.wrong_at(at, "a step must be 1 or more"));
+        }
+        let most = match self.dialect {
+            // APScheduler takes a 0 at the end of a range for "no end given".
+            Dialect::Fields if last == 0 => self.dialect.range(self.kind).1,
+            Dialect::Fields => last - first,
+            Dialect::Crontab | Dialect::Seconds => self.dialect.range(self.kind).1,
+        };
+        if step > most {
+            let item = self.text[start..self.at].to_owned();
+            return Err(self.wrong_at(
+                at,
+                &format!("the step {step} of {item:?} is wider than its range: at most {most}"),
+            ));
+        }
+        Ok(Some(step))
+    }
+
+    /// `last`, `last fri`, `3rd fri`: APScheduler's words for days. False if none stands here.
+    fn day_form(&mut self, field: &mut Field) -> Result<bool, TriggerError> {
+        if self.kind != FieldKind::Day {
+            return Ok(false);
+        }
+        if self.skip_word("last") {
+            if self.skip_blanks() && self.peek().is_some_and(|c| c != ',') {
+                field.days.last_weekdays |= 1 << self.weekday_name()?;
+            } else {
+                field.days.from_last |= 1;
+            }
+            return Ok(true);
+        }
+        let rest = self.rest().to_ascii_lowercase();
+        let Some(nth) = ["1st", "2nd", "3rd", "4th", "5th"]
+            .iter()
+            .position(|o| rest.starts_with(o))
+        else {
+            return Ok(false);
+        };
+        self.at += 3;
+        if !self.skip_blanks() {
+            return Err(self.wrong("expected a blank and a weekday, as in \"3rd fri\""));
+        }
+        field.days.nth[nth] |= 1 << self.weekday_name()?;
+        Ok(true)
+    }
+
+    /// `?`, `L`, `L-3`, `LW`, `15W`, `6L`, `6#3`: Quartz's signs. False if none stands here.
+    fn quartz_form(&mut self, field: &mut Field) -> Result<bool, TriggerError> {
+        let (least, most) = self.dialect.range(self.kind);
+        if self.skip('?') {
+            field.ticking = true;
+            field.add_range(self.kind, self.dialect, least, most, 1);
+            return Ok(true);
+        }
+        if self.kind == FieldKind::Day {
+            return self.quartz_day(field);
+        }
+        if self.rest().eq_ignore_ascii_case("l")
+            || self.rest().to_ascii_lowercase().starts_with("l,")
+        {
+            // Alone, it is the last day of Quartz's week: Saturday.
+            self.at += 1;
+            field.bits |= 1 << 5;
+            return Ok(true);
+        }
+        let start = self.at;
+        let Ok(value) = self.value() else {
+            self.at = start;
+            return Ok(false);
+        };
+        let weekday = self.dialect.weekday(value.number);
+        if self.skip_word("l") {
+            field.days.last_weekdays |= 1 << weekday;
+            return Ok(true);
+        }
+        if self.skip('#') {
+            let at = self.at;
+            let nth = self.number()?;
+            let Some(set) = nth
+                .checked_sub(1)
+                .and_then(|n| field.days.nth.get_mut(usize::from(n)))
+            else {
+                return Err(
+                    self.wrong_at(at, "a month has a first to a fifth of a weekday: #1 to #5")
+                );
+            };
+            *set |= 1 << weekday;
+            return Ok(true);
+        }
+        self.at = start;
+        Ok(false)
+    }
+
+    fn quartz_day(&mut self, field: &mut Field) -> Result<bool, TriggerError> {
+        if self.skip_word("lw") {
+            field.days.last_workday = true;
+            return Ok(true);
+        }
+        if self.skip_word("l") {
+            let mut before = 0;
+            if self.skip('-') {
+                let at = self.at;
+                before = self.number()?;
+                if before > 30 {
+                    return Err(self.wrong_at(at, "a month has at most 30 days before its last"));
+                }
+            }
+            field.days.from_last |= 1 << before;
+            return Ok(true);
+        }
+        let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
+        let marked = self.rest()[digits..].starts_with(['w', 'W']);
+        if digits == 0 || !marked {
+            return Ok(false);
+        }
+        let day = self.value()?;
+        self.at += 1;
+        field.days.nearest_workdays |= 1 << day.number;
+        Ok(true)
+    }
+
+    fn value(&mut self) -> Result<Value, TriggerError> {
+        let at = self.at;
+        if self.peek().is_some_and(|c| c.is_ascii_digit()) {
+            let number = self.number()?;
+            let (least, most) = self.dialect.values(self.kind);
+            if number < least || number > most {
+                return Err(self.wrong_at(at, &format!("{number} is out of range")));
+            }
+            return Ok(Value {
+                number,
+                named: false,
+                at,
+            });
+        }
+        let names: &[&str] = match self.kind {
+            FieldKind::Month => &MONTHS,
+            FieldKind::DayOfWeek => &WEEKDAYS,
+            _ => return Err(self.unexpected()),
+        };
+        let letters = self
+            .rest()
+            .bytes()
+            .take_while(u8::is_ascii_alphabetic)
+            .count();
+        if letters == 0 {
+            return Err(self.unexpected());
+        }
+        let index = self.name(names, letters)?;
+        let number = match self.kind {
+            FieldKind::Month => index + 1,
+            _ => self.dialect.weekday_number(index),
+        };
+        Ok(Value {
+            number,
+            named: true,
+            at,
+        })
+    }
+
+    /// Which of `names` the next `letters` letters are.
+    fn name(&mut self, names: &[&str], letters: usize) -> Result<u16, TriggerError> {
+        let start = self.at;
+        let mut word = self.rest()[..letters].to_ascii_lowercase();
+        if self.dialect != Dialect::Fields && word.len() == 4 && word.ends_with('l') {
+            // `friL`: the sign is not part of the name.
+            word.pop();
+        }
+        // The `cron` crate also knows full names; APScheduler and crontab know three letters.
+        let full = self.dialect == Dialect::Seconds && word.len() > 3;
+        let known = names.iter().zip(0_u16..).find(|(name, _)| {
+            if full {
+                self.kind.full_name(name) == word
+            } else {
+                **name == word
+            }
+        });
+        match known {
+            Some((_, index)) => {
+                self.at = start + word.len();
+                Ok(index)
+            }
+            None => {
+                let what = if self.kind == FieldKind::Month {
+                    "month"
+                } else {
+                    "weekday"
+                };
+                let typed = &self.rest()[..letters];
+                Err(self.wrong_at(
+                    start,
+                    &format!("{typed:?} is no {what}; they are {}", names.join(", ")),
+                ))
+            }
+        }
+    }
+
+    fn weekday_name(&mut self) -> Result<u16, TriggerError> {
+        let letters = self
+            .rest()
+            .bytes()
+            .take_while(u8::is_ascii_alphabetic)
+            .count();
+        if letters == 0 {
+            return Err(self.wrong(&format!("expected a weekday: {}", WEEKDAYS.join(", "))));
+        }
+        let kind = std::mem::replace(&mut self.kind, FieldKind::DayOfWeek);
+        let index = self.name(&WEEKDAYS, letters);
+        self.kind = kind;
+        index
+    }
+
+    fn number(&mut self) -> Result<u16, TriggerError> {
+        let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 {
+            return Err(self.unexpected());
+        }
+        let Ok(number) = self.rest()[..digits].parse() else {
+            return Err(self.wrong("the number is too large"));
+        };
+        self.at += digits;
+        Ok(number)
+    }
+
+    fn is_sunday(&self, value: Value) -> bool {
+        self.kind == FieldKind::DayOfWeek && self.dialect.weekday(value.number) == 6
+    }
+
+    fn rest(&self) -> &str {
+        &self.text[self.at..self.end]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn skip(&mut self, wanted: char) -> bool {
+        let found = self.peek() == Some(wanted);
+        if found {
+            self.at += wanted.len_utf8();
+        }
+        found
+    }
+
+    /// Skips `word`, in any case, unless more letters follow.
+    fn skip_word(&mut self, word: &str) -> bool {
+        let rest = self.rest().as_bytes();
+        let found = rest.len() >= word.len()
+            && rest[..word.len()].eq_ignore_ascii_case(word.as_bytes())
+            && !rest.get(word.len()).is_some_and(u8::is_ascii_alphanumeric);
+        if found {
+            self.at += word.len();
+        }
+        found
+    }
+
+    fn skip_blanks(&mut self) -> bool {
+        let blanks = self
+            .rest()
+            .bytes()
+            .take_while(|b| *b == b' ' || *b == b'\t')
+            .count();
+        self.at += blanks;
+        blanks > 0
+    }
+
+    fn unexpected(&self) -> TriggerError {
+        match self.peek() {
+            Some(found) => self.wrong(&format!("{found:?} is not expected here")),
+            None => self.wrong("a value is missing at the end"),
+        }
+    }
+
+    fn wrong(&self, why: &str) -> TriggerError {
+        self.wrong_at(self.at, why)
+    }
+
+    fn wrong_at(&self, at: usize, why: &str) -> TriggerError {
+        let message = format!(
+            "{:?}: {why}. Allowed in {} are {}",
+            self.text,
+            self.kind.name(),
+            self.dialect.allowed(self.kind)
+        );
+        TriggerError::new(self.field, message).pointing(self.text, at)
+    }
+}

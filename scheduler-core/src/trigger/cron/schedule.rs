@@ -1,0 +1,309 @@
+//! The wall times that a cron trigger matches, and the search for the next of them.
+//!
+//! Everything here is a wall clock without a zone, in seconds since 1970-01-01T00:00. Each field is
+//! a bit mask, so that a step of the search is a shift: the next second, minute or hour in a day,
+//! the next day in a month. Months that can't match are never looked at: which months of a year
+//! have a matching day depends only on the year's *kind* (leap or not, the weekday of its first,
+//! and how many weeks the year before it had), of which there are 28, and each was tried when the
+//! schedule was made. So the search looks at one month at most, and at no more than 8,030 years
+//! (1970 to 9999) by a table: a bound that is also the cost of finding an impossible schedule,
+//! unless it has no possible kind of year at all, which costs nothing.
+
+use chrono::{Datelike, NaiveDate};
+
+use super::days::{DayForms, Month};
+use super::field::{Field, YearRange};
+
+const DAY: i64 = 86_400;
+const FIRST_YEAR: i32 = 1970;
+const LAST_YEAR: i32 = 9999;
+const KINDS: usize = 28;
+const ALL_WEEKS: u64 = (1 << 54) - 2;
+
+/// Which days match, as one of the two fields that can say so.
+#[derive(Clone, Debug)]
+pub(super) struct DayRule {
+    /// Bit `n`: the `n`-th of the month.
+    pub(super) days: u64,
+    /// Bit `n`: each such weekday, from Monday = 0.
+    pub(super) weekdays: u8,
+    pub(super) forms: DayForms,
+}
+
+/// How day and day of week go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DayLogic {
+    /// Both must match: APScheduler, Quartz, and crontab where one of them begins with `*`.
+    Both,
+    /// One is enough: crontab where both are restricted.
+    Either,
+}
+
+/// The wall times that match.
+#[derive(Clone, Debug)]
+pub(super) struct Schedule {
+    pub(super) years: Vec<YearRange>,
+    pub(super) months: u64,
+    pub(super) by_day: DayRule,
+    pub(super) by_weekday: DayRule,
+    pub(super) logic: DayLogic,
+    pub(super) weeks: u64,
+    pub(super) hours: u64,
+    pub(super) minutes: u64,
+    pub(super) seconds: u64,
+    /// For each kind of year, the months (bit 1 = January) that have a matching day.
+    live: [u16; KINDS],
+}
+
+/// The fields of a schedule, read.
+pub(super) struct Fields {
+    pub(super) year: Field,
+    pub(super) month: Field,
+    pub(super) day: Field,
+    pub(super) week: Field,
+    pub(super) day_of_week: Field,
+    pub(super) hour: Field,
+    pub(super) minute: Field,
+    pub(super) second: Field,
+}
+
+impl Schedule {
+    pub(super) fn new(fields: Fields, logic: DayLogic) -> Self {
+        let mut schedule = Self {
+            years: fields.year.years,
+            months: fields.month.bits,
+            by_day: DayRule {
+                days: fields.day.bits,
+                weekdays: 0,
+                forms: fields.day.days,
+            },
+            by_weekday: DayRule {
+                days: 0,
+                weekdays: fields.day_of_week.bits.to_le_bytes()[0],
+                forms: fields.day_of_week.days,
+            },
+            logic,
+            weeks: fields.week.bits,
+            hours: fields.hour.bits,
+            minutes: fields.minute.bits,
+            seconds: fields.second.bits,
+            live: [0; KINDS],
+        };
+        schedule.find_live_months();
+        schedule
+    }
+
+    /// The first matching wall time at or after `wall`.
+    pub(super) fn at_or_after(&self, wall: i64) -> Option<i64> {
+        let (day, second) = (wall.div_euclid(DAY), wall.rem_euclid(DAY));
+        let found = self.day_at_or_after(day)?;
+        if found > day {
+            return Some(found * DAY + self.first_time_of_day());
+        }
+        if let Some(time) = self.time_at_or_after(second) {
+            return Some(day * DAY + time);
+        }
+        let found = self.day_at_or_after(day + 1)?;
+        Some(found * DAY + self.first_time_of_day())
+    }
+
+    /// Whether `wall` matches.
+    pub(super) fn matches(&self, wall: i64) -> bool {
+        self.at_or_after(wall) == Some(wall)
+    }
+
+    fn first_time_of_day(&self) -> i64 {
+        let first = |bits: u64| i64::from(bits.trailing_zeros());
+        first(self.hours) * 3600 + first(self.minutes) * 60 + first(self.seconds)
+    }
+
+    /// The first matching second of a day at or after `second`.
+    fn time_at_or_after(&self, second: i64) -> Option<i64> {
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let first_second = i64::from(self.seconds.trailing_zeros());
+        let first_minute = i64::from(self.minutes.trailing_zeros());
+        if self.hours >> hour & 1 == 1 {
+            if self.minutes >> minute & 1 == 1
+                && let Some(second) = next_bit(self.seconds, second)
+            {
+                return Some(hour * 3600 + minute * 60 + second);
+            }
+            if let Some(minute) = next_bit(self.minutes, minute + 1) {
+                return Some(hour * 3600 + minute * 60 + first_second);
+            }
+        }
+        let hour = next_bit(self.hours, hour + 1)?;
+        Some(hour * 3600 + first_minute * 60 + first_second)
+    }
+
+    /// The first matching day (since 1970-01-01) at or after `day`.
+    fn day_at_or_after(&self, day: i64) -> Option<i64> {
+        let date = date_of(day)?;
+        let mut year = date.year();
+        let (mut month, mut first_day) = (i64::from(date.month()), i64::from(date.day()));
+        if year < FIRST_YEAR {
+            (year, month, first_day) = (FIRST_YEAR, 1, 1);
+        }
+        loop {
+            let next_year = self.year_at_or_after(year)?;
+            if next_year > year {
+                (year, month, first_day) = (next_year, 1, 1);
+            }
+            let live = u64::from(self.live[kind_of(year)]);
+            while let Some(found) = next_bit(live, month) {
+                if found > month {
+                    first_day = 1;
+                }
+                month = found;
+                let days = self.days_of(year, u32::try_from(month).ok()?)?;
+                if let Some(found) = next_bit(days, first_day) {
+                    let date = NaiveDate::from_ymd_opt(year, u32::try_from(month).ok()?, 1)?;
+                    return Some(days_since_epoch(date) + found - 1);
+                }
+                (month, first_day) = (month + 1, 1);
+            }
+            (year, month, first_day) = (year + 1, 1, 1);
+        }
+    }
+
+    fn year_at_or_after(&self, year: i32) -> Option<i32> {
+        let next = |range: &YearRange| {
+            let (first, last) = (i32::from(range.first), i32::from(range.last));
+            let step = i32::from(range.step);
+            let next = if year <= first {
+                first
+            } else {
+                first + (year - first + step - 1) / step * step
+            };
+            (next <= last).then_some(next)
+        };
+        self.years
+            .iter()
+            .filter_map(next)
+            .min()
+            .filter(|year| *year <= LAST_YEAR)
+    }
+
+    /// The matching days of a month, as bits.
+    fn days_of(&self, year: i32, month: u32) -> Option<u64> {
+        let first = NaiveDate::from_ymd_opt(year, month, 1)?;
+        let shape = Month {
+            first_weekday: first.weekday().num_days_from_monday(),
+            length: u32::from(first.num_days_in_month()),
+        };
+        let by_day = self.by_day.in_month(shape);
+        let by_weekday = self.by_weekday.in_month(shape);
+        let days = match self.logic {
+            DayLogic::Both => by_day & by_weekday,
+            DayLogic::Either => by_day | by_weekday,
+        };
+        if self.weeks == ALL_WEEKS {
+            return Some(days);
+        }
+        let in_week = |day: &u32| {
+            let date = first.with_day(*day);
+            date.is_some_and(|date| self.weeks >> date.iso_week().week() & 1 == 1)
+        };
+        let weeks = (1..=shape.length)
+            .filter(in_week)
+            .fold(0, |bits, day| bits | 1 << day);
+        Some(days & weeks)
+    }
+
+    fn find_live_months(&mut self) {
+        let mut known = [false; KINDS];
+        // The Gregorian calendar repeats after 400 years, so each kind comes up.
+        for year in 2000..2400 {
+            let kind = kind_of(year);
+            if !std::mem::replace(&mut known[kind], true) {
+                self.live[kind] = (1..=12)
+                    .filter(|month| self.months >> month & 1 == 1)
+                    .filter(|month| self.days_of(year, *month).is_some_and(|days| days != 0))
+                    .fold(0, |live, month| live | 1 << month);
+            }
+        }
+    }
+}
+
+impl DayRule {
+    fn in_month(&self, month: Month) -> u64 {
+        (self.days & month.all_days())
+            | month.on_weekdays(self.weekdays)
+            | self.forms.in_month(month)
+    }
+}
+
+/// The lowest set bit of `bits` that is not below `from`.
+fn next_bit(bits: u64, from: i64) -> Option<i64> {
+    let rest = bits.checked_shr(u32::try_from(from).ok()?)?;
+    (rest != 0).then(|| from + i64::from(rest.trailing_zeros()))
+}
+
+/// The kind of a year: two of one kind have the same weekday and the same week number on each day.
+fn kind_of(year: i32) -> usize {
+    let leap = is_leap(year);
+    let long_before = is_long(year - 1);
+    usize::from(leap) * 14 + usize::from(long_before) * 7 + first_weekday(year)
+}
+
+fn is_leap(year: i32) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+/// The weekday of 1 January, from Monday = 0.
+fn first_weekday(year: i32) -> usize {
+    let before = year - 1;
+    // 1 January of the year 1 was a Monday; each year moves it by one, each leap day by one more.
+    let weekday = (before + before / 4 - before / 100 + before / 400).rem_euclid(7);
+    usize::try_from(weekday).unwrap_or(0)
+}
+
+/// Whether a year has 53 ISO weeks.
+fn is_long(year: i32) -> bool {
+    let first = first_weekday(year);
+    first == 3 || (first == 2 && is_leap(year))
+}
+
+fn date_of(day: i64) -> Option<NaiveDate> {
+    NaiveDate::from_epoch_days(i32::try_from(day).ok()?)
+}
+
+fn days_since_epoch(date: NaiveDate) -> i64 {
+    i64::from(date.to_epoch_days())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_years_of_one_kind_have_the_same_weekdays_and_weeks() {
+        let mut seen: [Option<Vec<(u32, u32)>>; KINDS] = [const { None }; KINDS];
+        for year in 1970..=2400 {
+            let days: Vec<_> = NaiveDate::from_ymd_opt(year, 1, 1)
+                .unwrap()
+                .iter_days()
+                .take_while(|date| date.year() == year)
+                .map(|date| {
+                    (
+                        date.weekday().num_days_from_monday(),
+                        date.iso_week().week(),
+                    )
+                })
+                .collect();
+            match &seen[kind_of(year)] {
+                Some(known) => assert!(*known == days, "{year}"),
+                None => seen[kind_of(year)] = Some(days),
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_bit_is_found_at_or_above() {
+        assert_eq!(next_bit(0b1010, 0), Some(1));
+        assert_eq!(next_bit(0b1010, 1), Some(1));
+        assert_eq!(next_bit(0b1010, 2), Some(3));
+        assert_eq!(next_bit(0b1010, 4), None);
+        assert_eq!(next_bit(u64::MAX, 64), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! Reading a trigger as typed out of a map of named values.
+//!
+//! The values pass through `serde_json::Value`, so that TOML, JSON and MessagePack are read by the
+//! same rules, and each field can be refused by its name.
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde_json::{Map, Value};
+
+use super::error::{TriggerError, near};
+use super::spec::{CronSpec, DateSpec, Dst, IntervalSpec, TriggerSpec};
+
+const TYPES: [&str; 3] = ["date", "interval", "cron"];
+/// How the `toml` crate shows its dates and times to other formats.
+const TOML_DATETIME: &str = "$__toml_private_datetime";
+
+impl<'de> Deserialize<'de> for TriggerSpec {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::from_value(Value::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+impl TriggerSpec {
+    /// Reads a trigger out of a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// Names the field that is unknown, missing, or of the wrong kind.
+    pub fn from_value(value: Value) -> Result<Self, TriggerError> {
+        let Value::Object(map) = value else {
+            return Err(TriggerError::new(
+                "trigger",
+                format!(
+                    "{} is no trigger: give an object such as {{\"type\": \"interval\", \"seconds\": 10}}",
+                    shown(&value)
+                ),
+            ));
+        };
+        let mut fields = Fields {
+            map,
+            known: vec!["type"],
+        };
+        let kind = fields.text("type")?;
+        let Some(kind) = kind else {
+            return Err(TriggerError::new(
+                "type",
+                format!("is missing; allowed are {}", TYPES.join(", ")),
+            ));
+        };
+        let spec = match kind.as_str() {
+            "date" => Self::Date(DateSpec {
+                run_date: fields.date("run_date")?,
+                timezone: fields.text("timezone")?,
+            }),
+            "interval" => Self::Interval(IntervalSpec {
+                weeks: fields.number("weeks")?,
+                days: fields.number("days")?,
+                hours: fields.number("hours")?,
+                minutes: fields.number("minutes")?,
+                seconds: fields.number("seconds")?,
+                start_date: fields.date("start_date")?,
+                end_date: fields.date("end_date")?,
+                timezone: fields.text("timezone")?,
+                jitter: fields.seconds("jitter")?,
+            }),
+            "cron" => Self::Cron(CronSpec {
+                year: fields.cron("year")?,
+                month: fields.cron("month")?,
+                day: fields.cron("day")?,
+                week: fields.cron("week")?,
+                day_of_week: fields.cron("day_of_week")?,
+                hour: fields.cron("hour")?,
+                minute: fields.cron("minute")?,
+                second: fields.cron("second")?,
+                start_date: fields.date("start_date")?,
+                end_date: fields.date("end_date")?,
+                timezone: fields.text("timezone")?,
+                jitter: fields.seconds("jitter")?,
+                dst: fields.dst("dst")?,
+            }),
+            other => {
+                let hint = suggestion(other, TYPES);
+                let message = format!(
+                    "{other:?} is no trigger; allowed are {}{hint}",
+                    TYPES.join(", ")
+                );
+                return Err(TriggerError::new("type", message));
+            }
+        };
+        fields.finish(&kind)?;
+        Ok(spec)
+    }
+}
+
+/// The fields that have not been read yet, and the names that were asked for.
+struct Fields {
+    map: Map<String, Value>,
+    known: Vec<&'static str>,
+}
+
+impl Fields {
+    fn take(&mut self, field: &'static str) -> Option<Value> {
+        self.known.push(field);
+        self.map.remove(field).filter(|value| !value.is_null())
+    }
+
+    fn text(&mut self, field: &'static str) -> Result<Option<String>, TriggerError> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(wrong(field, &other, "a text")),
+        }
+    }
+
+    fn date(&mut self, field: &'static str) -> Result<Option<String>, TriggerError> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::Object(map)) if map.contains_key(TOML_DATETIME) => Ok(map
+                .get(TOML_DATETIME)
+                .and_then(Value::as_str)
+                .map(str::to_owned)),
+            Some(other) => Err(wrong(
+                field,
+                &other,
+                "a date such as \"2026-12-24 18:00:00\"",
+            )),
+        }
+    }
+
+    fn number(&mut self, field: &'static str) -> Result<Option<f64>, TriggerError> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::Number(number)) => Ok(number.as_f64()),
+            Some(other) => Err(wrong(field, &other, "a number")),
+        }
+    }
+
+    /// Seconds as a number, or a text such as "15m".
+    fn seconds(&mut self, field: &'static str) -> Result<Option<f64>, TriggerError> {
+        let Some(value) = self.take(field) else {
+            return Ok(None);
+        };
+        let seconds = match &value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => crate::duration::parse(text).ok().map(|d| d.as_secs_f64()),
+            _ => None,
+        };
+        match seconds {
+            Some(seconds) if seconds >= 0.0 => Ok(Some(seconds)),
+            _ => Err(wrong(
+                field,
+                &value,
+                "seconds (0 or more), or a text such as \"15m\"",
+            )),
+        }
+    }
+
+    /// A cron field: a text, or a whole number.
+    fn cron(&mut self, field: &'static str) -> Result<Option<String>, TriggerError> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::Number(number)) if !number.is_f64() => Ok(Some(number.to_string())),
+            Some(other) => Err(wrong(
+                field,
+                &other,
+                "a whole number, or a text such as \"*/5\"",
+            )),
+        }
+    }
+
+    fn dst(&mut self, field: &'static str) -> Result<Option<Dst>, TriggerError> {
+        match self.take(field) {
+            None => Ok(None),
+            Some(Value::String(text)) if text == "once" => Ok(Some(Dst::Once)),
+            Some(Value::String(text)) if text == "wall" => Ok(Some(Dst::Wall)),
+            Some(other) => Err(wrong(field, &other, "\"once\" or \"wall\"")),
+        }
+    }
+
+    /// Refuses what is left.
+    fn finish(self, kind: &str) -> Result<(), TriggerError> {
+        let Some((name, _)) = self.map.iter().next() else {
+            return Ok(());
+        };
+        let known = self.known.join(", ");
+        let hint = suggestion(name, self.known);
+        Err(TriggerError::new(
+            name,
+            format!("is no field of a trigger of type {kind:?}{hint}; its fields are {known}"),
+        ))
+    }
+}
+
+fn suggestion<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    near(typed, known, 1)
+        .first()
+        .map(|near| format!(" (did you mean {near:?}?)"))
+        .unwrap_or_default()
+}
+
+fn wrong(field: &str, value: &Value, wanted: &str) -> TriggerError {
+    TriggerError::new(
+        field,
+        format!("{} is not allowed: give {wanted}", shown(value)),
+    )
+}
+
+/// A value, short enough for one line.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(80) {
+        Some((cut, _)) => format!("{}...", &text[..cut]),
+        None => text,
+    }
+}

@@ -1,0 +1,178 @@
+//! What stands in values: texts that people can read, and one MessagePack record per job.
+
+use scheduler_core::run::{Claim, WaitingRun};
+use scheduler_core::store::{StoreError, StoreErrorKind};
+use scheduler_core::{Fence, Job, QueueName, RunId, Version};
+use serde::{Deserialize, Serialize};
+
+/// The version of the stored record that this code writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
+/// A job's definition as stored in `record`: MessagePack with names.
+#[derive(Serialize, Deserialize)]
+struct Record<J> {
+    format: u32,
+    job: J,
+}
+
+/// Only the version, of a record of any version.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+pub(crate) fn job_to_record(job: &Job) -> Result<Vec<u8>, StoreError> {
+    rmp_serde::to_vec_named(&Record {
+        format: FORMAT,
+        job,
+    })
+    .map_err(|error| {
+        let message = format!("job {:?} cannot be written: {error}", job.id().as_str());
+        StoreError::new(StoreErrorKind::Refused, "put", message)
+    })
+}
+
+/// Reads a record; says why it cannot be read.
+pub(crate) fn job_from_record(bytes: &[u8]) -> Result<Job, String> {
+    match rmp_serde::from_slice::<Format>(bytes) {
+        Ok(Format { format }) if format > FORMAT => {
+            return Err(format!(
+                "the record has format {format}; this version reads up to {FORMAT}"
+            ));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(format!("the record is damaged: {error}")),
+    }
+    rmp_serde::from_slice::<Record<Job>>(bytes)
+        .map(|record| record.job)
+        .map_err(|error| format!("the record cannot be read: {error}"))
+}
+
+/// A run in a ready queue: `<attempt> <version or -> <losses> <run>`.
+pub(crate) fn ready_text(run: &WaitingRun) -> String {
+    match run.version {
+        Some(version) => format!("{} {version} {} {}", run.attempt, run.losses, run.run),
+        None => format!("{} - {} {}", run.attempt, run.losses, run.run),
+    }
+}
+
+/// A run in the retry queue: `<queue> <attempt> <version or -> <losses> <run>`.
+pub(crate) fn retry_text(queue: &QueueName, run: &WaitingRun) -> String {
+    format!("{queue} {}", ready_text(run))
+}
+
+pub(crate) fn retry_from_text(text: &str) -> Option<(QueueName, WaitingRun)> {
+    let mut words = text.splitn(5, ' ');
+    let queue = words.next()?.parse().ok()?;
+    let attempt = words.next()?.parse().ok()?;
+    let version = match words.next()? {
+        "-" => None,
+        version => Some(Version(version.parse().ok()?)),
+    };
+    let losses = words.next()?.parse().ok()?;
+    let run = words.next()?.parse().ok()?;
+    Some((
+        queue,
+        WaitingRun {
+            run,
+            attempt,
+            version,
+            losses,
+        },
+    ))
+}
+
+/// The value of a stored claim: `<fence> <version> <attempt> <losses> <queue>`.
+///
+/// Readers take the words that they know and leave what follows, so that later versions can say
+/// more.
+pub(crate) fn claim_from_text(run: RunId, text: &str) -> Option<Claim> {
+    let mut words = text.split(' ');
+    Some(Claim {
+        run,
+        fence: Fence(words.next()?.parse().ok()?),
+        version: Version(words.next()?.parse().ok()?),
+        attempt: words.next()?.parse().ok()?,
+        losses: words.next()?.parse().ok()?,
+        queue: words.next()?.parse().ok()?,
+    })
+}
+
+/// A line of an exchange's answer: a claim's value, a blank, and its run.
+pub(crate) fn claim_from_line(line: &str) -> Option<Claim> {
+    let mut blanks = line.match_indices(' ').map(|(at, _)| at);
+    let end = blanks.nth(4)?;
+    claim_from_text(line[end + 1..].parse().ok()?, &line[..end])
+}
+
+/// How many runs a `busy` value names.
+pub(crate) fn count_busy(text: Option<&str>) -> usize {
+    text.map_or(0, |text| {
+        text.split(' ').filter(|word| !word.is_empty()).count()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scheduler_core::{JobSpec, job::JobDefaults};
+
+    fn run(text: &str) -> RunId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn waiting_runs_read_back() {
+        let queue = QueueName::new("mail").unwrap();
+        for version in [None, Some(Version(17))] {
+            let waiting = WaitingRun {
+                run: run("a b@5"),
+                attempt: 2,
+                version,
+                losses: 1,
+            };
+            let text = retry_text(&queue, &waiting);
+            assert_eq!(retry_from_text(&text), Some((queue.clone(), waiting)));
+        }
+        assert_eq!(retry_from_text("mail 1 - a@5"), None);
+    }
+
+    #[test]
+    fn claims_read_back_also_when_a_later_version_says_more() {
+        let claim = claim_from_line("9 3 1 0 default a b@5").unwrap();
+        assert_eq!(claim.run, run("a b@5"));
+        assert_eq!((claim.fence, claim.version), (Fence(9), Version(3)));
+        let longer = claim_from_text(run("a b@5"), "9 3 1 0 default 1 more").unwrap();
+        assert_eq!(longer, claim);
+        assert_eq!(claim_from_line("9 3 1 0"), None);
+    }
+
+    #[test]
+    fn a_record_reads_back_and_a_newer_or_damaged_one_is_told() {
+        let spec = r#"{"id":"a","task":"log","trigger":{"type":"interval","seconds":10}}"#;
+        let spec: JobSpec = serde_json::from_str(spec).unwrap();
+        let job = spec.resolve(&JobDefaults::default()).unwrap();
+        let bytes = job_to_record(&job).unwrap();
+        assert_eq!(job_from_record(&bytes), Ok(job));
+
+        let newer = rmp_serde::to_vec_named(&Record {
+            format: 2,
+            job: "whatever",
+        })
+        .unwrap();
+        assert!(job_from_record(&newer).unwrap_err().contains("format 2"));
+        assert!(
+            job_from_record(&bytes[..bytes.len() / 2])
+                .unwrap_err()
+                .contains("damaged")
+        );
+        assert!(job_from_record(b"").is_err());
+    }
+
+    #[test]
+    fn busy_runs_are_counted() {
+        assert_eq!(count_busy(None), 0);
+        assert_eq!(count_busy(Some("@5")), 1);
+        assert_eq!(count_busy(Some("@5 !0192")), 2);
+    }
+}

@@ -1,0 +1,77 @@
+-- What all scripts share. Before this stand `K` (the fixed keys by name), `TAIL` (how many these
+-- are: KEYS[TAIL + 1] is the first of the rest) and `now()` (milliseconds by the server's clock;
+-- call it once per script).
+
+-- A whole number as text: `..` would print 15 digits and more as 1e+14.
+local function int(n)
+  return string.format('%.0f', n)
+end
+
+-- Runs `command key a1 a2 ...` in pieces that Lua's stack can hold; `step` args belong together.
+local function variadic(command, key, args, step)
+  local size = 996 - 996 % step
+  for first = 1, #args, size do
+    redis.call(command, key, unpack(args, first, math.min(first + size - 1, #args)))
+  end
+end
+
+-- Takes n numbers from the shard's counter, all above `floor`; answers with the first.
+local function take_numbers(n, floor)
+  local seq = tonumber(redis.call('GET', K.seq) or '0')
+  if floor > seq then
+    seq = floor
+  end
+  redis.call('SET', K.seq, int(seq + n))
+  return seq + 1
+end
+
+-- How many blank-separated words a text (or false) holds.
+local function count_words(text)
+  if not text then
+    return 0
+  end
+  local _, blanks = string.gsub(text, ' ', ' ')
+  return blanks + 1
+end
+
+-- The words of a text (or false) without one of them; false where none is left.
+local function without(words, word)
+  if not words or words == word then
+    return false
+  end
+  local kept = {}
+  for each in string.gmatch(words, '%S+') do
+    if each ~= word then
+      kept[#kept + 1] = each
+    end
+  end
+  return #kept > 0 and table.concat(kept, ' ')
+end
+
+-- Writes records (lines of JSON) into history as one packed entry, and tells listeners.
+local function write_history(lines)
+  if #lines == 0 then
+    return
+  end
+  local packed = table.concat(lines, '\n')
+  redis.call('XADD', K.history, '*', 'n', #lines, 'records', packed)
+  redis.call('INCRBY', K.lines, #lines)
+  redis.call('PUBLISH', K.events, packed)
+end
+
+-- Whether a change loses no fire time: the one that is pending, if it is due by now, must stay
+-- pending or be recorded. It may have become due after the change was decided.
+local function keeps_pending(pending, stays, skipped_from, t)
+  pending = tonumber(pending or '')
+  return not pending or pending > t or pending == tonumber(stays) or pending == tonumber(skipped_from)
+end
+
+-- Offers waiting runs to idle nodes: each marker wakes one.
+local function wake(key, runs)
+  local markers = {}
+  for i = 1, math.min(8, math.ceil(runs / 50)) do
+    markers[#markers + 1] = 0
+    markers[#markers + 1] = i
+  end
+  redis.call('ZADD', key, unpack(markers))
+end

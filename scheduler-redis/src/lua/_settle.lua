@@ -1,0 +1,115 @@
+-- Settling claimed runs, for those who hand them in and for those who clear up after the dead.
+--
+-- An item is 7 args: run, fence, job, kind, queue index, text, record. Kinds:
+--   E  the run is over: its job's slot is freed
+--   G  back to the head of its queue, as `text`
+--   R  to the end of its queue, as `text`
+--   A<ms>  waits so long, as the member `text` of the retry queue
+-- `record`, where not empty, goes into history. Queue i has KEYS[TAIL + 2i - 1] (ready) and
+-- KEYS[TAIL + 2i] (wake).
+
+local SETTLED_ARGS = 7
+
+-- Reads and checks `count` items from ARGV[first]: which of them still hold their claim.
+local function read_settled(first, count)
+  local s = { held = {}, stale = {}, busy = {}, lines = {} }
+  if count == 0 then
+    return s
+  end
+  local runs, jobs = {}, {}
+  for i = 1, count do
+    runs[i] = ARGV[first + (i - 1) * SETTLED_ARGS]
+  end
+  local claims = redis.call('HMGET', K.claims, unpack(runs))
+  for i = 1, count do
+    local at = first + (i - 1) * SETTLED_ARGS
+    local fence = ARGV[at + 1] .. ' '
+    if claims[i] and string.sub(claims[i], 1, #fence) == fence then
+      s.held[#s.held + 1] = at
+      jobs[#jobs + 1] = ARGV[at + 2]
+      if ARGV[at + 6] ~= '' then
+        s.lines[#s.lines + 1] = ARGV[at + 6]
+      end
+    else
+      s.stale[#s.stale + 1] = runs[i]
+    end
+  end
+  if #jobs > 0 then
+    local busy = redis.call('HMGET', K.busy, unpack(jobs))
+    for i, job in ipairs(jobs) do
+      s.busy[job] = busy[i]
+    end
+  end
+  return s
+end
+
+-- Frees a run's slot in what was read of `busy`; written by `write_busy`.
+local function free(s, job, run)
+  s.busy[job] = without(s.busy[job], string.sub(run, #job + 1))
+  s.freed = s.freed or {}
+  s.freed[job] = true
+end
+
+-- Takes the claims away and moves the runs. Begins with a delete, so that it works on a full Redis.
+local function write_settled(s, t)
+  local runs = {}
+  for i, at in ipairs(s.held) do
+    runs[i] = ARGV[at]
+  end
+  if #runs > 0 then
+    redis.call('HDEL', K.claims, unpack(runs))
+  end
+  local moved = {}
+  for _, at in ipairs(s.held) do
+    local kind, queue, text = ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5]
+    if kind == 'E' then
+      free(s, ARGV[at + 2], ARGV[at])
+    elseif kind == 'G' then
+      redis.call('LPUSH', KEYS[TAIL + 2 * queue - 1], text)
+      moved[queue] = (moved[queue] or 0) + 1
+    elseif kind == 'R' then
+      redis.call('RPUSH', KEYS[TAIL + 2 * queue - 1], text)
+      moved[queue] = (moved[queue] or 0) + 1
+    else
+      redis.call('ZADD', K.retry, int(t + tonumber(string.sub(kind, 2))), text)
+    end
+  end
+  for queue, runs_there in pairs(moved) do
+    wake(KEYS[TAIL + 2 * queue], runs_there)
+  end
+end
+
+-- Writes what `free` left, and lets the leader know of jobs that have nothing more to do.
+local function write_busy(s, t)
+  if not s.freed then
+    return
+  end
+  local gone, kept = {}, {}
+  for job in pairs(s.freed) do
+    if s.busy[job] then
+      kept[#kept + 1] = job
+      kept[#kept + 1] = s.busy[job]
+    else
+      gone[#gone + 1] = job
+    end
+  end
+  if #gone > 0 then
+    variadic('HDEL', K.busy, gone, 1)
+    if redis.call('EXISTS', K.finished) == 1 then
+      local over = redis.call('ZMSCORE', K.finished, unpack(gone))
+      local marked = {}
+      for i, job in ipairs(gone) do
+        if over[i] then
+          marked[#marked + 1] = int(t)
+          marked[#marked + 1] = job
+        end
+      end
+      if #marked > 0 then
+        variadic('ZADD', K.finished, marked, 2)
+      end
+    end
+  end
+  if #kept > 0 then
+    variadic('HSET', K.busy, kept, 2)
+  end
+end

@@ -1,0 +1,112 @@
+-- Settles due fire times as planned: the due time moves and the runs appear, in one step per job.
+-- KEYS: leader beat due versions fired busy finished history lines events, then (ready, wake) of
+--   each queue
+-- ARGV: token, planned at, greatest age ms, queues, items (at most 500), then per item:
+--   job, due, version, next due or "", settled, queue index, max instances,
+--   fire times of its runs (blank-separated), records of its skips (one a line)
+-- Answers: {} or {index, why, fired, ...} of items that were refused ("changed", "fired", "full");
+--   or "lost"; or "stale". Asked again: items that were done are refused.
+if redis.call('GET', K.leader) ~= ARGV[1] then
+  return 'lost'
+end
+local t = now()
+local age, oldest = t - tonumber(ARGV[2]), tonumber(ARGV[3])
+if age > oldest or age < -oldest then
+  return 'stale'
+end
+local queues, count, FIRST, ARGS = tonumber(ARGV[4]), tonumber(ARGV[5]), 6, 9
+if count == 0 then
+  return {}
+end
+
+local jobs = {}
+for i = 1, count do
+  jobs[i] = ARGV[FIRST + (i - 1) * ARGS]
+end
+local dues = redis.call('ZMSCORE', K.due, unpack(jobs))
+local versions = redis.call('HMGET', K.versions, unpack(jobs))
+local fireds = redis.call('HMGET', K.fired, unpack(jobs))
+local busies = redis.call('HMGET', K.busy, unpack(jobs))
+
+local refused, lines = {}, {}
+local due, over, finished, fired, busy = {}, {}, {}, {}, {}
+local ready = {}
+for i = 1, queues do
+  ready[i] = {}
+end
+for i = 1, count do
+  local at = FIRST + (i - 1) * ARGS
+  local job, expected, next, settled = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4]
+  local queue, runs, skips = tonumber(ARGV[at + 5]), ARGV[at + 7], ARGV[at + 8]
+  local fired_to = fireds[i] and tonumber(fireds[i])
+  local moves_past = runs == '' and skips == '' and fired_to and tonumber(settled) <= fired_to
+  local in_flight = count_words(busies[i])
+  local why
+  local passed = math.max(tonumber(settled), fired_to or -math.huge)
+  if not dues[i] or tonumber(dues[i]) ~= tonumber(expected) or versions[i] ~= ARGV[at + 2] then
+    why = 'changed'
+  elseif fired_to and fired_to >= tonumber(expected) and not moves_past then
+    why = 'fired'
+  elseif next ~= '' and tonumber(next) <= passed then
+    -- The due time only moves past what is settled, or the same fire time would come again.
+    why = 'changed'
+  elseif runs ~= '' and in_flight + count_words(runs) > tonumber(ARGV[at + 6]) then
+    why = 'full'
+  end
+  if why then
+    refused[#refused + 1] = i - 1
+    refused[#refused + 1] = why
+    refused[#refused + 1] = fireds[i] or ''
+  else
+    if next ~= '' then
+      due[#due + 1] = next
+      due[#due + 1] = job
+    else
+      over[#over + 1] = job
+      finished[#finished + 1] = (runs == '' and in_flight == 0) and int(t) or '+inf'
+      finished[#finished + 1] = job
+    end
+    if not moves_past then
+      fired[#fired + 1] = job
+      fired[#fired + 1] = settled
+    end
+    if runs ~= '' then
+      local list, words = ready[queue], busies[i]
+      for fire in string.gmatch(runs, '%S+') do
+        list[#list + 1] = '1 - 0 ' .. job .. '@' .. fire
+        words = words and (words .. ' @' .. fire) or ('@' .. fire)
+      end
+      busy[#busy + 1] = job
+      busy[#busy + 1] = words
+    end
+    if skips ~= '' then
+      for line in string.gmatch(skips, '[^\n]+') do
+        lines[#lines + 1] = line
+      end
+    end
+  end
+end
+
+-- Growing writes first: on a full Redis the dispatch is refused as a whole.
+for i = 1, queues do
+  if #ready[i] > 0 then
+    variadic('RPUSH', KEYS[TAIL + 2 * i - 1], ready[i], 1)
+    wake(KEYS[TAIL + 2 * i], #ready[i])
+  end
+end
+if #due > 0 then
+  variadic('ZADD', K.due, due, 2)
+end
+if #over > 0 then
+  variadic('ZADD', K.finished, finished, 2)
+  variadic('ZREM', K.due, over, 1)
+end
+if #fired > 0 then
+  variadic('HSET', K.fired, fired, 2)
+end
+if #busy > 0 then
+  variadic('HSET', K.busy, busy, 2)
+end
+write_history(lines)
+redis.call('INCR', K.beat)
+return refused

@@ -1,0 +1,20 @@
+-- Settles claims of a dead session, and forgets it when none is left.
+-- KEYS: dead session claims busy retry finished history lines events, then (ready, wake) of each
+--   queue
+-- ARGV: session, settled runs (at most 200), then these (see _settle.lua)
+-- Answers: claims left. Asked again: what was settled is left alone.
+local count = tonumber(ARGV[2])
+if not redis.call('ZSCORE', K.dead, ARGV[1]) then
+  return 0
+end
+local t = now()
+local s = read_settled(3, count)
+write_settled(s, t)
+write_busy(s, t)
+write_history(s.lines)
+local left = redis.call('HLEN', K.claims)
+if left == 0 then
+  redis.call('ZREM', K.dead, ARGV[1])
+  redis.call('DEL', K.session)
+end
+return left

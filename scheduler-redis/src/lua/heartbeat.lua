@@ -1,0 +1,17 @@
+-- Shows that a session lives; never creates one.
+-- KEYS: nodes beats session claims
+-- ARGV: session, beat, ttl ms, runs being executed
+-- Answers: {now, claims held}; or "gone". Asked again: the same.
+local session = ARGV[1]
+if not redis.call('ZSCORE', K.nodes, session) then
+  return 'gone'
+end
+local t = now()
+-- A heartbeat that was overtaken by a later one proves nothing any more.
+local before = string.match(redis.call('HGET', K.beats, session) or '0', '^%d+')
+if tonumber(ARGV[2]) >= tonumber(before) then
+  redis.call('ZADD', K.nodes, 'XX', int(t + tonumber(ARGV[3])), session)
+  redis.call('HSET', K.beats, session, ARGV[2] .. ' ' .. ARGV[3])
+  redis.call('HSET', K.session, 'running', ARGV[4])
+end
+return { t, redis.call('HLEN', K.claims) }

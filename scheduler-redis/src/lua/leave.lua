@@ -1,0 +1,18 @@
+-- Ends a session in order. With claims left in it, it is dead and will be cleared up after.
+-- KEYS: nodes beats ranks dead session claims
+-- ARGV: session
+-- Answers: 1. Asked again: 1.
+local session = ARGV[1]
+if redis.call('ZSCORE', K.dead, session) then
+  return 1
+end
+local t = now()
+redis.call('ZREM', K.nodes, session)
+redis.call('HDEL', K.beats, session)
+redis.call('ZREM', K.ranks, session)
+if redis.call('HLEN', K.claims) > 0 then
+  redis.call('ZADD', K.dead, int(t), session)
+else
+  redis.call('DEL', K.session)
+end
+return 1

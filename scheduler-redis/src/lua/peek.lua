@@ -1,0 +1,39 @@
+-- Renews the lease, shows progress, and looks at what is due.
+-- KEYS: leader beat due versions busy retry finished, then (ready, wake) of each queue
+-- ARGV: token, ttl ms, limit (at most 500), queues
+-- Answers: {now, due (job, score, ...), versions, busy texts, next due or "", retries (member,
+--   score, ...), next retry or "", finished jobs}; or "lost". Asked again: harmless.
+if redis.call('GET', K.leader) ~= ARGV[1] then
+  return 'lost'
+end
+local t = now()
+redis.call('PEXPIRE', K.leader, ARGV[2])
+redis.call('INCR', K.beat)
+local till = int(t)
+local due = redis.call('ZRANGE', K.due, '-inf', till, 'BYSCORE', 'LIMIT', 0, ARGV[3], 'WITHSCORES')
+local jobs = {}
+for i = 1, #due, 2 do
+  jobs[#jobs + 1] = due[i]
+end
+local versions, busy = {}, {}
+if #jobs > 0 then
+  versions = redis.call('HMGET', K.versions, unpack(jobs))
+  busy = redis.call('HMGET', K.busy, unpack(jobs))
+end
+local next_due =
+  redis.call('ZRANGE', K.due, '(' .. till, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+local retries =
+  redis.call('ZRANGE', K.retry, '-inf', till, 'BYSCORE', 'LIMIT', 0, 200, 'WITHSCORES')
+local next_retry =
+  redis.call('ZRANGE', K.retry, '(' .. till, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+local finished = redis.call('ZRANGE', K.finished, '-inf', till, 'BYSCORE', 'LIMIT', 0, 200)
+-- A marker may have gone down with the node that it woke: offer waiting runs anew.
+for i = 1, tonumber(ARGV[4]) do
+  local waiting = redis.call('LLEN', KEYS[TAIL + 2 * i - 1])
+  if waiting > 0 then
+    wake(KEYS[TAIL + 2 * i], waiting)
+  end
+end
+return {
+  t, due, versions, busy, next_due[2] or '', retries, next_retry[2] or '', finished,
+}

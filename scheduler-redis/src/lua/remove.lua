@@ -1,0 +1,44 @@
+-- Removes a job if it still is as it was read.
+-- KEYS: due fired versions busy old finished gone parked requests replies history lines events,
+--   then the job
+-- ARGV: request, job, version, due or "", first and last of the skipped fire times or "" and "",
+--   records of these (one a line)
+-- Answers: the removed version, or "conflict". The same request asked again: the same.
+local request, job, version = ARGV[1], ARGV[2], ARGV[3]
+local reply = redis.call('HGET', K.replies, request)
+if reply then
+  return reply
+end
+local t = now()
+local due = redis.call('ZSCORE', K.due, job)
+local fired = tonumber(redis.call('HGET', K.fired, job) or '')
+local pending = due or redis.call('HGET', KEYS[TAIL + 1], 'paused_from')
+local same_due = due and tonumber(due) == tonumber(ARGV[4]) or (not due and ARGV[4] == '')
+reply = version
+if redis.call('HGET', K.versions, job) ~= version or not same_due
+  or not keeps_pending(pending, '', ARGV[5], t) then
+  reply = 'conflict'
+end
+local lines = {}
+for line in string.gmatch(ARGV[7], '[^\n]+') do
+  lines[#lines + 1] = line
+end
+local record = redis.call('HGET', K.busy, job) and redis.call('HGET', KEYS[TAIL + 1], 'record')
+if reply ~= 'conflict' then
+  redis.call('UNLINK', KEYS[TAIL + 1])
+  redis.call('HDEL', K.versions, job)
+  redis.call('ZREM', K.due, job)
+  redis.call('ZREM', K.finished, job)
+  redis.call('ZREM', K.parked, job)
+  redis.call('ZADD', K.gone, int(t), job)
+  if record then
+    redis.call('HSET', K.old, version .. ' ' .. job, record)
+  end
+  if ARGV[6] ~= '' and tonumber(ARGV[6]) > (fired or -math.huge) then
+    redis.call('HSET', K.fired, job, ARGV[6])
+  end
+  write_history(lines)
+end
+redis.call('HSET', K.replies, request, reply)
+redis.call('ZADD', K.requests, int(t), request)
+return reply

@@ -1,0 +1,18 @@
+-- All claims of a session; voids earlier requests of the lane.
+-- KEYS: nodes session claims
+-- ARGV: session, lane, request
+-- Answers: {run, claim, ...}; or "gone"; or "superseded". Asked again: the claims as they are then.
+local lane, request = ARGV[2], tonumber(ARGV[3])
+if not redis.call('ZSCORE', K.nodes, ARGV[1]) then
+  return 'gone'
+end
+local last = redis.call('HMGET', K.session, 'request:' .. lane, 'reply:' .. lane)
+local before = tonumber(last[1] or '0')
+if before > request or (before == request and last[2]) then
+  return 'superseded'
+end
+if before < request then
+  redis.call('HDEL', K.session, 'reply:' .. lane)
+  redis.call('HSET', K.session, 'request:' .. lane, ARGV[3])
+end
+return redis.call('HGETALL', K.claims)

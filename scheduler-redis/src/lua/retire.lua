@@ -1,0 +1,35 @@
+-- Removes jobs whose schedule is over and whose last run has ended.
+-- KEYS: leader beat due versions busy finished gone, then the job of each id
+-- ARGV: token, jobs (at most 200), then the ids
+-- Answers: 1; or 0 where the lease was lost. Asked again: nothing more happens.
+if redis.call('GET', K.leader) ~= ARGV[1] then
+  return 0
+end
+local t, count = now(), tonumber(ARGV[2])
+if count == 0 then
+  return 1
+end
+local ids = {}
+for i = 1, count do
+  ids[i] = ARGV[2 + i]
+end
+local over = redis.call('ZMSCORE', K.finished, unpack(ids))
+local due = redis.call('ZMSCORE', K.due, unpack(ids))
+local busy = redis.call('HMGET', K.busy, unpack(ids))
+local jobs, keys, gone = {}, {}, {}
+for i, id in ipairs(ids) do
+  if over[i] and tonumber(over[i]) <= t and not due[i] and not busy[i] then
+    jobs[#jobs + 1] = id
+    keys[#keys + 1] = KEYS[TAIL + i]
+    gone[#gone + 1] = int(t)
+    gone[#gone + 1] = id
+  end
+end
+if #jobs > 0 then
+  redis.call('UNLINK', unpack(keys))
+  variadic('HDEL', K.versions, jobs, 1)
+  variadic('ZREM', K.finished, jobs, 1)
+  variadic('ZADD', K.gone, gone, 2)
+end
+redis.call('INCR', K.beat)
+return 1

@@ -1,0 +1,254 @@
+//! Scripts: one file per operation, with a header that says what it takes and answers.
+//!
+//! The header's `KEYS:` line is the one place that lists a script's fixed keys: the call fills them
+//! in from it, and the script reads them by name (`K.due`). Keys that differ from call to call
+//! follow after these.
+
+use redis::Cmd;
+use scheduler_core::SessionId;
+
+use crate::keys::Keys;
+
+const LIB: &str = include_str!("lua/_lib.lua");
+const SETTLE: &str = include_str!("lua/_settle.lua");
+
+/// Where the scripts' `now()` comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerClock {
+    /// The server's `TIME`.
+    Time,
+    /// The key `clock`, in milliseconds: for tests.
+    Pinned,
+}
+
+impl ServerClock {
+    const fn now(self) -> &'static str {
+        match self {
+            Self::Time => {
+                "local function now() local t = redis.call('TIME') \
+                 return t[1] * 1000 + math.floor(t[2] / 1000) end\n"
+            }
+            Self::Pinned => {
+                "local function now() return tonumber(redis.call('GET', K.clock) or '0') end\n"
+            }
+        }
+    }
+}
+
+/// One script, ready to be called.
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) name: &'static str,
+    keys: Vec<String>,
+    source: String,
+    hash: String,
+}
+
+impl Script {
+    fn new(name: &'static str, body: &'static str, libs: &[&str], clock: ServerClock) -> Self {
+        let mut keys = header_keys(body);
+        if clock == ServerClock::Pinned {
+            keys.push("clock".to_owned());
+        }
+        let names: Vec<_> = keys
+            .iter()
+            .enumerate()
+            .map(|(i, key)| format!("['{key}']=KEYS[{}]", i + 1))
+            .collect();
+        let preamble = format!(
+            "local K = {{{}}}\nlocal TAIL = {}\n",
+            names.join(","),
+            keys.len()
+        );
+        let source = [&preamble, clock.now(), &libs.concat(), body].concat();
+        let hash = redis::Script::new(&source).get_hash().to_owned();
+        Self {
+            name,
+            keys,
+            source,
+            hash,
+        }
+    }
+
+    /// Starts a call with the fixed keys filled in; `tail` are the keys that follow.
+    pub(crate) fn call(&self, keys: &Keys, session: Option<&SessionId>, tail: &[String]) -> Cmd {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(&self.hash).arg(self.keys.len() + tail.len());
+        for name in &self.keys {
+            cmd.arg(keys.named(name, session));
+        }
+        cmd.arg(tail);
+        cmd
+    }
+
+    /// What loads the script into a server.
+    pub(crate) fn load(&self) -> Cmd {
+        let mut cmd = redis::cmd("SCRIPT");
+        cmd.arg("LOAD").arg(&self.source);
+        cmd
+    }
+
+    /// The same call with the whole text, for a server that does not have the script (any more).
+    pub(crate) fn with_text(&self, call: &Cmd) -> Cmd {
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(&self.source);
+        for arg in call.args_iter().skip(2) {
+            if let redis::Arg::Simple(arg) = arg {
+                cmd.arg(arg);
+            }
+        }
+        cmd
+    }
+}
+
+/// The fixed keys that a script's header names: those before ", then".
+fn header_keys(body: &str) -> Vec<String> {
+    let header = body
+        .lines()
+        .skip_while(|line| !line.starts_with("-- KEYS:"));
+    let list: Vec<&str> = header
+        .enumerate()
+        // The list may go on in the next lines, indented.
+        .take_while(|(i, line)| *i == 0 || line.starts_with("--   "))
+        .flat_map(|(_, line)| line.trim_start_matches("-- KEYS:").split_whitespace())
+        .filter(|word| *word != "--")
+        .collect();
+    let list = list.join(" ");
+    let fixed = list.split(", then").next().unwrap_or_default();
+    fixed
+        .split(' ')
+        .filter(|key| !key.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+macro_rules! scripts {
+    ($($name:ident [$($lib:ident)*],)*) => {
+        /// All scripts.
+        #[derive(Debug)]
+        pub(crate) struct Scripts {
+            $(pub(crate) $name: Script,)*
+        }
+
+        impl Scripts {
+            pub(crate) fn new(clock: ServerClock) -> Self {
+                Self {
+                    $($name: Script::new(
+                        stringify!($name),
+                        include_str!(concat!("lua/", stringify!($name), ".lua")),
+                        &[LIB, $($lib),*],
+                        clock,
+                    ),)*
+                }
+            }
+
+            pub(crate) fn all(&self) -> Vec<&Script> {
+                vec![$(&self.$name),*]
+            }
+        }
+    };
+}
+
+scripts! {
+    acquire [],
+    dispatch [],
+    drain [SETTLE],
+    exchange [SETTLE],
+    fence_session [],
+    heartbeat [],
+    leave [],
+    observe [],
+    park [],
+    peek [],
+    promote [],
+    put [],
+    read_jobs [],
+    register [],
+    release [],
+    remove [],
+    resync [],
+    retire [],
+    run_now [],
+    tidy [],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn body(script: &Script) -> &str {
+        let (_, body) = script.source.rsplit_once("\n-- KEYS:").unwrap();
+        body
+    }
+
+    /// `K.name` and `K['name']` in a text.
+    fn named_keys(text: &str) -> BTreeSet<String> {
+        let dotted = text.split("K.").skip(1).map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect::<String>()
+        });
+        let quoted = text
+            .split("K['")
+            .skip(1)
+            .filter_map(|rest| rest.split('\'').next())
+            .map(str::to_owned);
+        dotted.chain(quoted).collect()
+    }
+
+    #[test]
+    fn each_script_uses_just_the_keys_that_its_header_names() {
+        for script in Scripts::new(ServerClock::Time).all() {
+            let header: BTreeSet<_> = script.keys.iter().cloned().collect();
+            assert_eq!(
+                header.len(),
+                script.keys.len(),
+                "{}: a key twice",
+                script.name
+            );
+            let used = named_keys(body(script));
+            let unknown: Vec<_> = used.difference(&header).collect();
+            assert!(
+                unknown.is_empty(),
+                "{}: not in the header: {unknown:?}",
+                script.name
+            );
+            // The rest may be there for what the shared part uses.
+            let shared = named_keys(&[LIB, SETTLE].concat());
+            let idle: Vec<_> = header
+                .iter()
+                .filter(|key| !used.contains(*key) && !shared.contains(*key))
+                .collect();
+            assert!(idle.is_empty(), "{}: never used: {idle:?}", script.name);
+        }
+    }
+
+    #[test]
+    fn each_header_says_what_the_script_takes_and_answers() {
+        for script in Scripts::new(ServerClock::Time).all() {
+            for word in ["\n-- KEYS: ", "\n-- ARGV: ", "\n-- Answers: "] {
+                assert!(script.source.contains(word), "{}: no {word:?}", script.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_header_is_read_over_two_lines() {
+        let keys =
+            header_keys("-- X.\n-- KEYS: a b:c\n--   d, then (ready, wake) of each\n-- ARGV: e");
+        assert_eq!(keys, ["a", "b:c", "d"]);
+        assert_eq!(
+            header_keys("-- KEYS: a b, then\n--   c d\n-- ARGV: x"),
+            ["a", "b"]
+        );
+        assert_eq!(header_keys("-- KEYS: a\n-- ARGV: x"), ["a"]);
+    }
+
+    #[test]
+    fn production_scripts_never_read_a_pinned_clock() {
+        for script in Scripts::new(ServerClock::Time).all() {
+            assert!(!script.source.contains("K.clock"), "{}", script.name);
+        }
+    }
+}

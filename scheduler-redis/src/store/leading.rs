@@ -1,0 +1,242 @@
+//! The lease, and what its holder does.
+
+use redis::Value;
+use scheduler_core::history::{Record, SkipRecord};
+use scheduler_core::lease::{LeaseToken, LeaseView};
+use scheduler_core::plan::Skip;
+use scheduler_core::store::{
+    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DueJob, DueRetry, MAX_PLAN_AGE, Park, Peek,
+    PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, StoreError, StoreResult, Tidy,
+};
+use scheduler_core::{JobId, SessionId, Timestamp, Version};
+
+use super::{Call, Queues, RedisStore, ms, optional_ms, or_empty, score_to_timestamp};
+use crate::codec;
+
+/// The records of skipped fire times, one a line.
+pub(super) fn skip_lines(job: &JobId, skips: &[Skip]) -> String {
+    let lines: Vec<_> = skips
+        .iter()
+        .map(|skip| Record::Skip(SkipRecord::new(job.clone(), skip)).to_line())
+        .collect();
+    lines.join("\n")
+}
+
+fn token_from(call: &Call<'_>, text: &str) -> Result<LeaseToken, StoreError> {
+    text.parse()
+        .map_err(|error| call.corrupt(format!("the lease: {error}")))
+}
+
+impl RedisStore {
+    pub(super) async fn do_observe(&self, session: &SessionId) -> StoreResult<LeaseView> {
+        let mut call = self.call(&self.scripts().observe, None, &[]);
+        call.arg(session.as_str());
+        let (token, beat, head, now, rank): (String, u64, String, i64, i64) = call.send().await?;
+        let token = if token.is_empty() {
+            None
+        } else {
+            Some(token_from(&call, &token)?)
+        };
+        Ok(LeaseView {
+            token,
+            beat,
+            next_due: score_to_timestamp(&head),
+            now: Timestamp::from_ms(now),
+            rank: usize::try_from(rank).ok(),
+        })
+    }
+
+    pub(super) async fn do_acquire(&self, request: &Acquire) -> StoreResult<AcquireAnswer> {
+        let mut call = self.call(&self.scripts().acquire, None, &[]);
+        call.arg(request.session.as_str())
+            .arg(ms(request.ttl))
+            .arg(request.floor);
+        match &request.steal {
+            Some((token, beat)) => call.arg(token.to_string()).arg(*beat),
+            None => call.arg("").arg(""),
+        };
+        let answer: Vec<String> = call.send().await?;
+        match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["acquired", token] => Ok(AcquireAnswer::Acquired(token_from(&call, token)?)),
+            ["held", token] => Ok(AcquireAnswer::Held(token_from(&call, token)?)),
+            ["gone"] => Ok(AcquireAnswer::Gone),
+            _ => Err(call.corrupt(format!("answer {answer:?}"))),
+        }
+    }
+
+    pub(super) async fn do_release(&self, token: &LeaseToken) -> StoreResult<()> {
+        let mut call = self.call(&self.scripts().release, None, &[]);
+        call.arg(token.to_string());
+        call.send().await
+    }
+
+    pub(super) async fn do_peek(&self, request: &Peek) -> StoreResult<PeekAnswer> {
+        type Answer = (
+            i64,
+            Vec<(JobText, String)>,
+            Vec<Option<u64>>,
+            Vec<Option<String>>,
+            String,
+            Vec<(String, String)>,
+            String,
+            Vec<JobText>,
+        );
+        type JobText = String;
+
+        let queues = Queues::of(&request.queues);
+        let mut call = self.call(&self.scripts().peek, None, &self.queue_keys(&queues));
+        call.arg(request.token.to_string())
+            .arg(ms(request.ttl))
+            .arg(request.limit.min(500));
+        call.arg(queues.0.len());
+        let answer: Value = call.send().await?;
+        if is_word(&answer, "lost") {
+            return Ok(PeekAnswer::LeaseLost);
+        }
+        let (now, due, versions, busy, next_due, retries, next_retry, finished): Answer =
+            redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
+
+        let mut due_jobs = Vec::with_capacity(due.len());
+        for (((job, score), version), busy) in due.into_iter().zip(versions).zip(busy) {
+            due_jobs.push(DueJob {
+                job: JobId::new(&job).map_err(|error| call.corrupt(error.to_string()))?,
+                due: score_to_timestamp(&score)
+                    .ok_or_else(|| call.corrupt(format!("due time {score:?} of {job:?}")))?,
+                // A due job without a record: no definition will be found under this number.
+                version: Version(version.unwrap_or(0)),
+                in_flight: codec::count_busy(busy.as_deref()),
+            });
+        }
+        let retries = retries
+            .into_iter()
+            .filter_map(|(member, score)| {
+                let (queue, waiting) = codec::retry_from_text(&member)?;
+                Some(DueRetry {
+                    queue,
+                    waiting,
+                    not_before: score_to_timestamp(&score)?,
+                })
+            })
+            .collect();
+        Ok(PeekAnswer::Peeked(Peeked {
+            now: Timestamp::from_ms(now),
+            due: due_jobs,
+            next_due: score_to_timestamp(&next_due),
+            retries,
+            next_retry: score_to_timestamp(&next_retry),
+            finished: finished
+                .iter()
+                .filter_map(|id| JobId::new(id).ok())
+                .collect(),
+        }))
+    }
+
+    pub(super) async fn do_dispatch(&self, request: &Dispatch) -> StoreResult<DispatchAnswer> {
+        let mut queues = Queues::of(request.items.iter().map(|item| &item.queue));
+        let mut call = self.call(&self.scripts().dispatch, None, &self.queue_keys(&queues));
+        call.arg(request.token.to_string());
+        call.arg(request.planned_at.as_ms()).arg(ms(MAX_PLAN_AGE));
+        call.arg(queues.0.len()).arg(request.items.len());
+        let mut runs = String::new();
+        for item in &request.items {
+            runs.clear();
+            for fire in &item.plan.runs {
+                if !runs.is_empty() {
+                    runs.push(' ');
+                }
+                runs.push_str(&fire.as_ms().to_string());
+            }
+            call.arg(item.job.as_str())
+                .arg(item.due.as_ms())
+                .arg(item.version.0);
+            call.arg(optional_ms(item.plan.next))
+                .arg(item.plan.settled.as_ms());
+            call.arg(queues.place(&item.queue))
+                .arg(item.max_instances)
+                .arg(&runs);
+            call.arg(skip_lines(&item.job, &item.plan.skips));
+        }
+        let answer: Value = call.send().await?;
+        if is_word(&answer, "lost") {
+            return Ok(DispatchAnswer::LeaseLost);
+        }
+        if is_word(&answer, "stale") {
+            return Ok(DispatchAnswer::Stale);
+        }
+        let items: Vec<(usize, String, String)> =
+            redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
+        let mut refused = Vec::with_capacity(items.len());
+        for (index, why, fired) in items {
+            let why = match (why.as_str(), score_to_timestamp(&fired)) {
+                ("changed", _) => Refusal::Changed,
+                ("fired", Some(fired)) => Refusal::Fired(fired),
+                ("full", _) => Refusal::Full,
+                _ => return Err(call.corrupt(format!("refusal {why:?} {fired:?}"))),
+            };
+            refused.push(Refused { index, why });
+        }
+        Ok(DispatchAnswer::Dispatched { refused })
+    }
+
+    pub(super) async fn do_promote(&self, request: &Promote) -> StoreResult<bool> {
+        let mut queues = Queues::of(request.retries.iter().map(|retry| &retry.queue));
+        let mut call = self.call(&self.scripts().promote, None, &self.queue_keys(&queues));
+        call.arg(request.token.to_string())
+            .arg(queues.0.len())
+            .arg(request.retries.len());
+        for retry in &request.retries {
+            call.arg(codec::retry_text(&retry.queue, &retry.waiting));
+            call.arg(retry.not_before.as_ms())
+                .arg(queues.place(&retry.queue));
+            call.arg(codec::ready_text(&retry.waiting));
+        }
+        call.send().await
+    }
+
+    pub(super) async fn do_park(&self, request: &Park) -> StoreResult<bool> {
+        let mut call = self.call(&self.scripts().park, None, &[]);
+        call.arg(request.token.to_string()).arg(request.jobs.len());
+        for item in &request.jobs {
+            let version = Some(item.version).filter(|version| version.0 != 0);
+            let record = SkipRecord::parked(item.job.clone(), item.due, item.reason.clone());
+            call.arg(item.job.as_str())
+                .arg(item.due.as_ms())
+                .arg(expected(version));
+            call.arg(Record::Skip(record).to_line());
+        }
+        call.send().await
+    }
+
+    pub(super) async fn do_retire(&self, request: &Retire) -> StoreResult<bool> {
+        let keys = self.job_keys(&request.jobs);
+        let mut call = self.call(&self.scripts().retire, None, &keys);
+        call.arg(request.token.to_string()).arg(request.jobs.len());
+        for job in &request.jobs {
+            call.arg(job.as_str());
+        }
+        call.send().await
+    }
+
+    pub(super) async fn do_tidy(&self, request: &Tidy) -> StoreResult<bool> {
+        let mut call = self.call(&self.scripts().tidy, None, &[]);
+        call.arg(request.token.to_string())
+            .arg(request.keep_history);
+        call.arg(ms(request.keep_requests))
+            .arg(ms(request.keep_fired));
+        call.send().await
+    }
+}
+
+/// Whether an answer is this word instead of a list.
+pub(super) fn is_word(answer: &Value, word: &str) -> bool {
+    match answer {
+        Value::BulkString(bytes) => bytes == word.as_bytes(),
+        Value::SimpleString(text) => text == word,
+        _ => false,
+    }
+}
+
+/// The version that must still be stored, as scripts take it.
+pub(super) fn expected(version: Option<Version>) -> String {
+    or_empty(version)
+}

@@ -1,0 +1,446 @@
+//! The store contract, kept on Redis: one script per operation.
+
+mod jobs;
+mod leading;
+mod reading;
+mod recovery;
+mod settling;
+mod working;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deadpool_redis::Pool;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, FromRedisValue, ToRedisArgs};
+use scheduler_core::lease::{LeaseToken, LeaseView};
+use scheduler_core::run::Claim;
+use scheduler_core::session::SessionSample;
+use scheduler_core::store::{
+    Acquire, AcquireAnswer, Changed, Definition, Dispatch, DispatchAnswer, Drain, DrainAnswer,
+    Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
+    HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
+    Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunNow, RunNowAnswer, Store,
+    StoreError, StoreErrorKind, StoreResult, Tidy, Wake,
+};
+use scheduler_core::{JobId, Namespace, QueueName, SessionId, Timestamp, Version};
+
+use crate::config::RedisConfig;
+use crate::connect::{self, Link};
+use crate::keys::Keys;
+use crate::script::{Script, Scripts, ServerClock};
+use crate::wait::Waiter;
+
+/// One shard of one namespace on a Redis.
+///
+/// Cheap to clone. Connects when it is first used, and anew whenever a connection fails.
+///
+/// ```no_run
+/// use scheduler_core::Namespace;
+/// use scheduler_redis::{RedisConfig, RedisStore};
+///
+/// let config = RedisConfig::from_url("redis://127.0.0.1:6379")?;
+/// let store = RedisStore::new(config, Namespace::default_namespace());
+/// # Ok::<(), scheduler_redis::UrlError>(())
+/// ```
+#[derive(Clone)]
+pub struct RedisStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: RedisConfig,
+    namespace: Namespace,
+    clock: ServerClock,
+    scripts: Arc<Scripts>,
+    keys: Keys,
+    link: Link,
+    blocking: Pool,
+    waiters: Mutex<Vec<Waiter>>,
+}
+
+impl std::fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RedisStore").field(&self.describe()).finish()
+    }
+}
+
+impl RedisStore {
+    /// The store of `namespace` on this Redis.
+    ///
+    /// Nothing is sent yet: an address where no Redis is shows with the first operation.
+    #[must_use]
+    pub fn new(config: RedisConfig, namespace: Namespace) -> Self {
+        let clock = ServerClock::Time;
+        Self::build(config, namespace, clock, Arc::new(Scripts::new(clock)))
+    }
+
+    /// The same with a clock that stands at what the key `carillon:{<namespace>/0}:clock` says, in
+    /// milliseconds: for tests. The scripts of [`new`](Self::new) never read that key.
+    #[must_use]
+    pub fn with_pinned_clock(config: RedisConfig, namespace: Namespace) -> Self {
+        let clock = ServerClock::Pinned;
+        Self::build(config, namespace, clock, Arc::new(Scripts::new(clock)))
+    }
+
+    fn build(
+        config: RedisConfig,
+        namespace: Namespace,
+        clock: ServerClock,
+        scripts: Arc<Scripts>,
+    ) -> Self {
+        let pools = connect::pool(&config, false)
+            .and_then(|pool| connect::pool(&config, true).map(|blocking| (pool, blocking)));
+        let (pool, blocking) = match pools {
+            Ok(pools) => pools,
+            // The library refuses only what a `RedisConfig` cannot hold.
+            Err(error) => unreachable!("a checked address was refused: {error}"),
+        };
+        let keys = Keys::new(&namespace, 0);
+        let link = Link::new(pool);
+        let waiters = Mutex::default();
+        let shared = Shared {
+            config,
+            namespace,
+            clock,
+            scripts,
+            keys,
+            link,
+            blocking,
+            waiters,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Asks whether the server answers.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not.
+    pub async fn ping(&self) -> StoreResult<()> {
+        self.shared.link.query("ping", &redis::cmd("PING")).await
+    }
+
+    /// Loads all scripts into the server, so that the first call of each is as fast as the next.
+    /// Without it each is loaded when it is first called, and again after the server has lost it.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the server from answering.
+    pub async fn load_scripts(&self) -> StoreResult<()> {
+        let mut pipeline = redis::pipe();
+        for script in self.scripts().all() {
+            pipeline.add_command(script.load()).ignore();
+        }
+        self.shared.link.pipeline("load_scripts", &pipeline).await
+    }
+
+    /// The store's connection to the server and database, for other commands than the store's: they
+    /// must not block.
+    ///
+    /// # Errors
+    ///
+    /// Where none can be made.
+    pub async fn connection(&self) -> StoreResult<MultiplexedConnection> {
+        self.shared.link.shared_connection("connect").await
+    }
+
+    /// Moves the pinned clock.
+    ///
+    /// # Errors
+    ///
+    /// Refused where the clock is the server's own, and what keeps the server from answering.
+    pub async fn set_pinned_clock(&self, now: Timestamp) -> StoreResult<()> {
+        if self.shared.clock != ServerClock::Pinned {
+            let message = "the clock of this store is the server's own";
+            return Err(StoreError::new(
+                StoreErrorKind::Refused,
+                "set_pinned_clock",
+                message,
+            ));
+        }
+        let mut cmd = redis::cmd("SET");
+        cmd.arg(self.shared.keys.named("clock", None))
+            .arg(now.as_ms());
+        self.shared.link.query("set_pinned_clock", &cmd).await
+    }
+
+    fn scripts(&self) -> &Scripts {
+        &self.shared.scripts
+    }
+
+    fn key(&self, name: &str) -> String {
+        self.shared.keys.named(name, None)
+    }
+
+    fn session_key(&self, name: &str, session: &SessionId) -> String {
+        self.shared.keys.named(name, Some(session))
+    }
+
+    /// Starts a call of a script.
+    fn call<'a>(
+        &'a self,
+        script: &'a Script,
+        session: Option<&SessionId>,
+        tail: &[String],
+    ) -> Call<'a> {
+        Call {
+            store: self,
+            script,
+            cmd: script.call(&self.shared.keys, session, tail),
+        }
+    }
+
+    /// The (ready, wake) keys of queues, as scripts take them.
+    fn queue_keys(&self, queues: &Queues<'_>) -> Vec<String> {
+        let keys = &self.shared.keys;
+        queues
+            .0
+            .iter()
+            .flat_map(|queue| [keys.ready(queue), keys.wake(queue)])
+            .collect()
+    }
+
+    fn job_keys<'i>(&self, ids: impl IntoIterator<Item = &'i JobId>) -> Vec<String> {
+        ids.into_iter().map(|id| self.shared.keys.job(id)).collect()
+    }
+
+    async fn query<T: FromRedisValue>(&self, operation: &'static str, cmd: &Cmd) -> StoreResult<T> {
+        self.shared.link.query(operation, cmd).await
+    }
+
+    fn waiter(&self, wake: &Wake) -> Waiter {
+        let keys: Vec<String> = match wake {
+            Wake::Ready(queues) => queues.iter().map(|q| self.shared.keys.wake(q)).collect(),
+            Wake::Leader => vec![self.key("wake:leader")],
+            Wake::Lease => vec![self.key("wake:lease")],
+        };
+        let mut waiters = self
+            .shared
+            .waiters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiter) = waiters.iter().find(|waiter| waiter.keys() == keys) {
+            return waiter.clone();
+        }
+        let waiter = Waiter::new(Link::new(self.shared.blocking.clone()), keys);
+        waiters.push(waiter.clone());
+        waiter
+    }
+}
+
+/// A call of a script, under construction.
+struct Call<'a> {
+    store: &'a RedisStore,
+    script: &'a Script,
+    cmd: Cmd,
+}
+
+impl Call<'_> {
+    fn arg(&mut self, arg: impl ToRedisArgs) -> &mut Self {
+        self.cmd.arg(arg);
+        self
+    }
+
+    async fn send<T: FromRedisValue>(&self) -> StoreResult<T> {
+        self.store.shared.link.script(self.script, &self.cmd).await
+    }
+
+    fn corrupt(&self, message: impl Into<String>) -> StoreError {
+        StoreError::new(StoreErrorKind::Corrupt, self.script.name, message)
+    }
+}
+
+/// The queues that a call names, each once, with their places (from 1, as in Lua).
+struct Queues<'a>(Vec<&'a QueueName>);
+
+impl<'a> Queues<'a> {
+    fn of(queues: impl IntoIterator<Item = &'a QueueName>) -> Self {
+        let mut found = Self(Vec::new());
+        for queue in queues {
+            found.place(queue);
+        }
+        found
+    }
+
+    /// The queue's place; added at the end where it is new.
+    fn place(&mut self, queue: &'a QueueName) -> usize {
+        match self.0.iter().position(|known| *known == queue) {
+            Some(at) => at + 1,
+            None => {
+                self.0.push(queue);
+                self.0.len()
+            }
+        }
+    }
+}
+
+/// An optional number as scripts take it: empty where there is none.
+fn or_empty<T: std::fmt::Display>(value: Option<T>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+fn optional_ms(at: Option<Timestamp>) -> String {
+    or_empty(at.map(Timestamp::as_ms))
+}
+
+fn ms(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A score as Redis prints it: `17`, and for very large ones `1.7e+20`.
+fn score_to_timestamp(text: &str) -> Option<Timestamp> {
+    if let Ok(ms) = text.parse() {
+        return Some(Timestamp::from_ms(ms));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "clamped to the range first"
+    )]
+    let ms = text
+        .parse::<f64>()
+        .ok()
+        .filter(|ms| ms.abs() < 9e15)
+        .map(|ms| ms as i64)?;
+    Some(Timestamp::from_ms(ms))
+}
+
+impl Store for RedisStore {
+    fn detached(&self) -> Self {
+        let Shared {
+            config,
+            namespace,
+            clock,
+            scripts,
+            ..
+        } = &*self.shared;
+        Self::build(
+            config.clone(),
+            namespace.clone(),
+            *clock,
+            Arc::clone(scripts),
+        )
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "{} (namespace {})",
+            self.shared.config, self.shared.namespace
+        )
+    }
+
+    async fn register(&self, request: &Register) -> StoreResult<Registered> {
+        self.do_register(request).await
+    }
+
+    async fn heartbeat(&self, request: &Heartbeat) -> StoreResult<HeartbeatAnswer> {
+        self.do_heartbeat(request).await
+    }
+
+    async fn leave(&self, session: &SessionId) -> StoreResult<()> {
+        self.do_leave(session).await
+    }
+
+    async fn observe(&self, session: &SessionId) -> StoreResult<LeaseView> {
+        self.do_observe(session).await
+    }
+
+    async fn acquire(&self, request: &Acquire) -> StoreResult<AcquireAnswer> {
+        self.do_acquire(request).await
+    }
+
+    async fn peek(&self, request: &Peek) -> StoreResult<PeekAnswer> {
+        self.do_peek(request).await
+    }
+
+    async fn dispatch(&self, request: &Dispatch) -> StoreResult<DispatchAnswer> {
+        self.do_dispatch(request).await
+    }
+
+    async fn promote(&self, request: &Promote) -> StoreResult<bool> {
+        self.do_promote(request).await
+    }
+
+    async fn park(&self, request: &Park) -> StoreResult<bool> {
+        self.do_park(request).await
+    }
+
+    async fn retire(&self, request: &Retire) -> StoreResult<bool> {
+        self.do_retire(request).await
+    }
+
+    async fn tidy(&self, request: &Tidy) -> StoreResult<bool> {
+        self.do_tidy(request).await
+    }
+
+    async fn release(&self, token: &LeaseToken) -> StoreResult<()> {
+        self.do_release(token).await
+    }
+
+    async fn exchange(&self, request: &Exchange) -> StoreResult<ExchangeAnswer> {
+        self.do_exchange(request).await
+    }
+
+    async fn resync(&self, request: &Resync) -> StoreResult<ResyncAnswer> {
+        self.do_resync(request).await
+    }
+
+    fn wait(&self, wake: &Wake) -> impl Future<Output = StoreResult<()>> + Send {
+        let waiter = self.waiter(wake);
+        async move { waiter.wait().await }
+    }
+
+    async fn definitions(&self, wanted: &[(JobId, Version)]) -> StoreResult<Vec<Definition>> {
+        self.read_definitions(wanted).await
+    }
+
+    async fn sessions(&self) -> StoreResult<Vec<SessionSample>> {
+        self.read_sessions().await
+    }
+
+    async fn fence_session(&self, request: &FenceSession) -> StoreResult<FenceAnswer> {
+        self.do_fence_session(request).await
+    }
+
+    async fn dead_claims(&self, limit: usize) -> StoreResult<Vec<(SessionId, Vec<Claim>)>> {
+        self.read_dead_claims(limit).await
+    }
+
+    async fn drain(&self, request: &Drain) -> StoreResult<DrainAnswer> {
+        self.do_drain(request).await
+    }
+
+    async fn jobs(&self, ids: &[JobId]) -> StoreResult<Vec<JobWrite>> {
+        self.read_jobs(ids).await
+    }
+
+    async fn job_page(&self, cursor: Option<&str>, limit: usize) -> StoreResult<JobPage> {
+        self.read_job_page(cursor, limit).await
+    }
+
+    async fn put(&self, request: &PutJob) -> StoreResult<Vec<Changed>> {
+        self.do_put(request).await
+    }
+
+    async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {
+        self.do_remove(request).await
+    }
+
+    async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
+        self.do_run_now(request).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
+        self.read_history(query).await
+    }
+
+    async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
+        self.read_nodes().await
+    }
+
+    async fn overview(&self) -> StoreResult<Overview> {
+        self.read_overview().await
+    }
+}

@@ -1,0 +1,233 @@
+//! What people and programs read: history, nodes, numbers.
+
+use std::collections::HashMap;
+
+use scheduler_core::history::Record;
+use scheduler_core::lease::LeaseToken;
+use scheduler_core::store::{
+    HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView, StoreResult,
+};
+use scheduler_core::{QueueName, SessionId, Timestamp};
+
+use super::{RedisStore, score_to_timestamp};
+
+/// A packed entry of the history stream: its id, and its fields.
+type Entry = (String, HashMap<String, String>);
+
+/// How many packed entries are read at a time.
+const ENTRIES: usize = 100;
+
+impl RedisStore {
+    pub(super) async fn read_history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
+        match &query.after {
+            Some(after) => self.history_after(query, after).await,
+            None => self.newest_history(query).await,
+        }
+    }
+
+    /// Whole packed entries, oldest first, until there are enough records: so that the position
+    /// always lies between two entries.
+    async fn history_after(&self, query: &HistoryQuery, after: &str) -> StoreResult<HistoryPage> {
+        let mut page = HistoryPage {
+            entries: Vec::new(),
+            position: after.to_owned(),
+        };
+        while page.entries.len() < query.limit {
+            let mut cmd = redis::cmd("XRANGE");
+            cmd.arg(self.key("history"))
+                .arg(format!("({}", page.position))
+                .arg("+");
+            cmd.arg("COUNT").arg(ENTRIES);
+            let entries: Vec<Entry> = self.query("history", &cmd).await?;
+            let end = entries.len() < ENTRIES;
+            for (id, fields) in entries {
+                page.entries
+                    .extend(records(&id, &fields).filter(|entry| wants(query, entry)));
+                page.position = id;
+                if page.entries.len() >= query.limit {
+                    break;
+                }
+            }
+            if end {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    async fn newest_history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
+        let mut page = HistoryPage {
+            entries: Vec::new(),
+            position: String::new(),
+        };
+        let mut end = "+".to_owned();
+        loop {
+            let mut cmd = redis::cmd("XREVRANGE");
+            cmd.arg(self.key("history"))
+                .arg(&end)
+                .arg("-")
+                .arg("COUNT")
+                .arg(ENTRIES);
+            let entries: Vec<Entry> = self.query("history", &cmd).await?;
+            let read = entries.len();
+            for (id, fields) in entries {
+                let packed: Vec<_> = records(&id, &fields).collect();
+                page.entries
+                    .extend(packed.into_iter().rev().filter(|entry| wants(query, entry)));
+                if page.position.is_empty() {
+                    page.position.clone_from(&id);
+                }
+                end = format!("({id}");
+            }
+            if read < ENTRIES || page.entries.len() >= query.limit {
+                break;
+            }
+        }
+        page.entries.truncate(query.limit);
+        if page.position.is_empty() {
+            "0-0".clone_into(&mut page.position);
+        }
+        Ok(page)
+    }
+
+    pub(super) async fn read_nodes(&self) -> StoreResult<Vec<NodeView>> {
+        type Scores = Vec<(String, String)>;
+        let mut pipeline = redis::pipe();
+        for key in ["nodes", "dead"] {
+            pipeline
+                .cmd("ZRANGE")
+                .arg(self.key(key))
+                .arg(0)
+                .arg(-1)
+                .arg("WITHSCORES");
+        }
+        pipeline.cmd("GET").arg(self.key("leader"));
+        let (live, dead, leader): (Scores, Scores, Option<String>) =
+            self.shared.link.pipeline("nodes", &pipeline).await?;
+        let leader: Option<LeaseToken> = leader.and_then(|token| token.parse().ok());
+
+        let sessions: Vec<(SessionId, Timestamp, bool)> = live
+            .into_iter()
+            .map(|node| (node, false))
+            .chain(dead.into_iter().map(|node| (node, true)))
+            .filter_map(|((session, score), dead)| {
+                Some((
+                    SessionId::new(session).ok()?,
+                    score_to_timestamp(&score)?,
+                    dead,
+                ))
+            })
+            .collect();
+        if sessions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = redis::pipe();
+        for (session, ..) in &sessions {
+            let key = self.session_key("session", session);
+            pipeline
+                .cmd("HMGET")
+                .arg(key)
+                .arg("info")
+                .arg("since")
+                .arg("running");
+        }
+        type Told = (Option<String>, Option<String>, Option<usize>);
+        let told: Vec<Told> = self.shared.link.pipeline("nodes", &pipeline).await?;
+        let nodes = sessions.into_iter().zip(told).map(
+            |((session, deadline, dead), (info, since, running))| NodeView {
+                leads: leader
+                    .as_ref()
+                    .is_some_and(|token| token.session == session),
+                info: info.and_then(|info| serde_json::from_str(&info).ok()),
+                since: since.as_deref().and_then(score_to_timestamp),
+                running: running.unwrap_or(0),
+                session,
+                deadline,
+                dead,
+            },
+        );
+        Ok(nodes.collect())
+    }
+
+    pub(super) async fn read_overview(&self) -> StoreResult<Overview> {
+        type Answer = (u64, u64, u64, u64, Vec<String>, Option<String>);
+        let now = self.read_jobs_clock().await?;
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HLEN").arg(self.key("versions"));
+        pipeline.cmd("ZCARD").arg(self.key("due"));
+        pipeline
+            .cmd("ZCOUNT")
+            .arg(self.key("due"))
+            .arg("-inf")
+            .arg(now.as_ms());
+        pipeline.cmd("ZCARD").arg(self.key("retry"));
+        pipeline.cmd("SMEMBERS").arg(self.key("queues"));
+        pipeline.cmd("GET").arg(self.key("leader"));
+        let (jobs, scheduled, due, retries, queues, leader): Answer =
+            self.shared.link.pipeline("overview", &pipeline).await?;
+        let mut queues: Vec<QueueName> = queues
+            .iter()
+            .filter_map(|queue| QueueName::new(queue).ok())
+            .collect();
+        queues.sort();
+
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HLEN").arg(self.key("busy"));
+        for queue in &queues {
+            pipeline.cmd("LLEN").arg(self.shared.keys.ready(queue));
+        }
+        let lengths: Vec<u64> = self.shared.link.pipeline("overview", &pipeline).await?;
+        let busy = lengths.first().copied().unwrap_or(0);
+        let queues = queues
+            .into_iter()
+            .zip(lengths.into_iter().skip(1))
+            .map(|(queue, ready)| QueueView { queue, ready })
+            .collect();
+        let leader = leader.and_then(|token| token.parse().ok());
+        Ok(Overview {
+            now,
+            jobs,
+            scheduled,
+            due,
+            busy,
+            retries,
+            queues,
+            leader,
+        })
+    }
+
+    async fn read_jobs_clock(&self) -> StoreResult<Timestamp> {
+        let call = self.call(&self.scripts().read_jobs, None, &[]);
+        let (now, ..): (i64, redis::Value, redis::Value, redis::Value, redis::Value) =
+            call.send().await?;
+        Ok(Timestamp::from_ms(now))
+    }
+}
+
+/// The records of a packed entry, oldest first; lines that this version cannot read are left out.
+fn records<'a>(
+    id: &str,
+    fields: &'a HashMap<String, String>,
+) -> impl Iterator<Item = HistoryEntry> + 'a {
+    let at = id
+        .split('-')
+        .next()
+        .and_then(score_to_timestamp)
+        .unwrap_or(Timestamp::EPOCH);
+    fields
+        .get("records")
+        .into_iter()
+        .flat_map(|packed| packed.split('\n'))
+        .filter_map(move |line| {
+            Record::from_line(line)
+                .ok()
+                .map(|record| HistoryEntry { at, record })
+        })
+}
+
+fn wants(query: &HistoryQuery, entry: &HistoryEntry) -> bool {
+    query
+        .job
+        .as_ref()
+        .is_none_or(|job| job == entry.record.job())
+}

@@ -1,0 +1,58 @@
+//! Claimed runs that are handed in, as scripts take them.
+
+use scheduler_core::QueueName;
+use scheduler_core::run::{Claim, Verdict, WaitingRun};
+use scheduler_core::store::Settled;
+
+use super::{Call, Queues, ms};
+use crate::codec;
+
+/// The queues that settled runs go back to.
+pub(super) fn queues_of(settled: &[Settled]) -> impl Iterator<Item = &QueueName> {
+    settled
+        .iter()
+        .filter(|s| !matches!(s.verdict, Verdict::End(_)))
+        .map(|s| &s.claim.queue)
+}
+
+/// Adds the 7 args of each item; `_settle.lua` says what they mean.
+pub(super) fn add_args<'a>(call: &mut Call<'_>, settled: &'a [Settled], queues: &mut Queues<'a>) {
+    for item in settled {
+        let Claim { run, fence, .. } = &item.claim;
+        call.arg(run.to_string()).arg(fence.0).arg(run.job.as_str());
+        let waiting = |attempt, losses| WaitingRun {
+            run: run.clone(),
+            attempt,
+            version: Some(item.claim.version),
+            losses,
+        };
+        match item.verdict {
+            Verdict::End(_) => call.arg("E").arg(0).arg(""),
+            Verdict::GiveBack => {
+                let text = codec::ready_text(&waiting(item.claim.attempt, item.claim.losses));
+                call.arg("G").arg(queues.place(&item.claim.queue)).arg(text)
+            }
+            Verdict::Again {
+                after,
+                attempt,
+                losses,
+            } if after.is_zero() => {
+                let text = codec::ready_text(&waiting(attempt, losses));
+                call.arg("R").arg(queues.place(&item.claim.queue)).arg(text)
+            }
+            Verdict::Again {
+                after,
+                attempt,
+                losses,
+            } => {
+                let text = codec::retry_text(&item.claim.queue, &waiting(attempt, losses));
+                call.arg(format!("A{}", ms(after))).arg(0).arg(text)
+            }
+        };
+        call.arg(
+            item.record
+                .as_ref()
+                .map_or_else(String::new, |record| record.to_line()),
+        );
+    }
+}

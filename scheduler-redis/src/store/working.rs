@@ -1,0 +1,183 @@
+//! A node's session, and the runs that it claims and hands in.
+
+use redis::Value;
+use scheduler_core::store::{
+    Definition, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, Register,
+    Registered, Resync, ResyncAnswer, StoreError, StoreErrorKind, StoreResult,
+};
+use scheduler_core::{JobId, RunId, SessionId, Timestamp, Version};
+
+use super::leading::is_word;
+use super::{Queues, RedisStore, ms, settling};
+use crate::codec;
+
+impl RedisStore {
+    pub(super) async fn do_register(&self, request: &Register) -> StoreResult<Registered> {
+        let info = serde_json::to_string(&request.info).unwrap_or_default();
+        let mut call = self.call(&self.scripts().register, Some(&request.session), &[]);
+        call.arg(request.session.as_str())
+            .arg(ms(request.ttl))
+            .arg(info);
+        match call.send().await? {
+            Value::Int(now) => Ok(Registered {
+                now: Timestamp::from_ms(now),
+            }),
+            _ => {
+                let message = format!("session {} was used before", request.session);
+                Err(StoreError::new(
+                    StoreErrorKind::Refused,
+                    "register",
+                    message,
+                ))
+            }
+        }
+    }
+
+    pub(super) async fn do_heartbeat(&self, request: &Heartbeat) -> StoreResult<HeartbeatAnswer> {
+        let mut call = self.call(&self.scripts().heartbeat, Some(&request.session), &[]);
+        call.arg(request.session.as_str())
+            .arg(request.beat)
+            .arg(ms(request.ttl));
+        call.arg(request.running);
+        let answer: Value = call.send().await?;
+        if is_word(&answer, "gone") {
+            return Ok(HeartbeatAnswer::Gone);
+        }
+        let (now, claims): (i64, usize) =
+            redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
+        Ok(HeartbeatAnswer::Alive {
+            now: Timestamp::from_ms(now),
+            claims,
+        })
+    }
+
+    pub(super) async fn do_leave(&self, session: &SessionId) -> StoreResult<()> {
+        let mut call = self.call(&self.scripts().leave, Some(session), &[]);
+        call.arg(session.as_str());
+        call.send().await
+    }
+
+    pub(super) async fn do_exchange(&self, request: &Exchange) -> StoreResult<ExchangeAnswer> {
+        let (sources, limit) = match &request.wish {
+            Some(wish) => (wish.queues.as_slice(), wish.limit.min(500)),
+            None => (&[][..], 0),
+        };
+        // The queues to claim from come first; they are distinct, so their places are 1, 2, ...
+        let mut queues = Queues::of(sources);
+        let claim_from = queues.0.len();
+        for queue in settling::queues_of(&request.settled) {
+            queues.place(queue);
+        }
+        let keys = self.queue_keys(&queues);
+        let mut call = self.call(&self.scripts().exchange, Some(&request.session), &keys);
+        call.arg(request.session.as_str())
+            .arg(request.lane)
+            .arg(request.request);
+        call.arg(request.floor)
+            .arg(claim_from)
+            .arg(limit)
+            .arg(request.settled.len());
+        settling::add_args(&mut call, &request.settled, &mut queues);
+        let answer: String = call.send().await?;
+        match answer.as_str() {
+            "gone" => return Ok(ExchangeAnswer::Gone),
+            "superseded" => return Ok(ExchangeAnswer::Superseded),
+            _ => {}
+        }
+        exchanged(&answer)
+            .map(ExchangeAnswer::Exchanged)
+            .ok_or_else(|| call.corrupt(format!("answer {answer:?}")))
+    }
+
+    pub(super) async fn do_resync(&self, request: &Resync) -> StoreResult<ResyncAnswer> {
+        let mut call = self.call(&self.scripts().resync, Some(&request.session), &[]);
+        call.arg(request.session.as_str())
+            .arg(request.lane)
+            .arg(request.request);
+        let answer: Value = call.send().await?;
+        if is_word(&answer, "gone") {
+            return Ok(ResyncAnswer::Gone);
+        }
+        if is_word(&answer, "superseded") {
+            return Ok(ResyncAnswer::Superseded);
+        }
+        let pairs: Vec<(String, String)> =
+            redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
+        let claims = pairs
+            .into_iter()
+            .map(|(run, value)| {
+                run.parse::<RunId>()
+                    .ok()
+                    .and_then(|run| codec::claim_from_text(run, &value))
+                    .ok_or_else(|| call.corrupt(format!("claim {run:?}: {value:?}")))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(ResyncAnswer::Claims(claims))
+    }
+
+    pub(super) async fn read_definitions(
+        &self,
+        wanted: &[(JobId, Version)],
+    ) -> StoreResult<Vec<Definition>> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Version and record are read in one step each: a record is only ever filed under the
+        // version that stood beside it. What is kept for runs in flight is read after: a change
+        // between the two moves the wanted definition there, and never away from there.
+        type Current = (Option<u64>, Option<Vec<u8>>);
+        let mut pipeline = redis::pipe();
+        for (id, version) in wanted {
+            let keys = &self.shared.keys;
+            pipeline
+                .cmd("HMGET")
+                .arg(keys.job(id))
+                .arg("version")
+                .arg("record");
+            pipeline
+                .cmd("HGET")
+                .arg(self.key("old"))
+                .arg(format!("{version} {id}"));
+        }
+        let found: Vec<Value> = self.shared.link.pipeline("definitions", &pipeline).await?;
+        let corrupt = |error: redis::ParsingError| {
+            StoreError::new(StoreErrorKind::Corrupt, "definitions", error.to_string())
+        };
+        let mut definitions = Vec::with_capacity(wanted.len());
+        let mut found = found.into_iter();
+        for (_, version) in wanted {
+            let (Some(current), Some(old)) = (found.next(), found.next()) else {
+                break;
+            };
+            let current: Current = redis::from_redis_value(current).map_err(corrupt)?;
+            let old: Option<Vec<u8>> = redis::from_redis_value(old).map_err(corrupt)?;
+            let record = match current {
+                (Some(number), Some(record)) if number == version.0 => Some(record),
+                _ => old,
+            };
+            definitions.push(match record.as_deref().map(codec::job_from_record) {
+                Some(Ok(job)) => Definition::Found(job),
+                Some(Err(why)) => Definition::Unreadable(why),
+                None => Definition::Gone,
+            });
+        }
+        Ok(definitions)
+    }
+}
+
+/// Reads the text that an exchange answers with.
+fn exchanged(text: &str) -> Option<Exchanged> {
+    let mut lines = text.split('\n');
+    let (stale, claims) = lines.next()?.split_once(' ')?;
+    let (stale, claims) = (stale.parse::<usize>().ok()?, claims.parse::<usize>().ok()?);
+    let stale = lines
+        .by_ref()
+        .take(stale)
+        .map(|line| line.parse::<RunId>().ok())
+        .collect::<Option<Vec<_>>>()?;
+    let claims: Vec<_> = lines
+        .take(claims)
+        .map(codec::claim_from_line)
+        .collect::<Option<Vec<_>>>()?;
+    Some(Exchanged { claims, stale })
+}

@@ -1,0 +1,200 @@
+//! A real `redis-server` for one test: on a free port, with a folder of its own, ended with the test.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use scheduler_core::Namespace;
+use scheduler_redis::{RedisConfig, RedisStore};
+use tempfile::TempDir;
+
+/// Whether and how the server keeps its data on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// Not at all.
+    None,
+    /// By its append-only file, written with every command.
+    AppendOnly,
+}
+
+/// A running `redis-server`.
+#[derive(Debug)]
+pub struct RedisServer {
+    dir: TempDir,
+    port: u16,
+    persistence: Persistence,
+    password: Option<String>,
+    child: Option<Child>,
+}
+
+impl RedisServer {
+    /// Starts a server without persistence.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no `redis-server`, or it does not come up.
+    pub fn start() -> Result<Self> {
+        Self::with(Persistence::None, None)
+    }
+
+    /// Starts a server.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no `redis-server`, or it does not come up.
+    pub fn with(persistence: Persistence, password: Option<&str>) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let password = password.map(str::to_owned);
+        let port = free_port()?;
+        let mut server = Self {
+            dir,
+            port,
+            persistence,
+            password,
+            child: None,
+        };
+        server.run()?;
+        Ok(server)
+    }
+
+    /// Starts the server again on the same port, with what it kept on disk.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not come up.
+    pub fn run(&mut self) -> Result<()> {
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--save", "", "--loglevel", "notice"]);
+        command.arg("--port").arg(self.port.to_string());
+        command.arg("--dir").arg(self.dir.path());
+        if self.persistence == Persistence::AppendOnly {
+            command.args(["--appendonly", "yes", "--appendfsync", "always"]);
+        }
+        if let Some(password) = &self.password {
+            command.args(["--requirepass", password]);
+        }
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("redis-server: is it installed? (apt-get install redis-server)")?;
+        let mut lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
+        self.child = Some(child);
+        let mut log = Vec::new();
+        for line in lines.by_ref() {
+            let line = line?;
+            if line.contains("Ready to accept connections") {
+                // Whatever it says later must not fill the pipe.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(());
+            }
+            log.push(line);
+        }
+        bail!(
+            "redis-server on port {} ended:\n{}",
+            self.port,
+            log.join("\n")
+        )
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its URL, with the password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_on(self.port)
+    }
+
+    /// Its URL through another port.
+    #[must_use]
+    pub fn url_on(&self, port: u16) -> String {
+        let password = self
+            .password
+            .as_ref()
+            .map_or_else(String::new, |p| format!(":{p}@"));
+        format!("redis://{password}127.0.0.1:{port}")
+    }
+
+    /// A store on this server.
+    ///
+    /// # Panics
+    ///
+    /// Never: the URL and the namespace are fine.
+    #[must_use]
+    pub fn store(&self, namespace: &str) -> RedisStore {
+        RedisStore::new(self.config(), namespace.parse().expect("a namespace"))
+    }
+
+    /// A store on this server whose clock the test sets.
+    ///
+    /// # Panics
+    ///
+    /// Never: the URL and the namespace are fine.
+    #[must_use]
+    pub fn pinned_store(&self, namespace: &Namespace) -> RedisStore {
+        RedisStore::with_pinned_clock(self.config(), namespace.clone())
+    }
+
+    fn config(&self) -> RedisConfig {
+        RedisConfig::from_url(&self.url()).expect("a URL of our own")
+    }
+
+    /// A connection for looking into it.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not answer.
+    pub async fn connect(&self) -> Result<redis::aio::MultiplexedConnection> {
+        Ok(redis::Client::open(self.url())?
+            .get_multiplexed_async_connection()
+            .await?)
+    }
+
+    /// Sends the server a signal.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not run.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let child = self.child.as_ref().context("the server does not run")?;
+        Ok(kill_process(Pid::from_child(child), signal)?)
+    }
+
+    /// Ends the server at once, as a crash does.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("the server does not run")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself; then there is nothing to do.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+///
+/// # Errors
+///
+/// Where the machine has none.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -1,0 +1,541 @@
+//! Each operation of the Redis store is done, its answer is lost on the way, and it is asked again:
+//! nothing is doubled, nothing is stuck. The answers are lost for real, by a proxy that cuts the
+//! connection after the command was done.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by it")]
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use scheduler_core::change;
+use scheduler_core::job::{JobDefaults, JobSpec};
+use scheduler_core::lease::LeaseToken;
+use scheduler_core::plan::plan;
+use scheduler_core::run::{Claim, Outcome, Verdict};
+use scheduler_core::store::{
+    Acquire, AcquireAnswer, Changed, ClaimWish, Dispatch, DispatchAnswer, DispatchItem, Drain,
+    Exchange, ExchangeAnswer, Exchanged, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer,
+    HistoryQuery, NodeInfo, Peek, PeekAnswer, Peeked, PutJob, Refusal, Register, RemoveJob,
+    RequestId, Resync, ResyncAnswer, RunNow, RunNowAnswer, Settled, Store, StoreResult,
+};
+use scheduler_core::{Job, JobId, NodeName, QueueName, SessionId, Timestamp};
+use scheduler_redis::{RedisConfig, RedisStore};
+use tests::proxy::Proxy;
+use tests::redis_server::RedisServer;
+use uuid::Uuid;
+
+/// A store behind a proxy, with one session that leads and one job that is due.
+struct World {
+    _server: RedisServer,
+    proxy: Proxy,
+    store: RedisStore,
+    session: SessionId,
+    token: LeaseToken,
+    requests: u64,
+    losses: usize,
+}
+
+const TTL: Duration = Duration::from_secs(60);
+const START: i64 = 1_900_000_000_000;
+
+fn job(id: &str) -> Job {
+    let spec: JobSpec = serde_json::from_value(serde_json::json!({
+        "id": id, "task": "log", "trigger": { "type": "interval", "seconds": 10 },
+    }))
+    .unwrap();
+    spec.resolve(&JobDefaults::default()).unwrap()
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_ms(START + seconds * 1000)
+}
+
+impl World {
+    async fn new() -> Result<Self> {
+        let server = RedisServer::start()?;
+        let proxy = Proxy::start(server.port()).await?;
+        let config = RedisConfig::from_url(&server.url_on(proxy.port()))?;
+        let store = RedisStore::with_pinned_clock(config, "lost".parse()?);
+        store.set_pinned_clock(at(0)).await?;
+        // Or the answer that is lost would be "no such script", and nothing would have been done.
+        store.load_scripts().await?;
+        let session = SessionId::of(&NodeName::new("a")?, Uuid::now_v7());
+        let register = register(&session);
+        store.register(&register).await?;
+        let AcquireAnswer::Acquired(token) = store.acquire(&acquire(&session)).await? else {
+            bail!("the lease is free");
+        };
+        Ok(Self {
+            _server: server,
+            proxy,
+            store,
+            session,
+            token,
+            requests: 0,
+            losses: 0,
+        })
+    }
+
+    /// Asks twice: the first answer is lost.
+    async fn twice<T, Fut>(&mut self, ask: impl Fn(RedisStore) -> Fut) -> Result<T>
+    where
+        Fut: Future<Output = StoreResult<T>>,
+    {
+        self.proxy.cut_next_reply();
+        match ask(self.store.clone()).await {
+            Err(error) if error.is_unknown() => {}
+            Err(error) => bail!("a lost answer must count as unknown: {error}"),
+            Ok(_) => bail!("the answer was not lost"),
+        }
+        self.losses += 1;
+        assert_eq!(self.proxy.cuts(), self.losses);
+        Ok(ask(self.store.clone()).await?)
+    }
+
+    async fn put(&self, job: Job) -> Result<()> {
+        let changes = vec![(None, change::put_new(job, None, at(0))?)];
+        let request = PutJob {
+            request: RequestId(Uuid::now_v7()),
+            changes,
+        };
+        let answers = self.store.put(&request).await?;
+        assert!(matches!(answers[..], [Changed::Done(_)]));
+        Ok(())
+    }
+
+    async fn peeked(&self) -> Result<Peeked> {
+        let peek = Peek {
+            token: self.token.clone(),
+            ttl: TTL,
+            limit: 100,
+            queues: vec![],
+        };
+        match self.store.peek(&peek).await? {
+            PeekAnswer::Peeked(peeked) => Ok(peeked),
+            PeekAnswer::LeaseLost => bail!("the lease is held"),
+        }
+    }
+
+    async fn dispatch_of(&self, job: &Job) -> Result<Dispatch> {
+        let peeked = self.peeked().await?;
+        let items = peeked.due.iter().map(|due| DispatchItem {
+            job: due.job.clone(),
+            due: due.due,
+            version: due.version,
+            queue: QueueName::default_queue(),
+            max_instances: 1,
+            plan: plan(job, due.due, peeked.now, due.in_flight),
+        });
+        let items = items.collect();
+        Ok(Dispatch {
+            token: self.token.clone(),
+            planned_at: peeked.now,
+            items,
+        })
+    }
+
+    fn exchange(&mut self, settled: Vec<Settled>, limit: usize) -> Exchange {
+        self.requests += 1;
+        let queues = vec![QueueName::default_queue()];
+        Exchange {
+            session: self.session.clone(),
+            lane: 0,
+            request: self.requests,
+            floor: 0,
+            settled,
+            wish: (limit > 0).then_some(ClaimWish { queues, limit }),
+        }
+    }
+
+    /// One run of one job, dispatched and claimed.
+    async fn claimed(&mut self) -> Result<Claim> {
+        let job = job("report");
+        self.put(job.clone()).await?;
+        self.store.set_pinned_clock(at(10)).await?;
+        let dispatch = self.dispatch_of(&job).await?;
+        self.store.dispatch(&dispatch).await?;
+        let request = self.exchange(vec![], 10);
+        match self.store.exchange(&request).await? {
+            ExchangeAnswer::Exchanged(Exchanged { claims, .. }) if claims.len() == 1 => {
+                Ok(claims[0].clone())
+            }
+            answer => bail!("one claim was expected: {answer:?}"),
+        }
+    }
+
+    /// Nothing is in flight: no run waits, is claimed, or holds a slot of its job.
+    async fn assert_idle(&self) -> Result<()> {
+        let overview = self.store.overview().await?;
+        assert_eq!(overview.busy, 0, "{overview:?}");
+        assert_eq!(overview.retries, 0, "{overview:?}");
+        assert!(
+            overview.queues.iter().all(|queue| queue.ready == 0),
+            "{overview:?}"
+        );
+        assert_eq!(self.claims().await?, 0);
+        Ok(())
+    }
+
+    async fn claims(&self) -> Result<usize> {
+        match self
+            .store
+            .heartbeat(&heartbeat(&self.session, 1000))
+            .await?
+        {
+            HeartbeatAnswer::Alive { claims, .. } => Ok(claims),
+            HeartbeatAnswer::Gone => bail!("the session lives"),
+        }
+    }
+
+    async fn ended(&self) -> Result<usize> {
+        let query = HistoryQuery {
+            limit: 100,
+            ..HistoryQuery::default()
+        };
+        Ok(self.store.history(&query).await?.entries.len())
+    }
+}
+
+fn register(session: &SessionId) -> Register {
+    let info = NodeInfo {
+        node: NodeName::new("a").unwrap(),
+        host: "here".to_owned(),
+        pid: 1,
+        carillon: "0".to_owned(),
+        concurrency: 1,
+        queues: vec![QueueName::default_queue()],
+    };
+    Register {
+        session: session.clone(),
+        ttl: TTL,
+        info,
+    }
+}
+
+fn acquire(session: &SessionId) -> Acquire {
+    Acquire {
+        session: session.clone(),
+        ttl: TTL,
+        steal: None,
+        floor: 0,
+    }
+}
+
+fn heartbeat(session: &SessionId, beat: u64) -> Heartbeat {
+    Heartbeat {
+        session: session.clone(),
+        beat,
+        ttl: TTL,
+        running: 0,
+    }
+}
+
+fn settled(claim: Claim) -> Settled {
+    let record = scheduler_core::history::RunRecord {
+        run: claim.run.clone(),
+        outcome: Outcome::Succeeded,
+        attempt: claim.attempt,
+        fence: claim.fence,
+        node: "a".to_owned(),
+        task: None,
+        queue: claim.queue.clone(),
+        started_at: None,
+        ended_at: None,
+        detail: None,
+    };
+    let record = Some(scheduler_core::history::Record::Run(record));
+    Settled {
+        claim,
+        verdict: Verdict::End(Outcome::Succeeded),
+        record,
+    }
+}
+
+#[tokio::test]
+async fn register_and_acquire() -> Result<()> {
+    let mut world = World::new().await?;
+    world.store.release(&world.token).await?;
+    let session = SessionId::of(&NodeName::new("b")?, Uuid::now_v7());
+    let request = register(&session);
+    world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.register(&request).await }
+        })
+        .await?;
+    let request = acquire(&session);
+    let answer = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.acquire(&request).await }
+        })
+        .await?;
+    let AcquireAnswer::Acquired(token) = answer else {
+        bail!("the lease is the session's own: {answer:?}");
+    };
+    // The epoch that was won by the request whose answer was lost, not another.
+    assert_eq!(token.session, session);
+    let again = world.store.acquire(&request).await?;
+    assert_eq!(again, AcquireAnswer::Acquired(token.clone()));
+    world
+        .twice(|store| {
+            let token = token.clone();
+            async move { store.release(&token).await }
+        })
+        .await?;
+    assert_eq!(world.store.observe(&session).await?.token, None);
+    world
+        .twice(|store| {
+            let session = session.clone();
+            async move { store.leave(&session).await }
+        })
+        .await?;
+    let nodes = world.store.nodes().await?;
+    assert_eq!(nodes.len(), 1, "only the first is left: {nodes:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn heartbeat_keeps_the_session() -> Result<()> {
+    let mut world = World::new().await?;
+    let request = heartbeat(&world.session, 1);
+    let answer = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.heartbeat(&request).await }
+        })
+        .await?;
+    assert_eq!(
+        answer,
+        HeartbeatAnswer::Alive {
+            now: at(0),
+            claims: 0
+        }
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn put_writes_one_version() -> Result<()> {
+    let mut world = World::new().await?;
+    let changes = vec![(None, change::put_new(job("report"), None, at(0))?)];
+    let request = PutJob {
+        request: RequestId(Uuid::now_v7()),
+        changes,
+    };
+    let answers = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.put(&request).await }
+        })
+        .await?;
+    let [Changed::Done(version)] = answers[..] else {
+        bail!("it was put: {answers:?}")
+    };
+    let found = world.store.jobs(&[JobId::new("report")?]).await?;
+    assert_eq!(
+        found[0].stored.as_ref().map(|stored| stored.version),
+        Some(version)
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn dispatch_makes_one_run_which_ends_once() -> Result<()> {
+    let mut world = World::new().await?;
+    let job = job("report");
+    world.put(job.clone()).await?;
+    world.store.set_pinned_clock(at(10)).await?;
+    let request = world.dispatch_of(&job).await?;
+    let answer = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.dispatch(&request).await }
+        })
+        .await?;
+    let DispatchAnswer::Dispatched { refused } = answer else {
+        bail!("{answer:?}")
+    };
+    assert!(
+        matches!(refused[0].why, Refusal::Changed | Refusal::Fired(_)),
+        "{refused:?}"
+    );
+    assert_eq!(world.store.overview().await?.queues[0].ready, 1);
+    assert_eq!(world.peeked().await?.next_due, Some(at(20)));
+
+    // Claimed, with a lost answer: the very same claims come back.
+    let request = world.exchange(vec![], 10);
+    let answer = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.exchange(&request).await }
+        })
+        .await?;
+    let ExchangeAnswer::Exchanged(Exchanged { claims, stale }) = answer else {
+        bail!("gone")
+    };
+    assert_eq!((claims.len(), stale.len()), (1, 0));
+    assert_eq!(world.claims().await?, 1);
+
+    // Handed in, with a lost answer: it ended once, and nothing counts as stale.
+    let request = world.exchange(vec![settled(claims[0].clone())], 10);
+    let answer = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.exchange(&request).await }
+        })
+        .await?;
+    assert_eq!(answer, ExchangeAnswer::Exchanged(Exchanged::default()));
+    assert_eq!(world.ended().await?, 1);
+    world.assert_idle().await
+}
+
+#[tokio::test]
+async fn claims_that_came_with_a_lost_answer_are_found_by_a_resync() -> Result<()> {
+    let mut world = World::new().await?;
+    let claim = world.claimed().await?;
+    world.requests += 1;
+    let request = Resync {
+        session: world.session.clone(),
+        lane: 0,
+        request: world.requests,
+    };
+    let answer = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.resync(&request).await }
+        })
+        .await?;
+    assert_eq!(answer, ResyncAnswer::Claims(vec![claim.clone()]));
+    // A request from before, that was delayed on its way, changes nothing any more.
+    let mut late = world.exchange(vec![settled(claim.clone())], 10);
+    late.request = 1;
+    assert_eq!(
+        world.store.exchange(&late).await?,
+        ExchangeAnswer::Superseded
+    );
+    let request = world.exchange(vec![settled(claim)], 0);
+    world.store.exchange(&request).await?;
+    world.assert_idle().await
+}
+
+#[tokio::test]
+async fn run_now_makes_one_run() -> Result<()> {
+    let mut world = World::new().await?;
+    let job = job("report");
+    world.put(job.clone()).await?;
+    let found = world.store.jobs(&[job.id().clone()]).await?;
+    let version = found[0]
+        .stored
+        .as_ref()
+        .map(|stored| stored.version)
+        .unwrap();
+    let request = RunNow {
+        request: RequestId(Uuid::now_v7()),
+        job,
+        version,
+    };
+    let answer = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.run_now(&request).await }
+        })
+        .await?;
+    assert_eq!(answer, RunNowAnswer::Made);
+    assert_eq!(world.store.overview().await?.queues[0].ready, 1);
+    let request = world.exchange(vec![], 10);
+    let ExchangeAnswer::Exchanged(Exchanged { claims, .. }) =
+        world.store.exchange(&request).await?
+    else {
+        bail!("gone")
+    };
+    let request = world.exchange(claims.into_iter().map(settled).collect(), 0);
+    world.store.exchange(&request).await?;
+    assert_eq!(world.ended().await?, 1);
+    world.assert_idle().await
+}
+
+#[tokio::test]
+async fn remove_removes_once() -> Result<()> {
+    let mut world = World::new().await?;
+    let id = JobId::new("report")?;
+    world.put(job("report")).await?;
+    let found = world.store.jobs(std::slice::from_ref(&id)).await?;
+    let stored = found[0].stored.clone().unwrap();
+    let request = RemoveJob {
+        request: RequestId(Uuid::now_v7()),
+        job: id.clone(),
+        version: stored.version,
+        next_fire: stored.next_fire,
+        skips: change::remove(&stored, at(0)),
+    };
+    let answer = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.remove(&request).await }
+        })
+        .await?;
+    assert_eq!(answer, Changed::Done(stored.version));
+    assert_eq!(world.store.jobs(&[id]).await?[0].stored, None);
+    assert_eq!(world.store.overview().await?.jobs, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn recovery_settles_each_claim_of_the_dead_once() -> Result<()> {
+    let mut world = World::new().await?;
+    let claim = world.claimed().await?;
+    let request = FenceSession {
+        session: world.session.clone(),
+        beat: 0,
+    };
+    let answer = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.fence_session(&request).await }
+        })
+        .await?;
+    assert_eq!(answer, FenceAnswer::Fenced);
+    let again = Verdict::Again {
+        after: Duration::ZERO,
+        attempt: 2,
+        losses: 1,
+    };
+    let items = vec![Settled {
+        claim: claim.clone(),
+        verdict: again,
+        record: None,
+    }];
+    let request = Drain {
+        session: world.session.clone(),
+        items,
+    };
+    let answer = world
+        .twice(|store| {
+            let request = request.clone();
+            async move { store.drain(&request).await }
+        })
+        .await?;
+    assert_eq!(answer.left, 0);
+    assert_eq!(
+        world.store.overview().await?.queues[0].ready,
+        1,
+        "once in its queue"
+    );
+
+    // What the dead node hands in late is refused; another node executes the second attempt.
+    let late = world.exchange(vec![settled(claim)], 10);
+    assert_eq!(world.store.exchange(&late).await?, ExchangeAnswer::Gone);
+    world.session = SessionId::of(&NodeName::new("b")?, Uuid::now_v7());
+    world.store.register(&register(&world.session)).await?;
+    let request = world.exchange(vec![], 10);
+    let ExchangeAnswer::Exchanged(Exchanged { claims, .. }) =
+        world.store.exchange(&request).await?
+    else {
+        bail!("gone")
+    };
+    assert_eq!(claims[0].attempt, 2);
+    let request = world.exchange(claims.into_iter().map(settled).collect(), 0);
+    world.store.exchange(&request).await?;
+    assert_eq!(world.ended().await?, 1);
+    world.assert_idle().await
+}

@@ -1,0 +1,285 @@
+//! The executor: from a claim to how its attempt ended.
+//!
+//! One task per run. It checks that the claim may still be acted on just before the handler is
+//! polled for the first time, catches the handler's panic, and hears when the handler must stop.
+//! What stops a handler that does not listen: after a last grace it is dropped at its next await.
+//! A handler that never comes to one (a blocked thread, an endless loop) cannot be stopped by
+//! anybody in this process; its claim's fence is what protects against it.
+
+use std::any::Any;
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use scheduler_core::run::{Claim, Ending};
+use scheduler_core::store::Settled;
+use scheduler_core::{Job, Store, TaskName};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::event::Event;
+use crate::node::definitions::Lookup;
+use crate::node::link::Backoff;
+use crate::node::session::{Session, Stopped};
+use crate::node::settling::{Span, Telling, settled};
+use crate::node::shared::Shared;
+use crate::task::{BoxError, Context, Handler};
+
+/// Executes claims of one session. Cheap to clone.
+#[derive(Debug)]
+pub(crate) struct Executor<S>(Arc<Inner<S>>);
+
+impl<S> Clone for Executor<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[derive(Debug)]
+struct Inner<S> {
+    shared: Arc<Shared<S>>,
+    session: Arc<Session>,
+    /// Cancelled when the node stops to begin runs.
+    stopping: CancellationToken,
+    /// Owns the tasks of all runs.
+    runs: TaskTracker,
+    /// Bounded: where the work loop cannot hand in what ended, ended runs wait here.
+    ended: mpsc::Sender<Settled>,
+    /// Tasks that this node does not have, and has said so.
+    unknown_tasks: Mutex<HashSet<TaskName>>,
+}
+
+/// A claim, and the token that stops its handler alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) claim: Claim,
+    pub(crate) stop: CancellationToken,
+}
+
+impl<S: Store> Executor<S> {
+    pub(crate) fn new(
+        shared: Arc<Shared<S>>,
+        session: Arc<Session>,
+        stopping: CancellationToken,
+        ended: mpsc::Sender<Settled>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            shared,
+            session,
+            stopping,
+            runs: TaskTracker::new(),
+            ended,
+            unknown_tasks: Mutex::default(),
+        }))
+    }
+
+    /// Begins to execute these. What becomes of each is sent to the executor's channel, once.
+    pub(crate) fn start(&self, orders: Vec<Order>) {
+        let mut missing = Vec::new();
+        for order in orders {
+            let key = (order.claim.run.job.clone(), order.claim.version);
+            match self.0.shared.definitions.cached(&key) {
+                Some(job) => self.spawn(order, job),
+                None => missing.push(order),
+            }
+        }
+        if !missing.is_empty() {
+            let executor = self.clone();
+            self.0
+                .runs
+                .spawn(async move { executor.fetch_and_start(missing).await });
+        }
+    }
+
+    /// Waits until all runs have ended. The caller bounds it.
+    pub(crate) async fn idle(&self) {
+        self.0.runs.close();
+        self.0.runs.wait().await;
+    }
+
+    fn spawn(&self, order: Order, job: Arc<Job>) {
+        let inner = Arc::clone(&self.0);
+        self.0.runs.spawn(async move {
+            let settled = inner.execute(order, job).await;
+            inner.hand_in(settled).await;
+        });
+    }
+
+    /// Fetches the definitions of these in one call, however often that takes, and starts them.
+    async fn fetch_and_start(&self, orders: Vec<Order>) {
+        let inner = &self.0;
+        let wanted: Vec<_> = orders
+            .iter()
+            .map(|order| (order.claim.run.job.clone(), order.claim.version))
+            .collect();
+        let fetching = async {
+            let mut backoff = Backoff::new();
+            loop {
+                match inner.shared.definitions.look_up(&wanted).await {
+                    Ok(found) => break found,
+                    Err(_) => tokio::time::sleep(backoff.next()).await,
+                }
+            }
+        };
+        let Some(found) = inner.stopping.run_until_cancelled(fetching).await else {
+            // Never begun, and now never will be here.
+            for order in orders {
+                inner.hand_in(inner.not_begun(order.claim, None)).await;
+            }
+            return;
+        };
+        for (order, lookup) in orders.into_iter().zip(found) {
+            let ending = match lookup {
+                Lookup::Found(job) => {
+                    self.spawn(order, job);
+                    continue;
+                }
+                Lookup::Gone => Ending::DefinitionGone,
+                Lookup::Unreadable(why) => Ending::DefinitionUnreadable(why),
+            };
+            let settled = inner.settle(order.claim, None, &ending, Span::default());
+            inner.hand_in(settled).await;
+        }
+    }
+}
+
+impl<S: Store> Inner<S> {
+    async fn execute(&self, order: Order, job: Arc<Job>) -> Settled {
+        let Order { claim, stop } = order;
+        let Some(handler) = self.shared.tasks.get(job.task()) else {
+            return self.unknown_task(claim, &job);
+        };
+        let started_at = self.shared.clock.now();
+        let context = Context {
+            job: Arc::clone(&job),
+            run: claim.run.clone(),
+            attempt: claim.attempt,
+            fence: claim.fence,
+            node: self.shared.settings.info.node.clone(),
+            started_at,
+            // A child: a handler that cancels its own token has told nobody to stop it.
+            cancellation: stop.child_token(),
+        };
+        // The last look before the first poll. A process that is frozen between the two lines is
+        // beyond anybody's help but the fence's.
+        if stop.is_cancelled() || self.stopping.is_cancelled() || !self.session.is_trusted() {
+            return self.not_begun(claim, Some(&job));
+        }
+        self.shared.events.tell(|| Event::RunBegun {
+            run: claim.run.clone(),
+            attempt: claim.attempt,
+            fence: claim.fence,
+        });
+        let ending = self.call(handler.as_ref(), context, &job, &stop).await;
+        let span = Span {
+            started_at: Some(started_at),
+            ended_at: Some(self.shared.clock.now()),
+        };
+        self.settle(claim, Some(&job), &ending, span)
+    }
+
+    /// Calls the handler, until it ends or is stopped.
+    async fn call(
+        &self,
+        handler: &dyn Handler,
+        context: Context,
+        job: &Job,
+        stop: &CancellationToken,
+    ) -> Ending {
+        let args = job.args().clone();
+        // The call stands inside: a handler may panic before it has returned a future. What it
+        // leaves behind in what it shares with others is for its author to think of.
+        let call = AssertUnwindSafe(async move { handler.call(context, args).await });
+        let mut call = std::pin::pin!(call.catch_unwind());
+        let answer = tokio::select! {
+            answer = &mut call => Some(answer),
+            () = stop.cancelled() => {
+                let grace = self.shared.settings.timing.last_grace;
+                tokio::time::timeout(grace, &mut call).await.ok()
+            }
+        };
+        match answer {
+            Some(Ok(Ok(output))) => Ending::Succeeded(output),
+            Some(Err(panic)) => Ending::Panicked(panic_message(panic.as_ref())),
+            // An error after the call to stop is the handler's way to stop.
+            Some(Ok(Err(_))) if stop.is_cancelled() => self.stopped(),
+            Some(Ok(Err(error))) => Ending::Failed(error_chain(&error)),
+            None => {
+                self.shared.counters.overrun();
+                tracing::warn!(job = %job.id(), "a handler did not stop when told to: dropped");
+                self.stopped()
+            }
+        }
+    }
+
+    fn stopped(&self) -> Ending {
+        match self.session.stopped() {
+            Some(Stopped::Interrupted) => Ending::Interrupted,
+            // Trust may have come back since: for this handler it was lost.
+            Some(Stopped::TrustLost | Stopped::Over) | None => Ending::TrustLost,
+        }
+    }
+
+    /// Puts the run aside for another node. Told once per task: a run that no node can execute
+    /// comes back each second.
+    fn unknown_task(&self, claim: Claim, job: &Job) -> Settled {
+        let task = job.task();
+        let is_first = self
+            .unknown_tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(task.clone());
+        let telling = if is_first {
+            tracing::warn!(job = %job.id(), %task, "this node has no such task");
+            Telling::Record
+        } else {
+            Telling::Silent
+        };
+        let ending = Ending::UnknownTask(task.to_string());
+        let span = Span::default();
+        settled(claim, Some(job), self.node(), &ending, span, telling)
+    }
+
+    fn not_begun(&self, claim: Claim, job: Option<&Job>) -> Settled {
+        self.settle(claim, job, &Ending::NotBegun, Span::default())
+    }
+
+    fn settle(&self, claim: Claim, job: Option<&Job>, ending: &Ending, span: Span) -> Settled {
+        settled(claim, job, self.node(), ending, span, Telling::Record)
+    }
+
+    fn node(&self) -> &str {
+        self.shared.settings.info.node.as_str()
+    }
+
+    async fn hand_in(&self, settled: Settled) {
+        // The work loop is gone once its session is over, and then nobody needs to know.
+        let _ = self.ended.send(settled).await;
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned())
+}
+
+/// An error and its causes, in one line.
+fn error_chain(error: &BoxError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        // Some errors show their cause themselves.
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,416 @@
+//! The leader: settles due fire times, one batch after the other, and sleeps until the next.
+//!
+//! ```text
+//!   peek -> plan -> dispatch -> promote -> retire --+--> sleep until the next due time,
+//!    ^      (core)                                  |    one beat at most
+//!    +----------------- more is due ----------------+
+//! ```
+//!
+//! Peeking renews the lease and raises the beat, and it is this loop itself that does it: a leader
+//! that has come to a halt anywhere shows no progress, and is replaced. What it decides is decided
+//! in [`scheduler_core::plan`]; what it does is checked item by item where it is done, so that a
+//! plan made under a lease that has passed on meanwhile comes to nothing.
+//!
+//! No outcome is ever waited for twice: after a lost answer the leader just looks again. What was
+//! done is no longer due.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scheduler_core::lease::LeaseToken;
+use scheduler_core::plan::{move_past, plan};
+use scheduler_core::store::{
+    Dispatch, DispatchAnswer, DispatchItem, DueJob, Park, ParkItem, Peek, PeekAnswer, Peeked,
+    Promote, Refusal, Refused, Retire, StoreResult, Tidy, Wake,
+};
+use scheduler_core::{Job, QueueName, Store, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::boottime;
+use crate::event::Event;
+use crate::node::batch::BatchSize;
+use crate::node::definitions::Lookup;
+use crate::node::link::Backoff;
+use crate::node::shared::Shared;
+use crate::node::waiter::Waiter;
+
+/// How long the leader sleeps at most while something is due soon.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// How long it sleeps at most while nothing is; also what counts as soon.
+const IDLE_BEAT: Duration = Duration::from_secs(1);
+
+/// How long it pauses after a round that moved nothing although something was due.
+const NO_PROGRESS: Duration = Duration::from_millis(20);
+
+/// How often it forgets what is past keeping.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+
+/// How the leading ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Led {
+    /// The lease is somebody else's.
+    LeaseLost,
+    /// The node stops: the lease is still its own.
+    Stopped,
+}
+
+/// What to do after one round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// More is due.
+    Again,
+    /// Nothing is due until then.
+    RestUntil(Option<Timestamp>),
+    /// Something is due, and could not be moved.
+    NoProgress,
+    LeaseLost,
+}
+
+/// One term of leading.
+pub(crate) struct Leader<S> {
+    shared: Arc<Shared<S>>,
+    token: LeaseToken,
+    /// Queues in which runs may wait, as far as this leader has seen.
+    queues: BTreeSet<QueueName>,
+    batch: BatchSize,
+    tidied_at: Duration,
+}
+
+/// What one dispatch did.
+#[derive(Debug, Default)]
+struct Moved {
+    runs: usize,
+    skips: usize,
+    jobs: usize,
+    /// When the first of the moved jobs is due again.
+    next: Option<Timestamp>,
+}
+
+impl Moved {
+    fn count(&mut self, item: &DispatchItem) {
+        self.runs += item.plan.runs.len();
+        self.skips += item.plan.skips.len();
+        self.jobs += 1;
+        self.next = earliest(self.next, item.plan.next);
+    }
+}
+
+impl<S: Store> Leader<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>, token: LeaseToken) -> Self {
+        let queues = shared.settings.info.queues.iter().cloned().collect();
+        Self {
+            shared,
+            token,
+            queues,
+            batch: BatchSize::new(),
+            tidied_at: boottime(),
+        }
+    }
+
+    /// Leads until the lease is lost or the node stops.
+    pub(crate) async fn lead(&mut self, stop: &CancellationToken) -> Led {
+        let mut wake = Waiter::new(self.shared.link.clone(), Wake::Leader);
+        let mut backoff = Backoff::up_to(IDLE_BEAT);
+        while !stop.is_cancelled() {
+            let pause = match self.run_once().await {
+                Ok(Round::LeaseLost) => return Led::LeaseLost,
+                Ok(Round::Again) => {
+                    backoff.reset();
+                    // A store in this process answers without ever yielding.
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Ok(Round::RestUntil(next)) => {
+                    backoff.reset();
+                    match self.tidy().await {
+                        Ok(true) | Err(_) => self.rest(next),
+                        Ok(false) => return Led::LeaseLost,
+                    }
+                }
+                round => {
+                    let pause = if round.is_ok() {
+                        NO_PROGRESS
+                    } else {
+                        backoff.next()
+                    };
+                    // Without looking at wake-ups: they may come at once, again and again.
+                    let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+                () = wake.woken() => {}
+            }
+        }
+        Led::Stopped
+    }
+
+    /// How long to sleep where nothing is due before `next`.
+    fn rest(&self, next: Option<Timestamp>) -> Duration {
+        let idle = IDLE_BEAT.min(self.shared.settings.timing.lease_ttl / 4);
+        let left = next.map_or(idle, |next| self.shared.clock.until(next));
+        if left > idle {
+            idle
+        } else {
+            // Early by a moment is worse than late by one: it takes another look.
+            left.min(BEAT).max(Duration::from_millis(1))
+        }
+    }
+
+    /// One round: looks at what is due, and settles it.
+    async fn run_once(&mut self) -> StoreResult<Round> {
+        let link = &self.shared.link;
+        let limit = self.batch.size();
+        let request = Peek {
+            token: self.token.clone(),
+            ttl: self.shared.settings.timing.lease_ttl,
+            limit,
+            queues: self.queues.iter().cloned().collect(),
+        };
+        let sent = boottime();
+        let PeekAnswer::Peeked(peeked) = link.ask("peek", link.store.peek(&request)).await? else {
+            return Ok(Round::LeaseLost);
+        };
+        let received = boottime();
+        self.shared.clock.learn(sent, received, peeked.now);
+        self.batch.round_trip(received.saturating_sub(sent));
+
+        let mut next = earliest(peeked.next_due, peeked.next_retry);
+        let mut stuck = false;
+        if !peeked.due.is_empty() {
+            let Some(moved) = self.settle_due(&peeked).await? else {
+                return Ok(Round::LeaseLost);
+            };
+            stuck = moved.jobs == 0;
+            next = earliest(next, moved.next);
+            if moved.jobs < peeked.due.len() || peeked.due.len() >= limit {
+                // Some were not as they had been seen, or not all were seen.
+                next = earliest(next, Some(peeked.now));
+            }
+        }
+        if !peeked.retries.is_empty() {
+            // Each may bring another that was not shown yet.
+            next = earliest(next, Some(peeked.now));
+            stuck = false;
+        }
+        if !self.promote(&peeked).await? || !self.retire(&peeked).await? {
+            return Ok(Round::LeaseLost);
+        }
+        Ok(match next {
+            Some(_) if stuck => Round::NoProgress,
+            Some(next) if next <= peeked.now => Round::Again,
+            next => Round::RestUntil(next),
+        })
+    }
+
+    /// Plans what is due and dispatches it; none where the lease is lost.
+    async fn settle_due(&mut self, peeked: &Peeked) -> StoreResult<Option<Moved>> {
+        let wanted: Vec<_> = peeked
+            .due
+            .iter()
+            .map(|due| (due.job.clone(), due.version))
+            .collect();
+        let definitions = self.shared.definitions.look_up(&wanted).await?;
+        let mut items = Vec::with_capacity(peeked.due.len());
+        let mut jobs = Vec::with_capacity(peeked.due.len());
+        let mut unreadable = Vec::new();
+        for (due, definition) in peeked.due.iter().zip(definitions) {
+            let why = match definition {
+                Lookup::Found(job) => {
+                    items.push(self.planned(due, &job, peeked.now));
+                    jobs.push(job);
+                    continue;
+                }
+                Lookup::Gone => "its record is gone".to_owned(),
+                Lookup::Unreadable(why) => why,
+            };
+            unreadable.push(ParkItem {
+                job: due.job.clone(),
+                due: due.due,
+                version: due.version,
+                reason: why,
+            });
+        }
+        let moved = Moved {
+            jobs: unreadable.len(),
+            ..Moved::default()
+        };
+        if !unreadable.is_empty() && !self.park(unreadable).await? {
+            return Ok(None);
+        }
+        if items.is_empty() {
+            return Ok(Some(moved));
+        }
+        self.dispatch(items, &jobs, peeked.now, moved).await
+    }
+
+    fn planned(&mut self, due: &DueJob, job: &Job, now: Timestamp) -> DispatchItem {
+        if !self.queues.contains(job.queue()) {
+            self.queues.insert(job.queue().clone());
+        }
+        let limit = job.policy().max_instances.get();
+        DispatchItem {
+            job: due.job.clone(),
+            due: due.due,
+            version: due.version,
+            queue: job.queue().clone(),
+            max_instances: usize::try_from(limit).unwrap_or(usize::MAX),
+            plan: plan(job, due.due, now, due.in_flight),
+        }
+    }
+
+    /// Dispatches these; those whose fire time was settled before are moved past it. None where the
+    /// lease is lost.
+    async fn dispatch(
+        &mut self,
+        items: Vec<DispatchItem>,
+        jobs: &[Arc<Job>],
+        planned_at: Timestamp,
+        mut moved: Moved,
+    ) -> StoreResult<Option<Moved>> {
+        let mut request = Dispatch {
+            token: self.token.clone(),
+            planned_at,
+            items,
+        };
+        let Some(refused) = self.send(&request, &mut moved).await? else {
+            return Ok(None);
+        };
+        let settled_before: Vec<_> = refused
+            .iter()
+            .filter_map(|refused| match refused.why {
+                Refusal::Fired(fired) => {
+                    let mut item = request.items[refused.index].clone();
+                    item.plan = move_past(&jobs[refused.index], fired.max(item.due));
+                    Some(item)
+                }
+                Refusal::Changed | Refusal::Full => None,
+            })
+            .collect();
+        if !settled_before.is_empty() {
+            request.items = settled_before;
+            if self.send(&request, &mut moved).await?.is_none() {
+                return Ok(None);
+            }
+        }
+        if moved.runs + moved.skips > 0 {
+            self.shared.counters.dispatched(moved.runs);
+            self.shared.events.tell(|| Event::Dispatched {
+                runs: moved.runs,
+                skips: moved.skips,
+            });
+        }
+        Ok(Some(moved))
+    }
+
+    /// Sends one batch, and counts what it moved. Answers with what was refused; none where the
+    /// lease is lost.
+    async fn send(
+        &mut self,
+        request: &Dispatch,
+        moved: &mut Moved,
+    ) -> StoreResult<Option<Vec<Refused>>> {
+        let link = &self.shared.link;
+        let sent = boottime();
+        let answer = link.ask("dispatch", link.store.dispatch(request)).await?;
+        self.batch.took(boottime().saturating_sub(sent));
+        match answer {
+            DispatchAnswer::Dispatched { refused } => {
+                let mut refusals = refused
+                    .iter()
+                    .map(|refused| refused.index)
+                    .collect::<Vec<_>>();
+                refusals.sort_unstable();
+                for (index, item) in request.items.iter().enumerate() {
+                    if refusals.binary_search(&index).is_err() {
+                        moved.count(item);
+                    }
+                }
+                Ok(Some(refused))
+            }
+            // Nothing was done, and all is due still: the next look finds it so.
+            DispatchAnswer::Stale => Ok(Some(Vec::new())),
+            DispatchAnswer::LeaseLost => Ok(None),
+        }
+    }
+
+    /// Takes jobs out of the schedule that nobody can plan: they would stay at its head for ever.
+    /// False where the lease is lost.
+    async fn park(&mut self, jobs: Vec<ParkItem>) -> StoreResult<bool> {
+        let request = Park {
+            token: self.token.clone(),
+            jobs,
+        };
+        let link = &self.shared.link;
+        let leads = link.ask("park", link.store.park(&request)).await?;
+        if leads {
+            for ParkItem {
+                job,
+                version,
+                reason,
+                ..
+            } in request.jobs
+            {
+                tracing::error!(%job, %version, reason, "parked a job that cannot be read");
+            }
+        }
+        Ok(leads)
+    }
+
+    async fn promote(&mut self, peeked: &Peeked) -> StoreResult<bool> {
+        if peeked.retries.is_empty() {
+            return Ok(true);
+        }
+        for retry in &peeked.retries {
+            if !self.queues.contains(&retry.queue) {
+                self.queues.insert(retry.queue.clone());
+            }
+        }
+        let request = Promote {
+            token: self.token.clone(),
+            retries: peeked.retries.clone(),
+        };
+        let link = &self.shared.link;
+        link.ask("promote", link.store.promote(&request)).await
+    }
+
+    async fn retire(&self, peeked: &Peeked) -> StoreResult<bool> {
+        if peeked.finished.is_empty() {
+            return Ok(true);
+        }
+        let request = Retire {
+            token: self.token.clone(),
+            jobs: peeked.finished.clone(),
+        };
+        let link = &self.shared.link;
+        link.ask("retire", link.store.retire(&request)).await
+    }
+
+    async fn tidy(&mut self) -> StoreResult<bool> {
+        let now = boottime();
+        if now.saturating_sub(self.tidied_at) < TIDY_EVERY {
+            return Ok(true);
+        }
+        self.tidied_at = now;
+        let retention = self.shared.settings.retention;
+        let request = Tidy {
+            token: self.token.clone(),
+            keep_history: retention.history,
+            keep_requests: retention.requests,
+            keep_fired: retention.fired,
+        };
+        let link = &self.shared.link;
+        link.ask("tidy", link.store.tidy(&request)).await
+    }
+}
+
+fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

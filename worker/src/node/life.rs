@@ -1,0 +1,181 @@
+//! A node's life: one session after the other, until it is told to stop.
+//!
+//! ```text
+//!   register --> heart, leadership, recovery, work --> session gone --> register ...
+//!                              |
+//!                           shutdown: lease back at once, no more claims,
+//!                           handlers end or are stopped, claims handed in, leave
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scheduler_core::store::{Register, StoreErrorKind};
+use scheduler_core::{SessionId, Store};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::clock::boottime;
+use crate::event::Event;
+use crate::node::error::NodeError;
+use crate::node::heart::Heart;
+use crate::node::leadership;
+use crate::node::link::Backoff;
+use crate::node::recovery::Recovery;
+use crate::node::session::Session;
+use crate::node::settings::AtStart;
+use crate::node::shared::Shared;
+use crate::node::work::Work;
+
+/// How long loops that were told to stop may take to come to their next look at that.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a node tries to end its session in order.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Lives until `shutdown` is cancelled, and then until everything has come to its end.
+pub(crate) async fn run<S: Store>(
+    shared: Arc<Shared<S>>,
+    shutdown: CancellationToken,
+) -> Result<(), NodeError> {
+    let mut at_start = shared.settings.at_start;
+    while let Some(session) = register(&shared, at_start, &shutdown).await? {
+        // Later trouble is waited out: the node has work that it must not drop.
+        at_start = AtStart::Wait;
+        live(&shared, session, &shutdown).await?;
+    }
+    shared.events.tell(|| Event::ShutDown);
+    tracing::info!("shut down");
+    Ok(())
+}
+
+/// Begins a session; none where the node is told to stop first.
+async fn register<S: Store>(
+    shared: &Shared<S>,
+    at_start: AtStart,
+    shutdown: &CancellationToken,
+) -> Result<Option<Arc<Session>>, NodeError> {
+    let settings = &shared.settings;
+    let ttl = settings.timing.session_ttl;
+    // One name for all tries: what an earlier one did without an answer is the same session.
+    let request = Register {
+        session: SessionId::of(&settings.info.node, Uuid::now_v7()),
+        ttl,
+        info: settings.info.clone(),
+    };
+    let mut backoff = Backoff::new();
+    while !shutdown.is_cancelled() {
+        let sent = boottime();
+        let answer = shared
+            .link
+            .ask("register", shared.link.store.register(&request));
+        match answer.await {
+            Ok(registered) => {
+                shared.clock.learn(sent, boottime(), registered.now);
+                let session = request.session;
+                tracing::info!(%session, store = %shared.link.store.describe(), "registered");
+                shared.events.tell(|| Event::Registered {
+                    session: session.clone(),
+                });
+                return Ok(Some(Arc::new(Session::new(session, ttl, sent))));
+            }
+            Err(error)
+                if at_start == AtStart::GiveUp || error.kind() == StoreErrorKind::Corrupt =>
+            {
+                return Err(NodeError::register(shared.link.store.describe(), error));
+            }
+            Err(_) => {
+                let pause = tokio::time::sleep(backoff.next());
+                let _ = shutdown.run_until_cancelled(pause).await;
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Lives one session, until it is over or the node is told to stop.
+async fn live<S: Store>(
+    shared: &Arc<Shared<S>>,
+    session: Arc<Session>,
+    shutdown: &CancellationToken,
+) -> Result<(), NodeError> {
+    let heart = Heart::start(shared, &session).map_err(NodeError::heart)?;
+    // Cancelled with the session, or when the node is told to stop.
+    let stop = session.over().child_token();
+    let mut loops = JoinSet::new();
+    loops.spawn(leadership::run(
+        Arc::clone(shared),
+        Arc::clone(&session),
+        stop.clone(),
+    ));
+    loops.spawn(Recovery::new(Arc::clone(shared), Arc::clone(&session)).run(stop.clone()));
+    let mut work = JoinSet::new();
+    work.spawn(Work::new(Arc::clone(shared), Arc::clone(&session), stop.clone()).run());
+
+    let mut sound = tokio::select! {
+        () = shutdown.cancelled() => true,
+        () = stop.cancelled() => true,
+        ended = join_next(&mut loops) => ended,
+        ended = join_next(&mut work) => ended,
+    };
+    if !sound {
+        session.end();
+    }
+    stop.cancel();
+    // The lease goes back while handlers still run: they may take as long as their grace.
+    let loops_ended = tokio::time::timeout(STOP_WITHIN, join_all(&mut loops));
+    let (loops_ended, work_ended) = tokio::join!(loops_ended, join_all(&mut work));
+    sound &= work_ended;
+    if let Ok(loops_ended) = loops_ended {
+        sound &= loops_ended;
+    } else {
+        tracing::warn!("some loops wait for the store still: giving them up");
+        loops.shutdown().await;
+    }
+
+    if session.over().is_cancelled() {
+        let id = &session.id;
+        tracing::warn!(session = %id, "the session is over, and with it all its claims");
+        shared.events.tell(|| Event::SessionGone {
+            session: id.clone(),
+        });
+    } else {
+        leave(shared, &session).await;
+    }
+    heart.stop().await;
+    if sound {
+        Ok(())
+    } else {
+        Err(NodeError::panicked())
+    }
+}
+
+/// Waits until one of these has ended. Says whether it did so without a panic.
+async fn join_next(tasks: &mut JoinSet<()>) -> bool {
+    !matches!(tasks.join_next().await, Some(Err(error)) if error.is_panic())
+}
+
+/// Waits until all of these have ended. Says whether they did so without a panic.
+async fn join_all(tasks: &mut JoinSet<()>) -> bool {
+    let mut sound = true;
+    while !tasks.is_empty() {
+        sound &= join_next(tasks).await;
+    }
+    sound
+}
+
+/// Ends the session in order. Where that fails it ends by itself, later.
+async fn leave<S: Store>(shared: &Shared<S>, session: &Session) {
+    let link = &shared.link;
+    let leaving = async {
+        while link
+            .ask("leave", link.store.leave(&session.id))
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let _ = tokio::time::timeout(LEAVE_WITHIN, leaving).await;
+}

@@ -1,0 +1,33 @@
+//! The node: one worker process, from registering to leaving.
+//!
+//! Read in this order: `life` (what follows what), `session` (what a node may trust) and `heart`
+//! (what keeps that true), `standby` and `leader` (who dispatches), `work` and `executor` (who
+//! executes), `recovery` (what becomes of the dead). Beside them: `link` (the way to the store),
+//! `waiter` (its wake-ups), `definitions` (the cache), `settling` (from an ending to a record),
+//! `batch` (how much at once).
+//!
+//! Each loop is a task that `life` owns and joins, takes a token that stops it, and does its work in
+//! a `run_once`. Stopping is looked at between two rounds, never within one. Where a loop is given
+//! up all the same, the operation under way has an unknown outcome, which every operation bears.
+
+mod batch;
+mod definitions;
+mod error;
+mod executor;
+mod heart;
+mod leader;
+mod leadership;
+pub(crate) mod life;
+mod link;
+mod recovery;
+mod session;
+pub(crate) mod settings;
+mod settling;
+pub(crate) mod shared;
+mod standby;
+mod waiter;
+mod work;
+
+pub use error::NodeError;
+pub use settings::{AtStart, Retention, Timing};
+pub use shared::Counts;

@@ -1,0 +1,318 @@
+//! This node's session: what it may still trust, and what it holds.
+//!
+//! ```text
+//!  heartbeat sent     answered        trust ends      others believe it dead
+//!       |----------------|----------------|----------|----------|
+//!       |<------- ttl - margin ---------->|<-margin->|<-margin->|
+//!                                         |
+//!                       handlers are stopped here, at the latest
+//! ```
+//!
+//! Trust counts from the moment the last answered heartbeat was *sent*: the store may have taken it
+//! in right then, and the answer may have been long under way. When trust ends, handlers are told
+//! to stop, and no new one is begun. That is not the end of the session: others declare it dead
+//! only after they have seen it stand still for longer (see [`scheduler_core::session`]). A
+//! heartbeat that is answered before that brings the trust back, and the claims are still ours. A
+//! heartbeat that is answered with "gone" ends the session for good, and the node begins another.
+//!
+//! Everything here is shared between the heart's thread and the node's loops, and never awaits.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use scheduler_core::SessionId;
+use scheduler_core::session::trusted_until;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::boottime;
+
+/// Why handlers were told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The node could no longer prove that its claims are its own.
+    TrustLost,
+    /// The node shuts down, and its grace has ended.
+    Interrupted,
+    /// The session is over.
+    Over,
+}
+
+/// Where the node stands in the line of those who lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Leader,
+    /// So many others come first.
+    Standby(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) ttl: Duration,
+    /// In microseconds of [`boottime`].
+    trusted_until: AtomicU64,
+    handlers: Mutex<Handlers>,
+    over: CancellationToken,
+    /// 0 for the leader, rank + 1 for standbys.
+    standing: AtomicUsize,
+    book: ClaimBook,
+    resync_wanted: AtomicBool,
+    attention: Notify,
+}
+
+/// The token above those of all handlers, and why it was cancelled. One token serves until it is
+/// cancelled; trust that comes back brings a new one.
+#[derive(Debug)]
+struct Handlers {
+    token: CancellationToken,
+    stopped: Option<Stopped>,
+}
+
+impl Session {
+    /// A session that was asked for at `sent`.
+    pub(crate) fn new(id: SessionId, ttl: Duration, sent: Duration) -> Self {
+        Self {
+            id,
+            ttl,
+            trusted_until: AtomicU64::new(micros(trusted_until(sent, ttl))),
+            handlers: Mutex::new(Handlers {
+                token: CancellationToken::new(),
+                stopped: None,
+            }),
+            over: CancellationToken::new(),
+            standing: AtomicUsize::new(usize::MAX),
+            book: ClaimBook::default(),
+            resync_wanted: AtomicBool::new(false),
+            attention: Notify::new(),
+        }
+    }
+
+    // ----- trust ----------------------------------------------------------------------------
+
+    /// Whether claims of this session may be acted on at this moment.
+    pub(crate) fn is_trusted(&self) -> bool {
+        micros(boottime()) < self.trusted_until.load(Ordering::Acquire)
+            && self.lock().stopped.is_none()
+    }
+
+    /// When trust ends without another heartbeat.
+    pub(crate) fn trusted_until(&self) -> Duration {
+        Duration::from_micros(self.trusted_until.load(Ordering::Acquire))
+    }
+
+    /// Takes in that a heartbeat sent at `sent` was answered. Says whether that brought the trust
+    /// back.
+    pub(crate) fn renewed(&self, sent: Duration) -> bool {
+        self.trusted_until
+            .fetch_max(micros(trusted_until(sent, self.ttl)), Ordering::AcqRel);
+        let mut handlers = self.lock();
+        if handlers.stopped != Some(Stopped::TrustLost) {
+            return false;
+        }
+        *handlers = Handlers {
+            token: CancellationToken::new(),
+            stopped: None,
+        };
+        drop(handlers);
+        self.attention.notify_one();
+        true
+    }
+
+    /// Stops the handlers if trust has ended at `now`. Says whether it ended just now.
+    pub(crate) fn check_trust(&self, now: Duration) -> bool {
+        if micros(now) < self.trusted_until.load(Ordering::Acquire) {
+            return false;
+        }
+        self.stop_handlers(Stopped::TrustLost)
+    }
+
+    /// Tells all handlers to stop, and begins no new ones. Says whether they were not yet.
+    pub(crate) fn stop_handlers(&self, why: Stopped) -> bool {
+        let mut handlers = self.lock();
+        let is_first = handlers.stopped.is_none();
+        // A trust that was lost may come back; the other reasons are for good.
+        if is_first || why != Stopped::TrustLost {
+            handlers.stopped = Some(why);
+        }
+        let token = handlers.token.clone();
+        drop(handlers);
+        token.cancel();
+        is_first
+    }
+
+    /// The token above those of all handlers that are begun now.
+    pub(crate) fn handlers(&self) -> CancellationToken {
+        self.lock().token.clone()
+    }
+
+    /// Why handlers were told to stop, if they still are.
+    pub(crate) fn stopped(&self) -> Option<Stopped> {
+        self.lock().stopped
+    }
+
+    // ----- the end --------------------------------------------------------------------------
+
+    /// The session is over: nothing of it means anything any more. Says whether it was not yet.
+    pub(crate) fn end(&self) -> bool {
+        self.stop_handlers(Stopped::Over);
+        let is_first = !self.over.is_cancelled();
+        self.over.cancel();
+        is_first
+    }
+
+    /// Cancelled when the session is over.
+    pub(crate) const fn over(&self) -> &CancellationToken {
+        &self.over
+    }
+
+    // ----- claims ---------------------------------------------------------------------------
+
+    /// What the node believes to hold.
+    pub(crate) const fn book(&self) -> &ClaimBook {
+        &self.book
+    }
+
+    /// Asks the work loop to find out what the session really holds.
+    pub(crate) fn want_resync(&self) {
+        self.resync_wanted.store(true, Ordering::Release);
+        self.attention.notify_one();
+    }
+
+    /// Whether that was asked for since the last time.
+    pub(crate) fn take_resync_wanted(&self) -> bool {
+        self.resync_wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// Waits until the work loop should look at the session again. Cancel-safe.
+    pub(crate) async fn attention(&self) {
+        self.attention.notified().await;
+    }
+
+    // ----- standing -------------------------------------------------------------------------
+
+    pub(crate) fn set_standing(&self, standing: Standing) {
+        let number = match standing {
+            Standing::Leader => 0,
+            Standing::Standby(rank) => rank.saturating_add(1),
+        };
+        self.standing.store(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        match self.standing.load(Ordering::Relaxed) {
+            0 => Standing::Leader,
+            number => Standing::Standby(number - 1),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Handlers> {
+        self.handlers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many claims the node believes to hold, for comparison with what the store counts.
+///
+/// The two may differ while an exchange is under way, so a comparison counts only where none was,
+/// from before the question until after the answer.
+#[derive(Debug, Default)]
+pub(crate) struct ClaimBook {
+    /// How often an exchange was begun or ended: odd while one is under way.
+    exchanges: AtomicU64,
+    held: AtomicUsize,
+}
+
+/// A moment without an exchange under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quiet(u64);
+
+impl ClaimBook {
+    pub(crate) fn exchange_begins(&self) {
+        self.exchanges.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn exchange_ended(&self, held: usize) {
+        self.held.store(held, Ordering::SeqCst);
+        self.exchanges.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::SeqCst)
+    }
+
+    /// This moment, if no exchange is under way.
+    pub(crate) fn quiet(&self) -> Option<Quiet> {
+        let exchanges = self.exchanges.load(Ordering::SeqCst);
+        exchanges.is_multiple_of(2).then_some(Quiet(exchanges))
+    }
+
+    /// Whether the store's count contradicts the book, if it has been quiet since `since`.
+    pub(crate) fn contradicts(&self, since: Option<Quiet>, claims: usize) -> bool {
+        since.is_some() && self.held() != claims && self.quiet() == since
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(sent: Duration) -> Session {
+        let id = "a~00000000000000000000000000000001".parse().unwrap();
+        Session::new(id, Duration::from_secs(8), sent)
+    }
+
+    #[test]
+    fn trust_ends_a_margin_before_the_ttl_and_stops_the_handlers_once() {
+        let session = session(boottime());
+        let handlers = session.handlers();
+        assert!(session.is_trusted());
+        assert!(!session.check_trust(boottime()));
+        assert!(session.check_trust(boottime() + Duration::from_secs(8)));
+        assert!(handlers.is_cancelled());
+        assert!(!session.is_trusted());
+        assert!(
+            !session.check_trust(boottime() + Duration::from_secs(9)),
+            "once"
+        );
+    }
+
+    #[test]
+    fn a_late_answer_brings_trust_back_for_new_handlers_only() {
+        let session = session(boottime());
+        let before = session.handlers();
+        session.check_trust(boottime() + Duration::from_secs(8));
+        assert!(session.renewed(boottime()));
+        assert!(session.is_trusted());
+        assert!(before.is_cancelled());
+        assert!(!session.handlers().is_cancelled());
+    }
+
+    #[test]
+    fn no_heartbeat_brings_back_what_is_over() {
+        let session = session(boottime());
+        session.check_trust(boottime() + Duration::from_secs(8));
+        assert!(session.end());
+        assert!(!session.renewed(boottime()));
+        assert!(!session.is_trusted());
+        assert_eq!(session.stopped(), Some(Stopped::Over));
+    }
+
+    #[test]
+    fn a_count_taken_across_an_exchange_says_nothing() {
+        let book = ClaimBook::default();
+        let before = book.quiet();
+        assert!(book.contradicts(before, 1));
+        book.exchange_begins();
+        assert!(!book.contradicts(before, 1));
+        assert_eq!(book.quiet(), None);
+        book.exchange_ended(1);
+        assert!(!book.contradicts(before, 2));
+        assert!(!book.contradicts(book.quiet(), 1));
+        assert!(book.contradicts(book.quiet(), 2));
+    }
+}

@@ -1,0 +1,78 @@
+//! How a node is set up.
+
+use std::time::Duration;
+
+use scheduler_core::lease::TakeoverRule;
+use scheduler_core::store::NodeInfo;
+
+/// How long things live, and how long a node waits for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How long the lease lives without being renewed. A standby takes it earlier from a leader
+    /// that stands still while something is due. Defaults to 5 s.
+    pub lease_ttl: Duration,
+    /// How long a node's session, and with it all its claims, lives without a heartbeat. Defaults
+    /// to 10 s.
+    pub session_ttl: Duration,
+    /// How long handlers may go on when the node shuts down. Defaults to 30 s.
+    pub shutdown_grace: Duration,
+    /// How long a handler may go on after its token was cancelled, before it is dropped at its next
+    /// await. Defaults to 1 s.
+    pub last_grace: Duration,
+    /// When a standby takes the lease early.
+    pub takeover: TakeoverRule,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            lease_ttl: Duration::from_secs(5),
+            session_ttl: Duration::from_secs(10),
+            shutdown_grace: Duration::from_secs(30),
+            last_grace: Duration::from_secs(1),
+            takeover: TakeoverRule::default(),
+        }
+    }
+}
+
+/// How long the store remembers what is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How many history records. Defaults to 100,000.
+    pub history: u64,
+    /// Answers to clients' requests. Defaults to 10 minutes.
+    pub requests: Duration,
+    /// Fire times of removed jobs. Defaults to 7 days.
+    pub fired: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            history: 100_000,
+            requests: Duration::from_secs(600),
+            fired: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+/// What a node does where the store cannot be reached when it starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtStart {
+    /// It tells so, and tries again until the store answers. The default.
+    #[default]
+    Wait,
+    /// It gives up with an error.
+    GiveUp,
+}
+
+/// A node, as set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) info: NodeInfo,
+    /// How many runs it executes at once.
+    pub(crate) slots: usize,
+    pub(crate) timing: Timing,
+    pub(crate) retention: Retention,
+    pub(crate) at_start: AtStart,
+}

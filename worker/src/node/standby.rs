@@ -1,0 +1,165 @@
+//! The standby: watches the lease, and takes it when nobody holds it or its holder stands still.
+//!
+//! Two standbys of the whole cluster look often, and only while something is due; the others look
+//! now and then. A lease that is given back in order wakes whoever waits for it. The rule itself,
+//! and why it may be eager, is in [`scheduler_core::lease`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scheduler_core::Store;
+use scheduler_core::lease::{LeaseToken, LeaseView, LeaseWatch, Standby};
+use scheduler_core::store::{Acquire, AcquireAnswer, StoreResult, Wake};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::boottime;
+use crate::node::link::Backoff;
+use crate::node::session::{Session, Standing};
+use crate::node::shared::Shared;
+use crate::node::waiter::{LONGEST_WAIT, Waiter};
+
+/// How many standbys look often.
+pub(crate) const CLOSE_RANKS: usize = 2;
+
+/// How often the first of them looks while something is due; each further one a bit less often.
+const CLOSE_LOOK: Duration = Duration::from_millis(200);
+const LATER_PER_RANK: Duration = Duration::from_millis(100);
+
+/// How long after a due time the first of them looks: a leader that does its work has done it then.
+const AFTER_DUE: Duration = Duration::from_millis(50);
+
+/// One session's wait for the lease.
+pub(crate) struct Watcher<S> {
+    shared: Arc<Shared<S>>,
+    session: Arc<Session>,
+    watch: LeaseWatch,
+    wake: Waiter<S>,
+    backoff: Backoff,
+    /// Until when this node stands back, because it lost the lease: by [`boottime`].
+    stands_back_until: Duration,
+}
+
+/// What to do after one look.
+enum Look {
+    Won(LeaseToken),
+    /// Look again after so long, or when woken.
+    Again(Duration),
+}
+
+impl<S: Store> Watcher<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>, session: Arc<Session>) -> Self {
+        Self {
+            watch: LeaseWatch::new(shared.settings.timing.takeover),
+            wake: Waiter::new(shared.link.clone(), Wake::Lease),
+            shared,
+            session,
+            backoff: Backoff::new(),
+            stands_back_until: Duration::ZERO,
+        }
+    }
+
+    /// Stands back for a while: whoever took the lease from this node shall keep it.
+    pub(crate) fn stand_back(&mut self) {
+        self.stands_back_until = boottime() + self.shared.settings.timing.lease_ttl;
+    }
+
+    /// Waits until the lease is this node's; none where it stops before.
+    pub(crate) async fn win(&mut self, stop: &CancellationToken) -> Option<LeaseToken> {
+        while !stop.is_cancelled() {
+            let pause = match self.look().await {
+                Ok(Look::Won(token)) => {
+                    self.wake.forget();
+                    return Some(token);
+                }
+                Ok(Look::Again(pause)) => {
+                    self.backoff.reset();
+                    pause
+                }
+                Err(_) => {
+                    // Without looking at wake-ups: they may come at once, again and again.
+                    let pause = tokio::time::sleep(self.backoff.next());
+                    let _ = stop.run_until_cancelled(pause).await;
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+                () = self.wake.woken() => {}
+            }
+        }
+        None
+    }
+
+    /// Looks once, and asks for the lease if there is reason to.
+    async fn look(&mut self) -> StoreResult<Look> {
+        let link = &self.shared.link;
+        let sent = boottime();
+        let view = link
+            .ask("observe", link.store.observe(&self.session.id))
+            .await?;
+        let received = boottime();
+        self.shared.clock.learn(sent, received, view.now);
+        let rank = self.rank(&view);
+        self.session.set_standing(Standing::Standby(rank));
+        let steal = match self.watch.sample(sent, received, &view) {
+            // A lost answer to an earlier wish: the lease is this session's without its knowing.
+            _ if view
+                .token
+                .as_ref()
+                .is_some_and(|token| token.session == self.session.id) =>
+            {
+                None
+            }
+            Standby::Acquire => None,
+            Standby::Steal { token, beat } if rank < CLOSE_RANKS => Some((token, beat)),
+            Standby::Steal { .. } | Standby::Wait => {
+                return Ok(Look::Again(self.pause(rank, &view)));
+            }
+        };
+        if let Some((token, _)) = &steal {
+            tracing::info!(leader = %token.session, "the leader stands still: taking the lease");
+        }
+        let request = Acquire {
+            session: self.session.id.clone(),
+            ttl: self.shared.settings.timing.lease_ttl,
+            steal,
+            floor: self.shared.floor(),
+        };
+        match link.ask("acquire", link.store.acquire(&request)).await? {
+            AcquireAnswer::Acquired(token) => {
+                self.shared.saw(token.epoch.0);
+                Ok(Look::Won(token))
+            }
+            AcquireAnswer::Held(_) => Ok(Look::Again(self.pause(rank, &view))),
+            AcquireAnswer::Gone => {
+                self.session.end();
+                Ok(Look::Again(LONGEST_WAIT))
+            }
+        }
+    }
+
+    /// This node's place in the line: behind all that look often while it stands back.
+    fn rank(&self, view: &LeaseView) -> usize {
+        let rank = view.rank.unwrap_or(usize::MAX - 1);
+        if boottime() < self.stands_back_until {
+            rank.saturating_add(CLOSE_RANKS)
+        } else {
+            rank
+        }
+    }
+
+    /// How long until the next look.
+    fn pause(&self, rank: usize, view: &LeaseView) -> Duration {
+        let now_and_then = (self.session.ttl / 4).min(LONGEST_WAIT);
+        if rank >= CLOSE_RANKS {
+            return now_and_then;
+        }
+        let later = LATER_PER_RANK * u32::try_from(rank).unwrap_or(0);
+        match view.next_due {
+            None => now_and_then,
+            Some(due) if due <= view.now => CLOSE_LOOK + later,
+            Some(due) => (due.since(view.now) + AFTER_DUE + later).min(now_and_then),
+        }
+    }
+}

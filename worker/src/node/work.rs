@@ -1,0 +1,425 @@
+//! The work loop: hands in what ended and claims what is ready, in one request at a time.
+//!
+//! ```text
+//!            +----------------------- exchange -----------------------+
+//!            |   settled runs + "as many as I have free slots" ->     |
+//!            |                              <- claims, stale runs     |
+//!            +--------------------------------------------------------+
+//!                ^                                             |
+//!     gather up to 500                                   start handlers
+//!                |                                             v
+//!       ended runs (bounded channel)  <----------------  executor's tasks
+//! ```
+//!
+//! One lane, one request under way: while it is, ended runs gather, and the next request takes them
+//! all. So batches grow by themselves with the load, and a quiet node answers at once.
+//!
+//! A request whose answer is lost is sent again as it was, under its number, for as long as the
+//! session lives: the store answers it as it did the first time. Nothing is handed in twice, and no
+//! claim is left that nobody executes. Should the store and this node ever disagree about what the
+//! session holds (the heart compares their counts), a resync asks for all of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scheduler_core::run::{Claim, Ending};
+use scheduler_core::store::{
+    ClaimWish, Exchange, ExchangeAnswer, Exchanged, Resync, ResyncAnswer, Settled, Wake,
+};
+use scheduler_core::{Fence, Store, StoreError, store::StoreErrorKind};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Event;
+use crate::node::executor::{Executor, Order};
+use crate::node::link::{Backoff, Link};
+use crate::node::session::{Session, Stopped};
+use crate::node::settling::{Span, Telling, settled};
+use crate::node::shared::Shared;
+use crate::node::waiter::{LONGEST_WAIT, Waiter};
+
+/// How many runs one request hands in, and how many it claims, at most.
+const BATCH: usize = 500;
+
+/// The only lane: more of them would let requests overtake each other.
+const LANE: u16 = 0;
+
+/// How long a node that shuts down tries to hand in the last of what it has.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// The work of one session.
+pub(crate) struct Work<S> {
+    shared: Arc<Shared<S>>,
+    session: Arc<Session>,
+    executor: Executor<S>,
+    ready: Waiter<S>,
+    /// Cancelled when no more runs are to be claimed.
+    stopping: CancellationToken,
+    /// What this session holds, as far as the node knows: executing, ended, or being handed in.
+    held: HashMap<Fence, Order>,
+    ended: mpsc::Receiver<Settled>,
+    /// Ended, and not yet taken in by the store.
+    to_settle: Vec<Settled>,
+    /// The number of the last request.
+    request: u64,
+    /// Whether there may be something to claim.
+    hungry: bool,
+}
+
+impl<S: Store> Work<S> {
+    pub(crate) fn new(
+        shared: Arc<Shared<S>>,
+        session: Arc<Session>,
+        stopping: CancellationToken,
+    ) -> Self {
+        let (ended_sender, ended) = mpsc::channel(BATCH);
+        let executor = Executor::new(
+            Arc::clone(&shared),
+            Arc::clone(&session),
+            stopping.clone(),
+            ended_sender,
+        );
+        let queues = shared.settings.info.queues.clone();
+        Self {
+            ready: Waiter::new(shared.link.clone(), Wake::Ready(queues)),
+            shared,
+            session,
+            executor,
+            stopping,
+            held: HashMap::new(),
+            ended,
+            to_settle: Vec::new(),
+            request: 0,
+            hungry: true,
+        }
+    }
+
+    /// Works until the node stops or the session is over, and then brings the work to an end.
+    pub(crate) async fn run(mut self) {
+        while !self.stopping.is_cancelled() {
+            self.run_once().await;
+        }
+        let grace = self.shared.settings.timing.shutdown_grace;
+        let last_grace = self.shared.settings.timing.last_grace;
+        let over = self.session.over().clone();
+        let finishing = tokio::time::timeout(
+            grace + last_grace * 2 + LAST_WORD,
+            over.run_until_cancelled(self.finish()),
+        );
+        if finishing.await.is_err() {
+            let held = self.held.len();
+            tracing::warn!(
+                held,
+                "could not hand in all runs in time: others will recover them"
+            );
+        }
+        // Where the session is over, this is what ends its handlers.
+        self.session.stop_handlers(Stopped::Interrupted);
+        self.ended.close();
+        if tokio::time::timeout(last_grace * 2, self.executor.idle())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some handlers block their threads and cannot be stopped");
+        }
+    }
+
+    /// One request, or one wait for a reason to send one.
+    async fn run_once(&mut self) {
+        if self.session.take_resync_wanted() {
+            self.resync().await;
+        }
+        self.gather();
+        if self.to_settle.is_empty() && self.wish().is_none() {
+            self.wait().await;
+        } else {
+            let wish = self.wish();
+            self.exchange(wish).await;
+        }
+    }
+
+    /// How many more runs could be executed.
+    fn free_slots(&self) -> usize {
+        let executing = self.held.len() - self.to_settle.len();
+        self.shared.settings.slots.saturating_sub(executing)
+    }
+
+    fn can_claim(&self) -> bool {
+        self.free_slots() > 0
+            && !self.shared.settings.info.queues.is_empty()
+            && !self.stopping.is_cancelled()
+            && self.session.is_trusted()
+    }
+
+    /// What to claim now. A request that goes out anyway always asks for what there is room for.
+    fn wish(&self) -> Option<ClaimWish> {
+        let worth_asking = self.hungry || !self.to_settle.is_empty();
+        (worth_asking && self.can_claim()).then(|| ClaimWish {
+            queues: self.shared.settings.info.queues.clone(),
+            limit: self.free_slots().min(BATCH),
+        })
+    }
+
+    /// Takes in what has ended, as far as one request can carry it.
+    fn gather(&mut self) {
+        while self.to_settle.len() < BATCH {
+            let Ok(settled) = self.ended.try_recv() else {
+                return;
+            };
+            self.take_in(settled);
+        }
+    }
+
+    fn take_in(&mut self, settled: Settled) {
+        // A claim that a resync found to be gone is nothing to hand in any more.
+        if self.held.contains_key(&settled.claim.fence) {
+            self.to_settle.push(settled);
+        }
+    }
+
+    /// Waits for a reason to send a request. Cancel-safe.
+    async fn wait(&mut self) {
+        let can_claim = self.can_claim();
+        if !can_claim {
+            // A wake-up that this node takes and cannot use is one that an idle node misses.
+            self.ready.forget();
+        }
+        tokio::select! {
+            Some(settled) = self.ended.recv() => {
+                self.take_in(settled);
+            }
+            () = self.ready.woken(), if can_claim => self.hungry = true,
+            () = tokio::time::sleep(LONGEST_WAIT) => self.hungry = true,
+            () = self.session.attention() => self.hungry = true,
+            () = self.stopping.cancelled() => {}
+        }
+    }
+
+    /// Sends one request until it is answered, or the session is over.
+    async fn exchange(&mut self, wish: Option<ClaimWish>) {
+        self.request += 1;
+        let request = Exchange {
+            session: self.session.id.clone(),
+            lane: LANE,
+            request: self.request,
+            floor: self.shared.floor(),
+            settled: std::mem::take(&mut self.to_settle),
+            wish,
+        };
+        self.session.book().exchange_begins();
+        let answer = answer_to(&self.shared.link, self.session.over(), &request).await;
+        match answer {
+            Ok(Some(ExchangeAnswer::Exchanged(exchanged))) => self.exchanged(request, exchanged),
+            Ok(Some(ExchangeAnswer::Superseded)) => {
+                tracing::warn!("a later request was done before: asking what this session holds");
+                self.to_settle = request.settled;
+                self.session.want_resync();
+            }
+            Err(error) => {
+                // It would be answered so for ever. What was done shows in what is held.
+                tracing::error!(%error, "an answer makes no sense: asking what this session holds");
+                self.to_settle = request.settled;
+                self.session.want_resync();
+            }
+            Ok(Some(ExchangeAnswer::Gone)) | Ok(None) => {
+                self.session.end();
+            }
+        }
+        self.session.book().exchange_ended(self.held.len());
+    }
+
+    fn exchanged(&mut self, request: Exchange, exchanged: Exchanged) {
+        let Exchanged { claims, stale } = exchanged;
+        if !stale.is_empty() {
+            self.shared.counters.stale(stale.len());
+            tracing::warn!(
+                count = stale.len(),
+                first = %stale[0],
+                "handed in runs under claims that are no longer this node's"
+            );
+        }
+        self.shared.counters.settled(request.settled.len());
+        for Settled { claim, verdict, .. } in request.settled {
+            self.held.remove(&claim.fence);
+            if !stale.contains(&claim.run) {
+                self.shared.events.tell(|| Event::RunEnded {
+                    run: claim.run,
+                    attempt: claim.attempt,
+                    verdict,
+                });
+            }
+        }
+        let asked_for = request.wish.map_or(0, |wish| wish.limit);
+        if asked_for > 0 {
+            // A full answer may have left some behind.
+            self.hungry = claims.len() >= asked_for;
+        }
+        self.begin(claims);
+    }
+
+    fn begin(&mut self, claims: Vec<Claim>) {
+        if claims.is_empty() {
+            return;
+        }
+        let handlers = self.session.handlers();
+        let orders: Vec<_> = claims
+            .into_iter()
+            .map(|claim| Order {
+                claim,
+                stop: handlers.child_token(),
+            })
+            .collect();
+        for order in &orders {
+            self.shared.saw(order.claim.fence.0);
+            self.held.insert(order.claim.fence, order.clone());
+        }
+        self.executor.start(orders);
+    }
+
+    /// Finds out what this session holds: starts what it did not know of, and lets go of what it no
+    /// longer has.
+    async fn resync(&mut self) {
+        self.session.book().exchange_begins();
+        self.request += 1;
+        let request = Resync {
+            session: self.session.id.clone(),
+            lane: LANE,
+            request: self.request,
+        };
+        let link = &self.shared.link;
+        let answer = link.ask("resync", link.store.resync(&request));
+        match self.session.over().run_until_cancelled(answer).await {
+            Some(Ok(ResyncAnswer::Claims(claims))) => self.reconcile(claims),
+            Some(Ok(ResyncAnswer::Gone)) => {
+                self.session.end();
+            }
+            Some(Ok(ResyncAnswer::Superseded)) => self.session.want_resync(),
+            Some(Err(_)) => {
+                // Reading changes nothing, so a new number is as good as the old one.
+                self.session.want_resync();
+                let pause = tokio::time::sleep(Backoff::new().next());
+                let _ = self.session.over().run_until_cancelled(pause).await;
+            }
+            None => {}
+        }
+        self.session.book().exchange_ended(self.held.len());
+    }
+
+    fn reconcile(&mut self, claims: Vec<Claim>) {
+        let mut before = std::mem::take(&mut self.held);
+        let mut unknown = Vec::new();
+        for claim in claims {
+            match before.remove(&claim.fence) {
+                Some(order) => {
+                    self.held.insert(claim.fence, order);
+                }
+                None => unknown.push(claim),
+            }
+        }
+        let held = &self.held;
+        // What was handed in before its answer was lost has been settled.
+        self.to_settle
+            .retain(|settled| held.contains_key(&settled.claim.fence));
+        for order in before.into_values() {
+            order.stop.cancel();
+        }
+        if !unknown.is_empty() {
+            self.shared.counters.found(unknown.len());
+            let count = unknown.len();
+            tracing::warn!(
+                count,
+                "found claims that this node did not know of: starting them"
+            );
+        }
+        self.begin(unknown);
+    }
+
+    /// Brings the work to an end: hands in what ends within the grace, stops what does not, and
+    /// gives up what does not stop. No claims any more.
+    async fn finish(&mut self) {
+        let timing = self.shared.settings.timing;
+        let interrupt_at = Instant::now() + timing.shutdown_grace;
+        // The executor's own last grace comes first.
+        let give_up_at = interrupt_at + timing.last_grace + timing.last_grace / 2;
+        let mut interrupted = false;
+        loop {
+            if self.session.take_resync_wanted() {
+                self.resync().await;
+            }
+            self.gather();
+            if !self.to_settle.is_empty() {
+                self.exchange(None).await;
+                continue;
+            }
+            if self.held.is_empty() {
+                return;
+            }
+            let next = if interrupted {
+                give_up_at
+            } else {
+                interrupt_at
+            };
+            tokio::select! {
+                Some(settled) = self.ended.recv() => self.take_in(settled),
+                () = self.session.attention() => {}
+                () = tokio::time::sleep_until(next) => {
+                    if interrupted {
+                        self.give_up();
+                        self.exchange(None).await;
+                        return;
+                    }
+                    interrupted = true;
+                    let count = self.held.len();
+                    tracing::warn!(count, "the grace has ended: stopping the handlers");
+                    self.session.stop_handlers(Stopped::Interrupted);
+                }
+            }
+        }
+    }
+
+    /// Settles what still is executing, for its handlers do not stop. Those whose definition is not
+    /// at hand are left to whoever recovers this session's claims.
+    fn give_up(&mut self) {
+        let node = self.shared.settings.info.node.as_str();
+        let span = Span {
+            started_at: None,
+            ended_at: Some(self.shared.clock.now()),
+        };
+        for Order { claim, .. } in self.held.values() {
+            let key = (claim.run.job.clone(), claim.version);
+            let Some(job) = self.shared.definitions.cached(&key) else {
+                continue;
+            };
+            let ending = Ending::Interrupted;
+            self.to_settle.push(settled(
+                claim.clone(),
+                Some(&job),
+                node,
+                &ending,
+                span,
+                Telling::Record,
+            ));
+        }
+    }
+}
+
+/// The answer to a request, however often it takes to get it; none where the session ends first.
+async fn answer_to<S: Store>(
+    link: &Link<S>,
+    over: &CancellationToken,
+    request: &Exchange,
+) -> Result<Option<ExchangeAnswer>, StoreError> {
+    let asking = async {
+        let mut backoff = Backoff::new();
+        loop {
+            match link.ask("exchange", link.store.exchange(request)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => return Err(error),
+                Err(_) => tokio::time::sleep(backoff.next()).await,
+            }
+        }
+    };
+    over.run_until_cancelled(asking).await.transpose()
+}

@@ -1,0 +1,226 @@
+//! A store that loses answers, stands still, or is away: nothing is doubled, nothing is stuck.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod support;
+
+use std::time::Duration;
+
+use carillon::core::run::Outcome;
+use carillon::core::store::{Changed, RemoveJob, RequestId};
+use carillon::core::{JobId, Store, change};
+use carillon::{Event, Tasks};
+use serde_json::json;
+use support::faulty::{ALL, Faulty};
+use support::*;
+use uuid::Uuid;
+
+/// Removes a job, so that nothing new comes of it.
+async fn remove(store: &impl Store, id: &JobId) {
+    loop {
+        let read = store
+            .jobs(std::slice::from_ref(id))
+            .await
+            .unwrap()
+            .remove(0);
+        let Some(stored) = read.stored else {
+            return;
+        };
+        let request = RemoveJob {
+            request: RequestId(Uuid::now_v7()),
+            job: id.clone(),
+            version: stored.version,
+            next_fire: stored.next_fire,
+            skips: change::remove(&stored, read.now),
+        };
+        if let Changed::Done(_) = store.remove(&request).await.unwrap() {
+            return;
+        }
+    }
+}
+
+/// Runs jobs on a node that loses three answers of an operation, and sees that each run was begun
+/// once and that nothing is in flight at the end.
+async fn loses_answers_of(operation: &'static str) {
+    let (store, log) = (store(), Log::default());
+    let faulty = Faulty::new(store.clone());
+    faulty.faults().lose(operation, 3);
+    let jobs: Vec<_> = (0..5)
+        .map(|n| job(&format!("job {n}"), "note", every(0.1)))
+        .collect();
+    let ids: Vec<_> = jobs.iter().map(|job| job.id().clone()).collect();
+    put(&store, jobs).await;
+    let node = Node::start(&faulty, "a", &noting(&log), timing());
+    // Those of its last moments are lost below.
+    if !["leave", "release"].contains(&operation) {
+        let what = format!("three answers of {operation} lost");
+        until(&what, || async { faulty.faults().lost(operation) == 3 }).await;
+    }
+    let before = log.read().len();
+    until("more runs", || async { log.read().len() >= before + 10 }).await;
+    for id in &ids {
+        remove(&store, id).await;
+    }
+    until("nothing in flight", || async { is_idle(&store).await }).await;
+    let counts = node.stop_and_count().await;
+    assert_eq!(faulty.faults().lost(operation), 3, "{operation}");
+    log.assert_once();
+    assert_eq!(counts.stale, 0, "{operation}");
+    let records = run_records(&store).await;
+    let succeeded = records.iter().filter(|r| r.outcome == Outcome::Succeeded);
+    assert_eq!(succeeded.count(), log.read().len(), "{operation}");
+    assert!(store.nodes().await.unwrap().is_empty(), "{operation}");
+    assert_eq!(store.overview().await.unwrap().leader, None, "{operation}");
+}
+
+macro_rules! lost_answers {
+    ($($operation:ident)*) => {
+        mod lost_answers_of {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $operation() {
+                    super::loses_answers_of(stringify!($operation)).await;
+                }
+            )*
+        }
+    };
+}
+
+lost_answers! {
+    register heartbeat leave observe acquire peek dispatch release exchange wait definitions
+    sessions dead_claims
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_answers_while_putting_aside_and_promoting_leave_nothing_stuck() {
+    let (store, log) = (store(), Log::default());
+    let faulty = Faulty::new(store.clone());
+    faulty.faults().lose("promote", 3);
+    faulty.faults().lose("exchange", 3);
+    put(&store, [job("j", "note", json!({}))]).await;
+    run_now(&store, "j").await;
+    let without = Node::start(&faulty, "without", &Tasks::new(), timing());
+    until("it was put aside and promoted", || async {
+        faulty.faults().lost("promote") == 3
+    })
+    .await;
+    let with = Node::start(&store, "with", &noting(&log), timing());
+    until("it ran", || async { is_idle(&store).await }).await;
+    without.stop().await;
+    with.stop().await;
+    log.assert_once();
+    assert_eq!(log.read().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_answers_while_recovering_leave_nothing_stuck() {
+    let (store, log) = (store(), Log::default());
+    put(
+        &store,
+        (0..8).map(|n| job(&format!("{n}"), "note", json!({}))),
+    )
+    .await;
+    for n in 0..8 {
+        run_now(&store, &format!("{n}")).await;
+    }
+    // A node that claims and then never answers again.
+    let dying = Faulty::new(store.clone());
+    dying.faults().freeze(&["definitions"]);
+    let dead = Node::start(&dying, "dead", &noting(&log), timing());
+    until("all are claimed", || async {
+        let queues = store.overview().await.unwrap().queues;
+        queues.iter().all(|queue| queue.ready == 0)
+    })
+    .await;
+    dying.faults().freeze(&[ALL]);
+    let faulty = Faulty::new(store.clone());
+    for operation in [
+        "fence_session",
+        "drain",
+        "dead_claims",
+        "sessions",
+        "exchange",
+    ] {
+        faulty.faults().lose(operation, 2);
+    }
+    // It fences twice although the first answer is lost: the second time there is nothing to do.
+    let node = Node::start(&faulty, "a", &noting(&log), timing());
+    until("all ran", || async { is_idle(&store).await }).await;
+    assert!(faulty.faults().lost("drain") >= 1);
+    node.stop().await;
+    dead.running.abort();
+    log.assert_once();
+    let ran = log.read();
+    assert_eq!(ran.len(), 8);
+    assert!(
+        ran.iter()
+            .all(|((_, attempt), nodes)| *attempt == 2 && nodes[0] == "a")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_takes_over_from_a_leader_that_stands_still() {
+    let (store, log) = (store(), Log::default());
+    let tasks = noting(&log);
+    put(&store, [job("j", "note", every(0.2))]).await;
+    let frozen = Faulty::new(store.clone());
+    let mut leader = Node::start(&frozen, "leader", &tasks, timing());
+    leader.leads().await;
+    let mut standby = Node::start(&store, "standby", &tasks, timing());
+    standby.is_registered().await;
+    until("it runs", || async { !log.read().is_empty() }).await;
+    // A new leader is left alone for a moment, and must have had it.
+    until("some fires", || async { log.read().len() >= 6 }).await;
+    // The node lives, its loop does not: no heartbeat could tell.
+    frozen.faults().freeze(&["peek", "dispatch"]);
+    standby.leads().await;
+    let before = log.read().len();
+    until("it fires on", || async { log.read().len() >= before + 3 }).await;
+    frozen.faults().thaw();
+    leader
+        .sees("its lease lost", |event| {
+            matches!(event, Event::LeaseLost { .. }).then_some(())
+        })
+        .await;
+    let before = log.read().len();
+    until("it fires on", || async { log.read().len() >= before + 3 }).await;
+    leader.stop().await;
+    standby.stop().await;
+    log.assert_once();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_away_at_the_start_and_later_is_waited_for() {
+    let (store, log) = (store(), Log::default());
+    put(&store, [job("j", "note", every(0.1))]).await;
+    let faulty = Faulty::new(store.clone());
+    faulty.faults().cut(&[ALL]);
+    let mut node = Node::start(&faulty, "a", &noting(&log), timing());
+    let nothing = node
+        .events
+        .find(Duration::from_millis(300), |_| Some(()))
+        .await;
+    assert_eq!(nothing, None);
+    faulty.faults().mend();
+    node.leads().await;
+    until("it runs", || async { !log.read().is_empty() }).await;
+    faulty.faults().cut(&[ALL]);
+    node.sees("trust lost", |event| {
+        matches!(event, Event::TrustLost { .. }).then_some(())
+    })
+    .await;
+    faulty.faults().mend();
+    let before = log.read().len();
+    until("it runs on", || async { log.read().len() >= before + 3 }).await;
+    node.stop().await;
+    log.assert_once();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_can_be_stopped_while_the_store_is_away() {
+    let store = store();
+    let faulty = Faulty::new(store.clone());
+    let mut node = Node::start(&faulty, "a", &Tasks::new(), timing());
+    node.leads().await;
+    faulty.faults().freeze(&[ALL]);
+    node.stop().await;
+}

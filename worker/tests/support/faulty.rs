@@ -1,0 +1,164 @@
+//! A store between a node and the real one, which loses answers, stands still or is unreachable on
+//! demand, by operation.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use carillon::core::lease::{LeaseToken, LeaseView};
+use carillon::core::run::Claim;
+use carillon::core::session::SessionSample;
+use carillon::core::store::*;
+use carillon::core::{JobId, SessionId, Store, StoreError, Version};
+use tokio::sync::watch;
+
+/// Every operation of a store, by the name that its errors bear.
+pub(crate) const ALL: &str = "all";
+
+#[derive(Clone, Debug)]
+pub(crate) struct Faulty<S> {
+    inner: S,
+    faults: Arc<Faults>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Faults {
+    /// How many answers of an operation are to be lost.
+    lose: Mutex<HashMap<&'static str, usize>>,
+    /// How many were lost.
+    lost: Mutex<HashMap<&'static str, usize>>,
+    /// Operations that stand still.
+    frozen: watch::Sender<Vec<&'static str>>,
+    /// Operations that cannot be reached.
+    cut: Mutex<Vec<&'static str>>,
+}
+
+impl<S> Faulty<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        let faults = Faults {
+            lose: Mutex::default(),
+            lost: Mutex::default(),
+            frozen: watch::Sender::new(Vec::new()),
+            cut: Mutex::default(),
+        };
+        Self {
+            inner,
+            faults: Arc::new(faults),
+        }
+    }
+
+    pub(crate) fn faults(&self) -> Arc<Faults> {
+        Arc::clone(&self.faults)
+    }
+}
+
+impl Faults {
+    /// Loses the next `count` answers of an operation: it runs, and nobody hears of it.
+    pub(crate) fn lose(&self, operation: &'static str, count: usize) {
+        self.lose.lock().unwrap().insert(operation, count);
+    }
+
+    /// How many answers of an operation were lost.
+    pub(crate) fn lost(&self, operation: &str) -> usize {
+        *self.lost.lock().unwrap().get(operation).unwrap_or(&0)
+    }
+
+    /// Lets operations stand still before they run, until they are thawed.
+    pub(crate) fn freeze(&self, operations: &[&'static str]) {
+        self.frozen.send_replace(operations.to_vec());
+    }
+
+    /// Lets them go on.
+    pub(crate) fn thaw(&self) {
+        self.frozen.send_replace(Vec::new());
+    }
+
+    /// Makes operations unreachable.
+    pub(crate) fn cut(&self, operations: &[&'static str]) {
+        *self.cut.lock().unwrap() = operations.to_vec();
+    }
+
+    /// Makes them reachable again.
+    pub(crate) fn mend(&self) {
+        self.cut.lock().unwrap().clear();
+    }
+
+    async fn before(&self, operation: &'static str) -> StoreResult<()> {
+        let hit = |list: &Vec<&str>| list.contains(&operation) || list.contains(&ALL);
+        let mut frozen = self.frozen.subscribe();
+        frozen.wait_for(|frozen| !hit(frozen)).await.unwrap();
+        if hit(&self.cut.lock().unwrap()) {
+            let kind = StoreErrorKind::Unreachable;
+            return Err(StoreError::new(kind, operation, "cut on purpose"));
+        }
+        Ok(())
+    }
+
+    fn after<T>(&self, operation: &'static str, answer: T) -> StoreResult<T> {
+        let mut lose = self.lose.lock().unwrap();
+        match lose.get_mut(operation) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                *self.lost.lock().unwrap().entry(operation).or_default() += 1;
+                let kind = StoreErrorKind::Unknown;
+                Err(StoreError::new(kind, operation, "lost on purpose"))
+            }
+            _ => Ok(answer),
+        }
+    }
+}
+
+macro_rules! operations {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl<S: Store> Store for Faulty<S> {
+            fn detached(&self) -> Self {
+                Self {
+                    inner: self.inner.detached(),
+                    faults: Arc::clone(&self.faults),
+                }
+            }
+
+            fn describe(&self) -> String {
+                format!("faulty {}", self.inner.describe())
+            }
+
+            $(
+                async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
+                    self.faults.before(stringify!($name)).await?;
+                    let answer = self.inner.$name($($arg),*).await?;
+                    self.faults.after(stringify!($name), answer)
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    register(request: &Register) -> Registered;
+    heartbeat(request: &Heartbeat) -> HeartbeatAnswer;
+    leave(session: &SessionId) -> ();
+    observe(session: &SessionId) -> LeaseView;
+    acquire(request: &Acquire) -> AcquireAnswer;
+    peek(request: &Peek) -> PeekAnswer;
+    dispatch(request: &Dispatch) -> DispatchAnswer;
+    park(request: &Park) -> bool;
+    promote(request: &Promote) -> bool;
+    retire(request: &Retire) -> bool;
+    tidy(request: &Tidy) -> bool;
+    release(token: &LeaseToken) -> ();
+    exchange(request: &Exchange) -> ExchangeAnswer;
+    resync(request: &Resync) -> ResyncAnswer;
+    wait(wake: &Wake) -> ();
+    definitions(wanted: &[(JobId, Version)]) -> Vec<Definition>;
+    sessions() -> Vec<SessionSample>;
+    fence_session(request: &FenceSession) -> FenceAnswer;
+    dead_claims(limit: usize) -> Vec<(SessionId, Vec<Claim>)>;
+    drain(request: &Drain) -> DrainAnswer;
+    jobs(ids: &[JobId]) -> Vec<JobWrite>;
+    job_page(cursor: Option<&str>, limit: usize) -> JobPage;
+    put(request: &PutJob) -> Vec<Changed>;
+    remove(request: &RemoveJob) -> Changed;
+    run_now(request: &RunNow) -> RunNowAnswer;
+    history(query: &HistoryQuery) -> HistoryPage;
+    nodes() -> Vec<NodeView>;
+    overview() -> Overview;
+}
