@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use scheduler_core::{ManualClock, MemoryStore, Timestamp};
+use tests::conformance::model::{seeds, walk};
 use tests::conformance::{ClockHand, Fresh, Harness};
 
 struct Memory;
@@ -28,3 +29,21 @@ impl Harness for Memory {
 }
 
 tests::conformance!(Memory);
+
+#[tokio::test]
+async fn random_walks_break_no_promise() {
+    for seed in seeds(100) {
+        walk(&Memory, seed, 300).await;
+    }
+}
+
+#[tokio::test]
+async fn two_stores_take_the_same_walk() {
+    for seed in seeds(20) {
+        let (one, other) = (
+            walk(&Memory, seed, 200).await,
+            walk(&Memory, seed, 200).await,
+        );
+        assert_eq!(one.parting(&other), None, "seed {seed}");
+    }
+}

@@ -17,6 +17,7 @@
 //! and after it demands that very sight, but for what it names.
 
 mod harness;
+pub mod model;
 pub mod rules;
 mod sight;
 mod suite;

@@ -57,6 +57,7 @@ macro_rules! conformance {
                 a_job_that_was_put_again_meanwhile_stays,
                 a_finished_job_that_runs_once_more_stays_until_then,
                 a_job_whose_schedule_goes_on_is_never_retired,
+                a_due_job_that_nobody_can_plan_is_set_aside,
             }
             history {
                 the_newest_records_come_first,

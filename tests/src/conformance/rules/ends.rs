@@ -1,9 +1,11 @@
 //! The end of a schedule: a job goes when its last fire time is settled and its last run is over.
 
+use scheduler_core::change;
+use scheduler_core::history::{Record, SkipRecord};
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::Plan;
 use scheduler_core::run::Ending;
-use scheduler_core::store::Retire;
+use scheduler_core::store::{Park, ParkItem, Retire};
 use scheduler_core::{JobId, Store};
 
 use crate::conformance::{EVERY, Harness, World, done, job, name};
@@ -98,7 +100,7 @@ pub async fn a_job_that_was_put_again_meanwhile_stays<H: Harness>(mut world: Wor
         .hand_in(&mut a, &claim, &Ending::Succeeded(None))
         .await;
     let stored = world.stored("j").await;
-    let again = scheduler_core::change::Change {
+    let again = change::Change {
         job: stored.job.clone(),
         state: scheduler_core::JobState::Active,
         next_fire: Some(world.now().after(EVERY)),
@@ -138,7 +140,7 @@ pub async fn a_job_whose_schedule_goes_on_is_never_retired<H: Harness>(mut world
     let token = world.lead(&a).await;
     let stored = world.put(job("scheduled")).await;
     world.put(job("paused")).await;
-    let paused = scheduler_core::change::pause(&world.stored("paused").await);
+    let paused = change::pause(&world.stored("paused").await);
     let version = world.stored("paused").await.version;
     world.write(Some(version), paused.expect("a pause")).await;
     world.set_clock(stored.next_fire.expect("due")).await;
@@ -148,4 +150,57 @@ pub async fn a_job_whose_schedule_goes_on_is_never_retired<H: Harness>(mut world
         assert!(done(world.store.retire(&retire(&token, id)).await));
     }
     world.expect(&before, "retiring jobs that go on").await;
+}
+
+pub async fn a_due_job_that_nobody_can_plan_is_set_aside<H: Harness>(mut world: World<H>) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let stored = world.put(job("j")).await;
+    world.put(job("k")).await;
+    world.advance(EVERY).await;
+    let item = ParkItem {
+        job: name("j"),
+        due: world.now(),
+        version: stored.version,
+        reason: "no such field".to_owned(),
+    };
+    let park = |item: &ParkItem| Park {
+        token: token.clone(),
+        jobs: vec![item.clone()],
+    };
+    let before = world.see().await;
+    let mut others = [item.clone(), item.clone(), item.clone()];
+    others[0].due = item.due.before(EVERY);
+    others[1].version.0 += 1;
+    others[2].job = name("none");
+    for other in others {
+        assert!(done(world.store.park(&park(&other)).await));
+    }
+    world.expect(&before, "parking what is not so").await;
+
+    assert!(done(world.store.park(&park(&item)).await));
+    let due = item.due;
+    let parked = before.but(|world| {
+        let job = world.job_mut("j");
+        job.next_fire = None;
+        job.fired = Some(due);
+        let record = SkipRecord::parked(name("j"), due, item.reason.clone());
+        world.add_record(due, Record::Skip(record));
+    });
+    world.expect(&parked, "parking").await;
+    assert!(done(world.store.park(&park(&item)).await));
+    world.expect(&parked, "parking again").await;
+    let peeked = world.peek(&token).await;
+    assert_eq!(
+        (peeked.due.len(), peeked.finished.len()),
+        (1, 0),
+        "only the other is due"
+    );
+
+    let again = change::put_new(job("j").build(), Some(due), due).expect("a schedule");
+    world.write(Some(stored.version), again).await;
+    assert!(
+        world.stored("j").await.next_fire > Some(due),
+        "back, and past what was skipped"
+    );
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use scheduler_core::Epoch;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, FenceSession, PeekAnswer, Promote, Retire,
-    Tidy,
+    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, FenceSession, Park, PeekAnswer, Promote,
+    Retire, Tidy,
 };
 use scheduler_core::{Store, Timestamp};
 
@@ -139,6 +139,8 @@ pub async fn each_step_of_the_leader_shows_progress<H: Harness>(mut world: World
     beats.push(world.beat_of(&a).await);
     world.dispatch(&dispatch).await;
     beats.push(world.beat_of(&a).await);
+    assert!(done(world.store.park(&park(&token)).await));
+    beats.push(world.beat_of(&a).await);
     assert!(done(world.store.promote(&promote(&token)).await));
     beats.push(world.beat_of(&a).await);
     assert!(done(world.store.retire(&retire(&token)).await));
@@ -215,6 +217,7 @@ pub(super) async fn nothing_can_be_done_with<H: Harness>(world: &World<H>, token
     assert_eq!(answer, PeekAnswer::LeaseLost);
     let answer = done(store.dispatch(&dispatch(token, world.now())).await);
     assert_eq!(answer, DispatchAnswer::LeaseLost);
+    assert!(!done(store.park(&park(token)).await));
     assert!(!done(store.promote(&promote(token)).await));
     assert!(!done(store.retire(&retire(token)).await));
     assert!(!done(store.tidy(&tidy(token)).await));
@@ -226,6 +229,13 @@ fn dispatch(token: &LeaseToken, planned_at: Timestamp) -> Dispatch {
         token: token.clone(),
         planned_at,
         items: Vec::new(),
+    }
+}
+
+fn park(token: &LeaseToken) -> Park {
+    Park {
+        token: token.clone(),
+        jobs: Vec::new(),
     }
 }
 
