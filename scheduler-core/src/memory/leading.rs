@@ -4,6 +4,7 @@ use super::state::State;
 use crate::history::{Record, SkipRecord};
 use crate::id::{Epoch, JobId, RunId, SessionId};
 use crate::lease::{LeaseToken, LeaseView};
+use crate::plan::Plan;
 use crate::store::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, MAX_PLAN_AGE, Park,
     Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
@@ -123,7 +124,7 @@ impl State {
             return Some(Refusal::Changed);
         }
         let fired = self.schedule.fired(job);
-        let settles = !plan.runs.is_empty() || !plan.skips.is_empty();
+        let settles = settles(plan);
         let fires = plan.runs.iter().chain(plan.skips.iter().map(|s| &s.first));
         let earliest = fires.chain([&plan.settled]).min();
         if let (true, Some(fired), Some(earliest)) = (settles, fired, earliest)
@@ -151,7 +152,9 @@ impl State {
             Some(next) => self.schedule.set_due(job, next),
             None => self.schedule.finish(job),
         }
-        self.schedule.settle(job, plan.settled);
+        if settles(plan) {
+            self.schedule.settle(job, plan.settled);
+        }
         for at in &plan.runs {
             self.begin_run(RunId::fire(job.clone(), *at), &item.queue);
         }
@@ -165,6 +168,8 @@ impl State {
                 let version = self.catalog.version(&item.job).unwrap_or_default();
                 if self.schedule.due(&item.job) == Some(item.due) && version == item.version {
                     self.schedule.clear(&item.job);
+                    // It is recorded as skipped: it must not become a run when the job comes back.
+                    self.schedule.settle(&item.job, item.due);
                     let (job, reason) = (item.job.clone(), item.reason.clone());
                     let record = SkipRecord::parked(job, item.due, reason);
                     self.journal.append(now, Record::Skip(record));
@@ -219,4 +224,9 @@ impl State {
             self.rings.lease();
         }
     }
+}
+
+/// Whether a plan settles any fire time, or only moves on.
+fn settles(plan: &Plan) -> bool {
+    !plan.runs.is_empty() || !plan.skips.is_empty()
 }

@@ -1,0 +1,23 @@
+//! Random operations on a store, judged by what was promised.
+//!
+//! [`walk`] takes one seed and does so many steps as nodes, leaders, sweepers and clients would, in
+//! any order: with replays, late requests, wrong tokens, stale reads, and a clock that steps back.
+//! After each step it looks at the whole store, and an [`oracle`] that only knows what was answered
+//! checks each promise:
+//!
+//! - a run is made once, ever; one session holds it at a time; it ends once, with one record;
+//! - each run in flight is in exactly one place (ready, waiting, held);
+//! - each settled fire time is a run or a recorded skip, and settled once;
+//! - only who holds the lease dispatches;
+//! - versions, epochs and fences rise, over all of them.
+//!
+//! What was done and seen is a [`Trace`] of lines without the store's own numbers: two stores that
+//! keep the same contract make the same trace of the same seed, or part at the line that tells where.
+
+mod oracle;
+mod step;
+mod trace;
+mod walker;
+
+pub use trace::Trace;
+pub use walker::{seeds, walk};

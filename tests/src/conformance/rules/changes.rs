@@ -1,0 +1,152 @@
+//! Changes against the clock: no fire time is lost at the moment of a change, and none comes twice.
+
+use std::time::Duration;
+
+use scheduler_core::change::{self, Change, JobState};
+use scheduler_core::history::{Record, SkipRecord};
+use scheduler_core::plan::SkipReason;
+use scheduler_core::store::Changed;
+use scheduler_core::{Store, StoredJob};
+
+use crate::conformance::{EVERY, Harness, World, done, job, name};
+
+/// The job with another schedule, which begins later.
+fn rescheduled(stored: &StoredJob) -> Change {
+    Change {
+        job: stored.job.clone(),
+        state: JobState::Active,
+        next_fire: stored.next_fire.map(|at| at.after(EVERY * 5)),
+        skips: Vec::new(),
+    }
+}
+
+pub async fn a_pause_takes_the_job_out_of_the_due_queue<H: Harness>(mut world: World<H>) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let stored = world.put(job("j")).await;
+    let before = world.see().await;
+    let paused = change::pause(&stored).expect("a pause");
+    let version = world.write(Some(stored.version), paused).await;
+    let after = before.but(|world| {
+        let job = world.job_mut("j");
+        job.version = version;
+        job.state = JobState::Paused {
+            from: stored.next_fire,
+        };
+        job.next_fire = None;
+    });
+    world.expect(&after, "pausing").await;
+    world.advance(EVERY * 3).await;
+    assert_eq!(world.peek(&token).await.due, []);
+}
+
+pub async fn a_resumed_job_records_what_passed<H: Harness>(mut world: World<H>) {
+    let stored = world.put(job("j")).await;
+    let paused = change::pause(&stored).expect("a pause");
+    world.write(Some(stored.version), paused).await;
+    world.advance(EVERY * 3 + Duration::from_secs(1)).await;
+    let paused = world.stored("j").await;
+    let resumed = change::resume(&paused, world.now()).expect("an end of the pause");
+    let skip = resumed.skips[0];
+    assert_eq!((skip.count, skip.reason), (3, SkipReason::Paused));
+    let before = world.see().await;
+    let version = world.write(Some(paused.version), resumed).await;
+    let now = world.now();
+    let after = before.but(|world| {
+        let job = world.job_mut("j");
+        job.version = version;
+        job.state = JobState::Active;
+        job.fired = Some(skip.last);
+        job.next_fire = Some(skip.last.after(EVERY));
+        let record = SkipRecord::new(name("j"), &skip);
+        world.add_record(now, Record::Skip(record));
+    });
+    world.expect(&after, "resuming").await;
+}
+
+pub async fn a_schedule_that_was_over_when_paused_is_over_when_resumed<H: Harness>(
+    world: World<H>,
+) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let stored = world.put(job("j")).await;
+    let over = Change {
+        state: JobState::Paused { from: None },
+        next_fire: None,
+        ..rescheduled(&stored)
+    };
+    let version = world.write(Some(stored.version), over).await;
+    assert!(world.peek(&token).await.finished.is_empty(), "paused");
+    let resumed = change::resume(&world.stored("j").await, world.now());
+    let resumed = resumed.expect("an end of the pause");
+    assert_eq!(resumed.next_fire, None);
+    world.write(Some(version), resumed).await;
+    assert_eq!(world.peek(&token).await.finished, [name("j")]);
+}
+
+pub async fn a_pause_does_not_begin_with_what_was_settled_meanwhile<H: Harness>(
+    mut world: World<H>,
+) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let stored = world.put(job("j")).await;
+    let paused = change::pause(&stored).expect("a pause");
+    world.fire(&token, "j").await;
+    let before = world.see().await;
+    // Accepted, its end would record the fire time that has just become a run.
+    let answer = world.try_write(Some(stored.version), paused).await;
+    assert_eq!(answer, Changed::Conflict);
+    world
+        .expect(&before, "a pause that comes after the fire")
+        .await;
+}
+
+pub async fn a_change_that_comes_after_the_fire_is_a_conflict<H: Harness>(mut world: World<H>) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let stored = world.put(job("j")).await;
+    let same_due = Change {
+        next_fire: stored.next_fire,
+        ..rescheduled(&stored)
+    };
+    world.fire(&token, "j").await;
+    let before = world.see().await;
+    let answer = world.try_write(Some(stored.version), same_due).await;
+    assert_eq!(answer, Changed::Conflict);
+    world
+        .expect(&before, "a change that comes after the fire")
+        .await;
+}
+
+pub async fn a_change_cannot_drop_what_became_due_meanwhile<H: Harness>(mut world: World<H>) {
+    let stored = world.put(job("j")).await;
+    let due = stored.next_fire.expect("due");
+    let change = rescheduled(&stored);
+    let removal = world.removal("j").await;
+    assert_eq!(removal.skips, [], "nothing was due when it was read");
+    world.set_clock(due).await;
+    let before = world.see().await;
+    let answer = world.try_write(Some(stored.version), change.clone()).await;
+    assert_eq!(answer, Changed::Conflict, "neither run nor recorded");
+    assert_eq!(done(world.store.remove(&removal).await), Changed::Conflict);
+    world
+        .expect(&before, "changes that would lose a fire time")
+        .await;
+
+    world.set_clock(due.before(Duration::from_millis(1))).await;
+    let answer = world.try_write(Some(stored.version), change).await;
+    assert!(matches!(answer, Changed::Done(_)), "in time: {answer:?}");
+}
+
+pub async fn what_is_due_runs_with_the_changed_definition<H: Harness>(mut world: World<H>) {
+    let mut a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let stored = world.put(job("j")).await;
+    world.advance(EVERY + Duration::from_millis(50)).await;
+    let changed = world.put(job("j").args("changed")).await;
+    assert_eq!(changed.next_fire, stored.next_fire, "it keeps its due time");
+    world.beat(&token).await;
+    let claim = world.claim_one(&mut a).await;
+    assert_eq!(Some(claim.run.scheduled_at()), stored.next_fire);
+    assert_eq!(claim.version, changed.version);
+}

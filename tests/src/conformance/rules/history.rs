@@ -1,0 +1,190 @@
+//! History: what became of every fire time, in order, for as long as it is kept.
+
+use std::time::Duration;
+
+use scheduler_core::Store;
+use scheduler_core::history::Record;
+use scheduler_core::lease::LeaseToken;
+use scheduler_core::run::Ending;
+use scheduler_core::store::{HistoryPage, HistoryQuery, Tidy};
+
+use crate::conformance::{Harness, World, done, job, name};
+
+/// Makes ten records, of two jobs in turn, at different times; answers with them, the oldest first.
+async fn ten_records<H: Harness>(world: &mut World<H>) -> Vec<Record> {
+    let mut a = world.node("a").await;
+    world.put(job("even")).await;
+    world.put(job("odd")).await;
+    let mut records = Vec::new();
+    for i in 0..10 {
+        world.run_now(["even", "odd"][i % 2]).await;
+        let claim = world.claim_one(&mut a).await;
+        let output = Some(format!("run {i}"));
+        records.push(
+            world
+                .hand_in(&mut a, &claim, &Ending::Succeeded(output))
+                .await,
+        );
+        world.advance(Duration::from_millis(10)).await;
+    }
+    records
+}
+
+async fn read<H: Harness>(world: &World<H>, query: HistoryQuery) -> HistoryPage {
+    done(world.store.history(&query).await)
+}
+
+fn records(page: &HistoryPage) -> Vec<Record> {
+    page.entries
+        .iter()
+        .map(|entry| entry.record.clone())
+        .collect()
+}
+
+fn query(limit: usize) -> HistoryQuery {
+    HistoryQuery {
+        limit,
+        ..HistoryQuery::default()
+    }
+}
+
+fn tidy(token: &LeaseToken, keep_history: u64) -> Tidy {
+    let keep = Duration::from_secs(60);
+    Tidy {
+        token: token.clone(),
+        keep_history,
+        keep_requests: keep,
+        keep_fired: keep,
+    }
+}
+
+pub async fn the_newest_records_come_first<H: Harness>(mut world: World<H>) {
+    let mut expected = ten_records(&mut world).await;
+    expected.reverse();
+    let page = read(&world, query(100)).await;
+    assert_eq!(records(&page), expected);
+    assert!(page.entries.is_sorted_by(|a, b| a.at >= b.at));
+    assert_eq!(records(&read(&world, query(3)).await), expected[..3]);
+    let of_odd = HistoryQuery {
+        job: Some(name("odd")),
+        ..query(3)
+    };
+    let odd: Vec<_> = expected
+        .iter()
+        .filter(|r| r.job().as_str() == "odd")
+        .take(3)
+        .collect();
+    assert_eq!(
+        records(&read(&world, of_odd).await)
+            .iter()
+            .collect::<Vec<_>>(),
+        odd
+    );
+}
+
+pub async fn readers_go_on_from_where_they_were<H: Harness>(mut world: World<H>) {
+    let empty = read(&world, query(100)).await;
+    assert_eq!(empty.entries, []);
+    let expected = ten_records(&mut world).await;
+    let mut position = empty.position;
+    let mut seen = Vec::new();
+    loop {
+        let onward = HistoryQuery {
+            after: Some(position),
+            ..query(3)
+        };
+        let page = read(&world, onward).await;
+        if page.entries.is_empty() {
+            position = page.position;
+            break;
+        }
+        seen.extend(records(&page));
+        position = page.position;
+    }
+    assert_eq!(seen, expected, "each once, the oldest first");
+    world.put(job("more")).await;
+    world.advance(Duration::from_secs(10)).await;
+    world.remove("more").await;
+    let onward = HistoryQuery {
+        after: Some(position),
+        ..query(100)
+    };
+    let page = read(&world, onward).await;
+    assert_eq!(page.entries.len(), 1, "what came since");
+    assert_eq!(page.entries[0].at, world.now());
+}
+
+pub async fn readers_of_one_job_go_on_past_all_others<H: Harness>(mut world: World<H>) {
+    let start = read(&world, query(1)).await.position;
+    let expected = ten_records(&mut world).await;
+    let of = |job: &str, after: &str, limit| HistoryQuery {
+        job: Some(name(job)),
+        after: Some(after.to_owned()),
+        limit,
+    };
+    let first = read(&world, of("odd", &start, 2)).await;
+    let rest = read(&world, of("odd", &first.position, 100)).await;
+    let seen = [records(&first), records(&rest)].concat();
+    let odd: Vec<_> = expected
+        .into_iter()
+        .filter(|r| r.job().as_str() == "odd")
+        .collect();
+    assert_eq!(seen, odd);
+    assert_eq!(
+        read(&world, of("odd", &rest.position, 100)).await.entries,
+        []
+    );
+}
+
+pub async fn the_newest_position_is_known_from_the_newest_page<H: Harness>(mut world: World<H>) {
+    ten_records(&mut world).await;
+    let position = read(&world, query(1)).await.position;
+    let onward = HistoryQuery {
+        after: Some(position),
+        ..query(100)
+    };
+    assert_eq!(read(&world, onward).await.entries, []);
+}
+
+pub async fn tidying_forgets_the_oldest<H: Harness>(mut world: World<H>) {
+    let expected = ten_records(&mut world).await;
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let before = world.see().await;
+    assert!(done(world.store.tidy(&tidy(&token, 100)).await));
+    world.expect(&before, "keeping more than there is").await;
+    assert!(done(world.store.tidy(&tidy(&token, 4)).await));
+    // A store may keep more, where it can only forget records in bundles.
+    let kept = world.see().await.history.len();
+    assert!((4..=10).contains(&kept), "{kept}");
+    let after = before.but(|world| drop(world.history.drain(..10 - kept)));
+    world.expect(&after, "tidying").await;
+    assert_eq!(world.see().await.records(), expected[10 - kept..]);
+}
+
+pub async fn what_was_settled_is_forgotten_long_after_the_job<H: Harness>(mut world: World<H>) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    for id in ["gone", "back", "here"] {
+        world.put(job(id)).await;
+    }
+    let id = |id: &str| name(id);
+    world.advance(Duration::from_secs(10)).await;
+    world.beat(&token).await;
+    let fired = Some(world.now());
+    world.remove("gone").await;
+    world.remove("back").await;
+    world.put(job("back")).await;
+    world.advance(Duration::from_secs(59)).await;
+    assert!(done(world.store.tidy(&tidy(&token, 100)).await));
+    assert_eq!(world.read(&id("gone")).await.fired, fired);
+    world.advance(Duration::from_secs(2)).await;
+    assert!(done(world.store.tidy(&tidy(&token, 100)).await));
+    assert_eq!(world.read(&id("gone")).await.fired, None);
+    assert_eq!(
+        world.read(&id("back")).await.fired,
+        fired,
+        "it was put again"
+    );
+    assert_eq!(world.read(&id("here")).await.fired, fired);
+}

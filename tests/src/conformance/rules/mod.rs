@@ -1,0 +1,15 @@
+//! The rules, by subject. Each holds on its own, in a world of its own.
+#![expect(missing_docs, reason = "a rule's name says what it demands")]
+
+pub mod changes;
+pub mod claims;
+pub mod dispatch;
+pub mod ends;
+pub mod history;
+pub mod jobs;
+pub mod lease;
+pub mod lost_replies;
+pub mod sessions;
+pub mod sweeping;
+pub mod takeover;
+pub mod waiting;

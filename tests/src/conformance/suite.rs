@@ -1,0 +1,172 @@
+//! The list of all rules, as tests.
+
+/// Makes a test of each rule, for the stores of one harness.
+///
+/// The argument is an expression that makes the harness; it is evaluated for each test.
+#[macro_export]
+macro_rules! conformance {
+    ($harness:expr) => {
+        $crate::conformance!(@rules $harness;
+            changes {
+                a_pause_takes_the_job_out_of_the_due_queue,
+                a_resumed_job_records_what_passed,
+                a_schedule_that_was_over_when_paused_is_over_when_resumed,
+                a_pause_does_not_begin_with_what_was_settled_meanwhile,
+                a_change_that_comes_after_the_fire_is_a_conflict,
+                a_change_cannot_drop_what_became_due_meanwhile,
+                what_is_due_runs_with_the_changed_definition,
+            }
+            claims {
+                a_claim_binds_the_run_to_the_jobs_definition,
+                a_run_is_claimed_by_one_node,
+                queues_are_served_in_the_order_asked_for,
+                an_ended_run_frees_its_place_and_leaves_a_record,
+                runs_are_handed_in_and_claimed_in_one_step,
+                a_claim_that_is_not_held_settles_nothing,
+                a_run_that_is_tried_again_waits_for_its_time,
+                only_what_waits_exactly_so_is_promoted,
+                a_run_that_is_tried_again_without_delay_is_there_at_the_next_beat,
+                a_run_that_is_given_back_is_the_next_to_be_claimed,
+                a_run_keeps_the_definition_that_it_was_begun_with,
+                a_run_that_was_begun_outlives_its_job,
+                a_run_that_waits_ends_with_its_job,
+                a_run_of_a_removed_job_takes_no_place_of_its_successor,
+                a_session_that_is_over_exchanges_nothing,
+            }
+            dispatch {
+                a_look_shows_what_is_due_and_what_comes_next,
+                the_due_time_moves_and_the_run_appears_in_one_step,
+                several_runs_of_one_plan_wait_in_their_order,
+                runs_wait_in_the_queue_of_their_job,
+                skips_are_recorded_in_the_same_step,
+                a_plan_that_is_too_old_is_refused,
+                a_plan_for_another_version_is_refused,
+                a_job_that_was_removed_and_put_again_is_another,
+                a_plan_for_another_due_time_is_refused,
+                a_settled_fire_time_never_runs_again,
+                the_due_time_only_moves_past_what_is_settled,
+                a_plan_that_settles_nothing_only_moves_on,
+                a_refused_item_does_not_hold_up_the_others,
+                no_more_runs_are_made_than_the_job_allows,
+                a_limit_that_was_lowered_does_not_block_the_schedule,
+                a_clock_that_steps_back_fires_nothing_twice,
+            }
+            ends {
+                a_job_goes_when_its_last_run_has_ended,
+                a_schedule_that_ends_in_a_skip_is_over_at_once,
+                a_job_that_was_put_again_meanwhile_stays,
+                a_finished_job_that_runs_once_more_stays_until_then,
+                a_job_whose_schedule_goes_on_is_never_retired,
+                a_due_job_that_nobody_can_plan_is_set_aside,
+            }
+            history {
+                the_newest_records_come_first,
+                readers_go_on_from_where_they_were,
+                readers_of_one_job_go_on_past_all_others,
+                the_newest_position_is_known_from_the_newest_page,
+                tidying_forgets_the_oldest,
+                what_was_settled_is_forgotten_long_after_the_job,
+            }
+            jobs {
+                a_job_reads_back_as_it_was_put,
+                a_change_of_what_was_read_differently_is_a_conflict,
+                each_change_of_a_request_is_judged_on_its_own,
+                versions_are_never_given_twice,
+                a_removed_job_leaves_only_what_was_settled,
+                a_job_that_is_put_again_does_not_repeat_what_was_settled,
+                a_removal_of_what_was_read_differently_is_a_conflict,
+                a_removal_records_what_was_due,
+                pages_show_each_job_once,
+                a_run_that_is_asked_for_waits_at_once,
+                a_run_is_not_made_of_a_job_that_is_full,
+                a_run_is_not_made_of_what_was_read_differently,
+                a_paused_job_runs_when_it_is_asked_to,
+                an_interval_goes_on_from_its_due_time,
+            }
+            lease {
+                a_free_lease_is_taken_by_one,
+                whoever_holds_the_lease_gets_the_same_token_again,
+                a_session_that_is_over_gets_no_lease,
+                an_expired_lease_passes_on_under_a_higher_epoch,
+                a_look_at_what_is_due_renews_the_lease,
+                an_expired_lease_cannot_be_renewed,
+                a_lease_that_was_given_back_is_free_at_once,
+                a_token_counts_as_a_whole,
+                each_step_of_the_leader_shows_progress,
+                numbers_rise_above_all_that_callers_have_seen,
+                standbys_rank_in_the_order_of_their_registration,
+                a_standby_sees_the_lease_and_what_is_due,
+            }
+            lost_replies {
+                of_a_node_that_comes_and_goes,
+                of_who_takes_and_gives_back_the_lease,
+                of_a_look_at_what_is_due,
+                of_a_dispatch,
+                of_a_promotion,
+                of_a_retirement,
+                of_claims,
+                of_settlements_that_claim_besides,
+                of_claims_that_the_node_asks_about,
+                of_a_claim_that_never_arrived_before_the_question,
+                lanes_of_a_session_count_for_themselves,
+                of_a_sweep,
+                of_those_who_change_jobs,
+                of_conflicts,
+                of_who_asks_for_a_run,
+            }
+            sessions {
+                a_node_that_registered_is_seen,
+                registering_again_leaves_the_session_as_it_is,
+                a_heartbeat_shows_life_and_keeps_all_claims,
+                a_heartbeat_that_was_overtaken_changes_nothing,
+                a_heartbeat_never_begins_a_session,
+                no_clock_ends_a_session,
+                a_node_that_leaves_without_claims_is_forgotten,
+                a_session_that_showed_life_is_not_fenced,
+                a_fenced_session_without_claims_is_forgotten,
+                a_fenced_session_can_do_nothing_and_never_comes_back,
+            }
+            sweeping {
+                lost_runs_are_executed_again_by_another_node,
+                runs_that_must_not_be_repeated_end_as_lost,
+                a_run_that_kills_its_nodes_is_given_up,
+                only_claims_that_are_as_they_were_read_are_settled,
+                a_dead_session_is_drained_in_parts_by_any_sweeper,
+                a_live_session_is_not_drained,
+                what_a_leaving_node_still_holds_is_swept,
+            }
+            takeover {
+                a_leader_that_stands_still_while_something_is_due_is_deposed,
+                a_deposed_leader_can_do_nothing,
+                a_deposed_leader_comes_last_of_all_standbys,
+                nobody_is_deposed_who_made_progress_since,
+                nobody_is_deposed_for_another,
+                nobody_is_deposed_while_nothing_is_due,
+                each_steal_protects_the_next_leader_for_longer,
+                no_leader_is_protected_for_longer_than_a_lease,
+                a_clock_that_went_back_protects_nobody,
+            }
+            waiting {
+                a_run_wakes_a_node_that_serves_its_queue,
+                a_run_that_is_asked_for_wakes_a_node,
+                runs_that_wait_already_keep_nobody_waiting,
+                a_lost_wake_up_comes_again_with_the_leaders_beat,
+                whoever_leaves_runs_behind_wakes_the_next,
+                a_job_that_is_put_wakes_the_leader,
+                a_lease_that_is_given_back_wakes_a_standby,
+                a_wait_that_was_given_up_costs_the_next_nothing,
+            }
+        );
+    };
+    (@rules $harness:expr; $($subject:ident { $($rule:ident),* $(,)? })*) => {
+        $(mod $subject {
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $rule() {
+                let world = $crate::conformance::World::fresh(&$harness).await;
+                $crate::conformance::rules::$subject::$rule(world).await;
+            })*
+        })*
+    };
+}

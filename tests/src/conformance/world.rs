@@ -1,0 +1,497 @@
+//! A store under test, used as nodes, leaders and clients use one.
+
+use std::time::Duration;
+
+use scheduler_core::change;
+use scheduler_core::history::{Record, RunRecord};
+use scheduler_core::lease::LeaseToken;
+use scheduler_core::plan::plan;
+use scheduler_core::run::{Claim, Ending, Verdict, settle};
+use scheduler_core::store::{
+    Acquire, AcquireAnswer, Changed, ClaimWish, Dispatch, DispatchAnswer, DispatchItem, DueJob,
+    Exchange, ExchangeAnswer, Exchanged, Heartbeat, JobWrite, NodeInfo, Peek, PeekAnswer, Peeked,
+    Promote, PutJob, Register, RemoveJob, RequestId, Resync, RunNow, RunNowAnswer, Settled,
+    StoreResult,
+};
+use scheduler_core::trigger::TriggerSpec;
+use scheduler_core::{
+    Fence, Job, JobBuilder, JobDefaults, JobId, NameError, NodeName, QueueName, RunId, SessionId,
+    Store, StoredJob, Timestamp, Version,
+};
+use uuid::Uuid;
+
+use super::{ClockHand, Harness, Sight};
+
+/// When each test begins: 2026-01-01T00:00:00Z.
+pub const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
+
+/// How long a lease lives in tests that are not about that: longer than they take.
+pub const LEASE: Duration = Duration::from_secs(3600);
+
+/// How long a session lives.
+pub const SESSION: Duration = Duration::from_secs(10);
+
+/// How often the job of [`job`] is due.
+pub const EVERY: Duration = Duration::from_secs(10);
+
+/// A name of any kind.
+///
+/// # Panics
+///
+/// If it breaks the rule of its kind.
+#[must_use]
+pub fn name<N: std::str::FromStr<Err = NameError>>(text: &str) -> N {
+    text.parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A job that is due every ten seconds.
+pub fn job(id: &str) -> JobBuilder {
+    let spec = serde_json::json!({ "type": "interval", "seconds": EVERY.as_secs() });
+    let spec: TriggerSpec = serde_json::from_value(spec).expect("an interval");
+    let trigger = spec.resolve(JobDefaults::default().timezone);
+    Job::builder(name(id), name("task"), trigger.expect("an interval"))
+}
+
+/// What a store answered, where it must answer.
+#[track_caller]
+pub fn done<T>(answer: StoreResult<T>) -> T {
+    answer.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A new request.
+#[must_use]
+pub fn request() -> RequestId {
+    RequestId(Uuid::now_v7())
+}
+
+/// A node: its session, and the numbers of what it asked for last.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its session.
+    pub session: SessionId,
+    /// The number of its last exchange.
+    pub request: u64,
+    /// The number of its last heartbeat.
+    pub beat: u64,
+}
+
+impl Node {
+    /// The request that begins its session.
+    #[must_use]
+    pub fn register(&self) -> Register {
+        Register {
+            session: self.session.clone(),
+            ttl: SESSION,
+            info: NodeInfo {
+                node: name::<NodeName>(self.session.node()),
+                host: "host".to_owned(),
+                pid: 1,
+                carillon: "0.1.0".to_owned(),
+                concurrency: 10,
+                queues: vec![QueueName::default_queue()],
+            },
+        }
+    }
+
+    /// Its next heartbeat.
+    pub fn heartbeat(&mut self) -> Heartbeat {
+        self.beat += 1;
+        Heartbeat {
+            session: self.session.clone(),
+            beat: self.beat,
+            ttl: SESSION,
+            running: 0,
+        }
+    }
+
+    /// Its next exchange: hands in `settled`, and wants up to `limit` runs of the default queue.
+    pub fn exchange(&mut self, settled: Vec<Settled>, limit: usize) -> Exchange {
+        self.request += 1;
+        let wish = ClaimWish {
+            queues: vec![QueueName::default_queue()],
+            limit,
+        };
+        Exchange {
+            session: self.session.clone(),
+            lane: 0,
+            request: self.request,
+            floor: 0,
+            settled,
+            wish: (limit > 0).then_some(wish),
+        }
+    }
+
+    /// Its next question for all that it holds.
+    pub fn resync(&mut self) -> Resync {
+        self.request += 1;
+        Resync {
+            session: self.session.clone(),
+            lane: 0,
+            request: self.request,
+        }
+    }
+
+    /// The request for the lease.
+    #[must_use]
+    pub fn acquire(&self) -> Acquire {
+        Acquire {
+            session: self.session.clone(),
+            ttl: LEASE,
+            steal: None,
+            floor: 0,
+        }
+    }
+}
+
+/// A fresh store, and what is done with it.
+#[derive(Debug)]
+pub struct World<H: Harness> {
+    /// The store.
+    pub store: H::Store,
+    clock: H::Clock,
+    now: Timestamp,
+}
+
+impl<H: Harness> World<H> {
+    /// An empty store whose clock stands at [`START`].
+    pub async fn fresh(harness: &H) -> Self {
+        let fresh = harness.fresh(START).await;
+        Self {
+            store: fresh.store,
+            clock: fresh.clock,
+            now: START,
+        }
+    }
+
+    // ----- time and sight -------------------------------------------------------------------
+
+    /// Where the store's clock stands.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Sets the store's clock, also backwards.
+    pub async fn set_clock(&mut self, to: Timestamp) {
+        self.clock.set(to).await;
+        self.now = to;
+    }
+
+    /// Moves the store's clock forward.
+    pub async fn advance(&mut self, by: Duration) {
+        self.set_clock(self.now.after(by)).await;
+    }
+
+    /// All that the store shows.
+    pub async fn see(&self) -> Sight {
+        done(Sight::of(&self.store).await)
+    }
+
+    /// Demands that the store shows exactly this.
+    pub async fn expect(&self, expected: &Sight, step: &str) {
+        let seen = self.see().await;
+        pretty_eq(&seen, expected, step);
+    }
+
+    // ----- nodes ----------------------------------------------------------------------------
+
+    /// A node whose session has begun.
+    pub async fn node(&self, node: &str) -> Node {
+        let node = Node {
+            session: SessionId::of(&name(node), Uuid::now_v7()),
+            request: 0,
+            beat: 0,
+        };
+        done(self.store.register(&node.register()).await);
+        node
+    }
+
+    /// Does an exchange for a node whose session lives.
+    pub async fn exchange(&self, request: &Exchange) -> Exchanged {
+        match done(self.store.exchange(request).await) {
+            ExchangeAnswer::Exchanged(exchanged) => exchanged,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Lets a node claim up to `limit` runs.
+    pub async fn claim(&self, node: &mut Node, limit: usize) -> Vec<Claim> {
+        let request = node.exchange(Vec::new(), limit);
+        self.exchange(&request).await.claims
+    }
+
+    /// Lets a node claim the only run that waits.
+    pub async fn claim_one(&self, node: &mut Node) -> Claim {
+        let mut claims = self.claim(node, 10).await;
+        assert_eq!(claims.len(), 1, "{claims:#?}");
+        claims.remove(0)
+    }
+
+    /// Lets a node hand in what became of a claim; answers with what was written into history.
+    pub async fn hand_in(&self, node: &mut Node, claim: &Claim, ending: &Ending) -> Record {
+        let settled = self.settled(claim, ending).await;
+        let record = settled.record.clone();
+        let request = node.exchange(vec![settled], 0);
+        assert_eq!(self.exchange(&request).await, Exchanged::default());
+        record.expect("endings are recorded")
+    }
+
+    /// What becomes of a claim whose attempt ended so, as the job's policy says.
+    pub async fn settled(&self, claim: &Claim, ending: &Ending) -> Settled {
+        let stored = self.read(&claim.run.job).await.stored;
+        let policy = stored.map_or_else(Default::default, |stored| *stored.job.policy());
+        settled_as(claim, settle(&policy, claim, ending), ending)
+    }
+
+    // ----- the leader -----------------------------------------------------------------------
+
+    /// Makes a node the leader.
+    pub async fn lead(&self, node: &Node) -> LeaseToken {
+        match done(self.store.acquire(&node.acquire()).await) {
+            AcquireAnswer::Acquired(token) => token,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Looks at what is due.
+    pub async fn peek(&self, token: &LeaseToken) -> Peeked {
+        match done(self.store.peek(&peek(token)).await) {
+            PeekAnswer::Peeked(peeked) => peeked,
+            PeekAnswer::LeaseLost => panic!("lease lost"),
+        }
+    }
+
+    /// Plans a due job.
+    pub async fn plan(&self, due: &DueJob) -> DispatchItem {
+        let job = self.stored(due.job.as_str()).await.job;
+        DispatchItem {
+            job: due.job.clone(),
+            due: due.due,
+            version: due.version,
+            queue: job.queue().clone(),
+            max_instances: usize::try_from(job.policy().max_instances.get()).expect("small"),
+            plan: plan(&job, due.due, self.now, due.in_flight),
+        }
+    }
+
+    /// Looks at what is due, and plans it.
+    pub async fn plan_due(&self, token: &LeaseToken) -> Dispatch {
+        let mut items = Vec::new();
+        for due in self.peek(token).await.due {
+            items.push(self.plan(&due).await);
+        }
+        Dispatch {
+            token: token.clone(),
+            planned_at: self.now,
+            items,
+        }
+    }
+
+    /// Does what a leader does each time: settles what is due, and promotes what has waited.
+    pub async fn beat(&self, token: &LeaseToken) {
+        let retries = self.peek(token).await.retries;
+        let token = token.clone();
+        let request = Promote { token, retries };
+        assert!(done(self.store.promote(&request).await));
+        let request = self.plan_due(&request.token).await;
+        self.dispatch(&request).await;
+    }
+
+    /// Dispatches plans of which none is refused.
+    pub async fn dispatch(&self, request: &Dispatch) {
+        let refused = Vec::new();
+        let answer = done(self.store.dispatch(request).await);
+        assert_eq!(answer, DispatchAnswer::Dispatched { refused });
+    }
+
+    /// Moves the clock to the job's due time and dispatches what is due; answers with its run.
+    pub async fn fire(&mut self, token: &LeaseToken, id: &str) -> RunId {
+        let due = self.stored(id).await.next_fire.expect("a due time");
+        self.set_clock(due.max(self.now)).await;
+        let request = self.plan_due(token).await;
+        self.dispatch(&request).await;
+        RunId::fire(name(id), due)
+    }
+
+    /// How often leaders have shown progress, as a standby sees it.
+    pub async fn beat_of(&self, standby: &Node) -> u64 {
+        done(self.store.observe(&standby.session).await).beat
+    }
+
+    /// How many standbys come before each of these nodes.
+    pub async fn ranks(&self, nodes: &[Node]) -> Vec<Option<usize>> {
+        let mut ranks = Vec::new();
+        for node in nodes {
+            ranks.push(done(self.store.observe(&node.session).await).rank);
+        }
+        ranks
+    }
+
+    // ----- clients --------------------------------------------------------------------------
+
+    /// Reads a job.
+    pub async fn read(&self, id: &JobId) -> JobWrite {
+        let mut read = done(self.store.jobs(std::slice::from_ref(id)).await);
+        assert_eq!((read.len(), read[0].now), (1, self.now));
+        read.remove(0)
+    }
+
+    /// A job that is stored.
+    pub async fn stored(&self, id: &str) -> StoredJob {
+        let stored = self.read(&name(id)).await.stored;
+        stored.unwrap_or_else(|| panic!("no job {id}"))
+    }
+
+    /// Puts a job, new or in place of a stored one.
+    pub async fn put(&self, job: JobBuilder) -> StoredJob {
+        let job = job.build();
+        let id = job.id().clone();
+        let JobWrite { stored, fired, now } = self.read(&id).await;
+        let change = match &stored {
+            Some(stored) => change::replace(stored, job, now),
+            None => change::put_new(job, fired, now),
+        };
+        let change = change.expect("a schedule that is not over");
+        let version = stored.map(|stored| stored.version);
+        self.write(version, change).await;
+        self.stored(id.as_str()).await
+    }
+
+    /// Writes a change that is accepted.
+    pub async fn write(&self, expected: Option<Version>, change: change::Change) -> Version {
+        match self.try_write(expected, change).await {
+            Changed::Done(version) => version,
+            Changed::Conflict => panic!("conflict"),
+        }
+    }
+
+    /// Writes a change.
+    pub async fn try_write(&self, expected: Option<Version>, change: change::Change) -> Changed {
+        let changes = vec![(expected, change)];
+        let request = request();
+        let answers = done(self.store.put(&PutJob { request, changes }).await);
+        assert_eq!(answers.len(), 1);
+        answers[0]
+    }
+
+    /// The request for a run of a job as it is now.
+    pub async fn run_request(&self, id: &str) -> RunNow {
+        let stored = self.stored(id).await;
+        RunNow {
+            request: request(),
+            job: stored.job,
+            version: stored.version,
+        }
+    }
+
+    /// Makes a run of a job now.
+    pub async fn run_now(&self, id: &str) -> RunId {
+        let request = self.run_request(id).await;
+        let answer = done(self.store.run_now(&request).await);
+        assert_eq!(answer, RunNowAnswer::Made);
+        RunId::request(name(id), request.request.0)
+    }
+
+    /// The request that removes a job as it is now.
+    pub async fn removal(&self, id: &str) -> RemoveJob {
+        let stored = self.stored(id).await;
+        RemoveJob {
+            request: request(),
+            job: name(id),
+            version: stored.version,
+            next_fire: stored.next_fire,
+            skips: change::remove(&stored, self.now),
+        }
+    }
+
+    /// Removes a job.
+    pub async fn remove(&self, id: &str) {
+        let request = self.removal(id).await;
+        let answer = done(self.store.remove(&request).await);
+        assert!(matches!(answer, Changed::Done(_)), "{answer:?}");
+    }
+}
+
+/// The look of a leader at up to a hundred due jobs.
+#[must_use]
+pub fn peek(token: &LeaseToken) -> Peek {
+    Peek {
+        token: token.clone(),
+        ttl: LEASE,
+        limit: 100,
+        queues: vec![QueueName::default_queue()],
+    }
+}
+
+/// A settled claim with a record of it.
+#[must_use]
+pub fn settled_as(claim: &Claim, verdict: Verdict, ending: &Ending) -> Settled {
+    use scheduler_core::run::Outcome;
+    let outcome = match verdict {
+        Verdict::End(outcome) => outcome,
+        Verdict::Again { .. } | Verdict::GiveBack => Outcome::Retrying,
+    };
+    let record = RunRecord {
+        run: claim.run.clone(),
+        outcome,
+        attempt: claim.attempt,
+        fence: claim.fence,
+        node: "node".to_owned(),
+        task: Some(name("task")),
+        queue: claim.queue.clone(),
+        started_at: Some(START),
+        ended_at: Some(START),
+        detail: ending.detail(),
+    };
+    Settled {
+        claim: claim.clone(),
+        verdict,
+        record: Some(Record::Run(record)),
+    }
+}
+
+/// The record that a store writes of a waiting run whose job was removed.
+#[must_use]
+pub fn removed_record(run: RunId) -> Record {
+    Record::Run(RunRecord {
+        run,
+        outcome: scheduler_core::run::Outcome::Removed,
+        attempt: 1,
+        fence: Fence::default(),
+        node: String::new(),
+        task: None,
+        queue: QueueName::default_queue(),
+        started_at: None,
+        ended_at: None,
+        detail: None,
+    })
+}
+
+/// Compares whole sights, and shows only the lines in which they differ.
+#[track_caller]
+fn pretty_eq(seen: &Sight, expected: &Sight, step: &str) {
+    if seen != expected {
+        let (seen, expected) = (format!("{seen:#?}"), format!("{expected:#?}"));
+        let difference = difference(&seen, &expected);
+        panic!("after {step} the store shows another world:\n{difference}");
+    }
+}
+
+/// Lines of one text that the other does not have, from where they part to where they meet again.
+fn difference(seen: &str, expected: &str) -> String {
+    let (seen, expected): (Vec<_>, Vec<_>) = (seen.lines().collect(), expected.lines().collect());
+    let head = seen
+        .iter()
+        .zip(&expected)
+        .take_while(|(a, b)| a == b)
+        .count();
+    let tails = seen[head..].iter().rev().zip(expected[head..].iter().rev());
+    let tail = tails.take_while(|(a, b)| a == b).count();
+    let show = |mark: &str, lines: &[&str]| {
+        let lines = lines[head.saturating_sub(6)..lines.len() - tail].iter();
+        lines
+            .map(|line| format!("{mark} {line}\n"))
+            .collect::<String>()
+    };
+    format!("{}{}", show("seen    ", &seen), show("expected", &expected))
+}
