@@ -11,7 +11,7 @@ use scheduler_core::store::{
     Acquire, AcquireAnswer, Changed, ClaimWish, Dispatch, DispatchAnswer, DispatchItem, DueJob,
     Exchange, ExchangeAnswer, Exchanged, Heartbeat, JobWrite, NodeInfo, Peek, PeekAnswer, Peeked,
     Promote, PutJob, Register, RemoveJob, RequestId, Resync, RunNow, RunNowAnswer, Settled,
-    StoreResult,
+    StoreResult, Tidy,
 };
 use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::{
@@ -295,6 +295,17 @@ impl<H: Harness> World<H> {
         assert!(done(self.store.promote(&request).await));
         let request = self.plan_due(&request.token).await;
         self.dispatch(&request).await;
+    }
+
+    /// Forgets what is past keeping: definitions that no run needs any more, too.
+    pub async fn tidy(&self, token: &LeaseToken) {
+        let request = Tidy {
+            token: token.clone(),
+            keep_history: 1_000,
+            keep_requests: Duration::from_secs(600),
+            keep_fired: Duration::from_secs(7 * 24 * 3600),
+        };
+        assert!(done(self.store.tidy(&request).await));
     }
 
     /// Dispatches plans of which none is refused.
