@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use scheduler_core::change::{self, Change};
+use scheduler_core::change::{self, Change, JobState};
+use scheduler_core::plan::Skip;
 use scheduler_core::policy::{Coalesce, Grace, OnLost};
 use scheduler_core::run::{Claim, Ending, Verdict};
 use scheduler_core::store::{
@@ -11,7 +12,7 @@ use scheduler_core::store::{
     HeartbeatAnswer, PeekAnswer, Promote, PutJob, RemoveJob, ResyncAnswer, Retire, RunNow,
     RunNowAnswer, Settled,
 };
-use scheduler_core::{Job, RunId, Store, StoredJob};
+use scheduler_core::{Job, JobId, RunId, Store, StoredJob, Timestamp};
 
 use super::walker::{Walker, Walking};
 use crate::conformance::{Harness, Node, done, job, name, peek, settled_as};
@@ -390,6 +391,7 @@ impl<H: Harness> Walker<H> {
     }
 
     async fn write(&mut self, request: &PutJob) {
+        let due = self.due(request.changes[0].1.job.id()).await;
         let answers = done(self.world.store.put(request).await);
         let again = done(self.world.store.put(request).await);
         assert_eq!(answers, again, "asked again");
@@ -397,6 +399,11 @@ impl<H: Harness> Walker<H> {
         let what = match answers[0] {
             Changed::Done(version) => {
                 self.oracle.rise(version.0);
+                let stays = match change.state {
+                    JobState::Active => change.next_fire,
+                    JobState::Paused { from } => from,
+                };
+                assert_kept(due, stays, &change.skips);
                 self.oracle.skipped(change.job.id(), &change.skips);
                 "done"
             }
@@ -407,6 +414,12 @@ impl<H: Harness> Walker<H> {
             change.job.id(),
             change.state
         ));
+    }
+
+    /// The fire time of a job that is due and waits for its leader.
+    async fn due(&self, id: &JobId) -> Option<Timestamp> {
+        let stored = self.world.read(id).await.stored?;
+        stored.next_fire.filter(|at| *at <= self.world.now())
     }
 
     async fn remove(&mut self) {
@@ -428,9 +441,11 @@ impl<H: Harness> Walker<H> {
     }
 
     async fn remove_as(&mut self, request: &RemoveJob) {
+        let due = self.due(&request.job).await;
         let answer = done(self.world.store.remove(request).await);
         let done = matches!(answer, Changed::Done(_));
         if done {
+            assert_kept(due, None, &request.skips);
             self.oracle.skipped(&request.job, &request.skips);
         }
         self.trace.add(format!("remove {}: {done}", request.job));
@@ -518,4 +533,13 @@ impl<H: Harness> Walker<H> {
         let left = (sight.busy, sight.waiting(), sight.retries, sight.held);
         assert_eq!(left, (0, 0, 0, 0), "stuck: {sight:#?}");
     }
+}
+
+/// Whatever was due when a change was accepted stays pending, or is recorded by the change.
+fn assert_kept(due: Option<Timestamp>, stays: Option<Timestamp>, skips: &[Skip]) {
+    let recorded = skips.first().map(|skip| skip.first);
+    assert!(
+        due.is_none() || due == stays || due == recorded,
+        "{due:?} is lost"
+    );
 }
