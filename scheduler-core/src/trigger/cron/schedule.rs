@@ -107,9 +107,29 @@ impl Schedule {
         Some(found * DAY + self.first_time_of_day())
     }
 
-    /// Whether `wall` matches.
-    pub(super) fn matches(&self, wall: i64) -> bool {
-        self.at_or_after(wall) == Some(wall)
+    /// If `wall` matches, a later wall time up to which each second matches.
+    pub(super) fn covered_until(&self, wall: i64) -> Option<i64> {
+        const ALL_HOURS: u64 = (1 << 24) - 1;
+        const ALL_SIXTY: u64 = (1 << 60) - 1;
+        let next_unset = |bits: u64, unit: i64| !bits >> unit;
+        if self.at_or_after(wall) != Some(wall) {
+            return None;
+        }
+        // From the smallest unit up: the first one that is restricted decides.
+        let (day, second) = (wall.div_euclid(DAY), wall.rem_euclid(DAY));
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        let run = |bits, unit| i64::from(u64::trailing_zeros(next_unset(bits, unit)));
+        if self.seconds != ALL_SIXTY {
+            return Some(wall + run(self.seconds, second % 60));
+        }
+        if self.minutes != ALL_SIXTY {
+            return Some(day * DAY + hour * 3600 + (minute + run(self.minutes, minute)) * 60);
+        }
+        if self.hours != ALL_HOURS {
+            return Some(day * DAY + (hour + run(self.hours, hour)) * 3600);
+        }
+        let end = (day + 1..day + 366).find(|next| self.day_at_or_after(*next) != Some(*next));
+        Some(end.unwrap_or(day + 366) * DAY)
     }
 
     fn first_time_of_day(&self) -> i64 {
