@@ -12,6 +12,7 @@ mod error;
 mod exclude;
 mod interval;
 mod moment;
+pub mod preview;
 mod read;
 mod resolve;
 mod rule;
