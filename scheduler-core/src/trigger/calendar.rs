@@ -3,9 +3,10 @@
 //! Dates are stepped, not instants: from a date, so many months on to the same day number (on and on
 //! until there is such a day: 31 January, 31 March, 31 May), then so many days.
 
-use chrono::{Datelike, Days, NaiveDate, NaiveTime};
+use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime};
 
 use super::error::TriggerError;
+use super::leaps::Leaps;
 use super::moment::Moment;
 use super::spec::{CalendarIntervalSpec, Dst};
 use super::zone::{WallTime, Zone, wall_datetime};
@@ -67,14 +68,21 @@ impl CalendarInterval {
 
     /// The first fire time at or after `from` of the schedule that begins at the start date, or, if
     /// there is none, at 1970-01-01.
-    pub(crate) fn at_or_after(&self, from: Timestamp) -> Option<Timestamp> {
-        let start = self.start.unwrap_or_default();
-        self.beginning(self.near(start, from), from)
+    pub(crate) fn at_or_after(&self, from: Timestamp, leaps: &mut Leaps) -> Option<Timestamp> {
+        self.beginning(
+            self.near(self.start.unwrap_or_default(), from, leaps)?,
+            from,
+        )
     }
 
     /// The first fire time at or after `from` of the schedule that `fire` belongs to.
-    pub(crate) fn resumed(&self, fire: Timestamp, from: Timestamp) -> Option<Timestamp> {
-        self.beginning(self.near(self.nominal_date(fire), from), from)
+    pub(crate) fn resumed(
+        &self,
+        fire: Timestamp,
+        from: Timestamp,
+        leaps: &mut Leaps,
+    ) -> Option<Timestamp> {
+        self.beginning(self.near(self.nominal_date(fire), from, leaps)?, from)
     }
 
     /// The first fire time at or after `from`, of `date` or a date that follows it.
@@ -116,33 +124,41 @@ impl CalendarInterval {
         next.filter(|next| next.year() <= 9999)
     }
 
-    /// A date of the series of `start` that is near `from`, and not past it: a short cut where dates
-    /// lie evenly. Others are walked, at most the 96,000 months from 1970 to 9999.
-    fn near(&self, start: NaiveDate, from: Timestamp) -> NaiveDate {
-        // Two days before, no zone has passed the date that `from` has.
-        let ahead = (self.date_at(from) - start).num_days() - 2;
+    /// A date of the series of `start` that is near `from`, and not past it.
+    ///
+    /// By arithmetic where the dates lie evenly; where months and days are mixed, by walking, which
+    /// is paid for with one leap per 16 dates.
+    fn near(&self, start: NaiveDate, from: Timestamp, leaps: &mut Leaps) -> Option<NaiveDate> {
+        // Two days earlier, no zone has yet reached what `from` shows.
+        let wanted = self.date_at(from).checked_sub_days(Days::new(2))?;
+        let ahead = (wanted - start).num_days();
         if ahead <= 0 {
-            return start;
+            return Some(start);
         }
         if self.months == 0 {
-            let steps = ahead / self.days;
-            let days = u64::try_from(steps * self.days).unwrap_or(0);
-            return start.checked_add_days(Days::new(days)).unwrap_or(start);
+            let days = u64::try_from(ahead / self.days * self.days).ok()?;
+            return start.checked_add_days(Days::new(days));
         }
-        if self.days != 0 {
-            return start;
-        }
-        // A month has at most 31 days. The day number may be missing there: look further back.
-        let steps = i32::try_from(ahead / 31).unwrap_or(0) / self.months;
-        (0..=steps)
-            .rev()
-            .find_map(|steps| {
+        if self.days == 0 {
+            // A month has at most 31 days. Where the day number is missing, look further back.
+            let steps = i32::try_from(ahead / 31).ok()? / self.months;
+            let dates = (0..=steps).rev().filter_map(|steps| {
                 let months = u32::try_from(steps * self.months).ok()?;
-                start
-                    .checked_add_months(chrono::Months::new(months))
-                    .filter(|d| d.day() == start.day())
-            })
-            .unwrap_or(start)
+                start.checked_add_months(Months::new(months))
+            });
+            return dates.into_iter().find(|date| date.day() == start.day());
+        }
+        let mut date = start;
+        for walked in 1_u32.. {
+            match self.next_date(date)? {
+                next if next > wanted => break,
+                next => date = next,
+            }
+            if walked.is_multiple_of(16) {
+                leaps.take()?;
+            }
+        }
+        Some(date)
     }
 
     fn fire_time(&self, date: NaiveDate) -> Option<Timestamp> {

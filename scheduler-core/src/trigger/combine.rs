@@ -4,14 +4,9 @@
 //! An interval or calendar interval without a start date has no beginning to count from here; it
 //! counts from 1970-01-01.
 
+use super::leaps::Leaps;
 use super::schedule::Trigger;
 use crate::time::Timestamp;
-
-/// After so many leaps without an instant that all share, `and` is over.
-///
-/// Each leap goes to the latest of the next fire times, so the rarest of the triggers sets the pace:
-/// the bound is that many of its fire times.
-pub(crate) const MAX_LEAPS: usize = 50_000;
 
 /// Several triggers.
 #[derive(Debug)]
@@ -28,34 +23,35 @@ pub(crate) enum Logic {
 }
 
 impl Combined {
-    pub(crate) fn at_or_after(&self, from: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn at_or_after(&self, from: Timestamp, leaps: &mut Leaps) -> Option<Timestamp> {
         match self.logic {
-            Logic::Any => self
-                .triggers
-                .iter()
-                .filter_map(|t| t.at_or_after(from))
-                .min(),
-            Logic::All => self.all_at_or_after(from),
+            Logic::Any => self.any_at_or_after(from, leaps),
+            Logic::All => self.all_at_or_after(from, leaps),
         }
     }
 
-    fn all_at_or_after(&self, from: Timestamp) -> Option<Timestamp> {
+    fn any_at_or_after(&self, from: Timestamp, leaps: &mut Leaps) -> Option<Timestamp> {
+        let left = (1..=self.triggers.len()).rev();
+        let next = self
+            .triggers
+            .iter()
+            .zip(left)
+            .filter_map(|(trigger, left)| leaps.share(left, |leaps| trigger.searched(from, leaps)));
+        next.min()
+    }
+
+    fn all_at_or_after(&self, from: Timestamp, leaps: &mut Leaps) -> Option<Timestamp> {
         let mut at = from;
         let mut agreeing = 0;
-        let mut leaps = 0;
-        // Round and round: each trigger moves `at` on, until all in a row leave it where it is.
+        // Round and round: each trigger moves `at` on, until all in a row leave it where it is. The
+        // rarest of them sets the pace.
         for trigger in self.triggers.iter().cycle() {
-            let next = trigger.at_or_after(at)?;
-            if next == at && agreeing > 0 {
-                agreeing += 1;
-            } else {
-                (at, agreeing, leaps) = (next, 1, leaps + 1);
-            }
+            leaps.take()?;
+            let next = trigger.searched(at, leaps)?;
+            agreeing = if next == at { agreeing + 1 } else { 1 };
+            at = next;
             if agreeing == self.triggers.len() {
                 return Some(at);
-            }
-            if leaps > MAX_LEAPS {
-                return None;
             }
         }
         None

@@ -11,6 +11,7 @@ mod display;
 mod error;
 mod exclude;
 mod interval;
+mod leaps;
 mod moment;
 pub mod preview;
 mod read;

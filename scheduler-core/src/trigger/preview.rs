@@ -72,7 +72,7 @@ fn answer(line: &str, default_timezone: Tz, now: Timestamp) -> Value {
         Ok(Value::Object(request)) => request,
         Ok(_) => {
             return refusal(
-                Value::Null,
+                &Value::Null,
                 &TriggerError::new("request", "is no JSON object"),
             );
         }

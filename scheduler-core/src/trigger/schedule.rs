@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::combine::MAX_LEAPS;
 use super::exclude::Exclusions;
+use super::leaps::Leaps;
 use super::rule::{Rule, just_after};
 use super::spec::TriggerSpec;
 use crate::time::Timestamp;
@@ -19,9 +19,9 @@ use crate::time::Timestamp;
 /// answers the same. Cheap to clone. Stored as its spec, with the time zone spelled out; read back
 /// without a zone, it means UTC.
 ///
-/// No question hangs. A cron trigger looks at 8,030 years at most, by a table. `and` gives up after
-/// 50,000 fire times of its rarest part that the others do not share, and a trigger with exclusions
-/// after 50,000 fire times in a row that are excluded: the schedule then counts as over.
+/// No question hangs. A cron trigger looks at 8,030 years at most, by a table. `and` and exclusions
+/// may look at 50,000 fire times of their parts: where none of them will do, the schedule counts as
+/// over.
 ///
 /// ```
 /// use scheduler_core::trigger::TriggerSpec;
@@ -78,7 +78,8 @@ impl Trigger {
     /// without one `now` and its length; the others their first time at or after `now`.
     #[must_use]
     pub fn first(&self, now: Timestamp) -> Option<Timestamp> {
-        self.admitted(self.0.rule.first(now)?)
+        let leaps = &mut Leaps::new();
+        self.admitted(self.0.rule.first(now, leaps)?, leaps)
     }
 
     /// The fire time that follows `previous`: strictly after it, or none any more.
@@ -87,7 +88,8 @@ impl Trigger {
     /// on from it, a `date` is over, and a start date is history.
     #[must_use]
     pub fn next_after(&self, previous: Timestamp) -> Option<Timestamp> {
-        self.admitted(self.0.rule.next_after(previous)?)
+        let leaps = &mut Leaps::new();
+        self.admitted(self.0.rule.next_after(previous, leaps)?, leaps)
     }
 
     /// The first fire time at or after `from`, of all that the rule means: to look at a stretch of
@@ -97,21 +99,21 @@ impl Trigger {
     /// from 1970-01-01.
     #[must_use]
     pub fn at_or_after(&self, from: Timestamp) -> Option<Timestamp> {
-        self.admitted(self.0.rule.at_or_after(from)?)
+        self.searched(from, &mut Leaps::new())
+    }
+
+    /// [`Self::at_or_after`], as one step of a search.
+    pub(crate) fn searched(&self, from: Timestamp, leaps: &mut Leaps) -> Option<Timestamp> {
+        self.admitted(self.0.rule.at_or_after(from, leaps)?, leaps)
     }
 
     /// `at`, or the first fire time after it that is not excluded.
-    fn admitted(&self, mut at: Timestamp) -> Option<Timestamp> {
-        if self.0.exclude.is_empty() {
-            return Some(at);
+    fn admitted(&self, mut at: Timestamp, leaps: &mut Leaps) -> Option<Timestamp> {
+        while let Some(until) = self.0.exclude.until(at) {
+            leaps.take()?;
+            at = self.0.rule.resumed(at, until.max(just_after(at)), leaps)?;
         }
-        for _ in 0..MAX_LEAPS {
-            let Some(until) = self.0.exclude.until(at) else {
-                return Some(at);
-            };
-            at = self.0.rule.resumed(at, until.max(just_after(at)))?;
-        }
-        None
+        Some(at)
     }
 
     /// Counts the fire times from `first` (itself one of them) to `until`, inclusive: at most

@@ -9,7 +9,7 @@
 //! (1970 to 9999) by a table: a bound that is also the cost of finding an impossible schedule,
 //! unless it has no possible kind of year at all, which costs nothing.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, Months, NaiveDate};
 
 use super::days::{DayForms, Month};
 use super::field::{Field, YearRange};
@@ -128,8 +128,27 @@ impl Schedule {
         if self.hours != ALL_HOURS {
             return Some(day * DAY + (hour + run(self.hours, hour)) * 3600);
         }
-        let end = (day + 1..day + 366).find(|next| self.day_at_or_after(*next) != Some(*next));
-        Some(end.unwrap_or(day + 366) * DAY)
+        Some(self.covered_days_until(day)? * DAY)
+    }
+
+    /// A later day up to which each day matches, at most a year on; `day` matches itself.
+    fn covered_days_until(&self, day: i64) -> Option<i64> {
+        let mut first = date_of(day)?;
+        for _ in 0..12 {
+            let is_live = self.year_at_or_after(first.year()) == Some(first.year())
+                && self.live[kind_of(first.year())] >> first.month() & 1 == 1;
+            let days = if is_live {
+                self.days_of(first.year(), first.month())?
+            } else {
+                0
+            };
+            let run = (!days >> first.day()).trailing_zeros();
+            if first.day() + run <= u32::from(first.num_days_in_month()) {
+                return Some(days_since_epoch(first) + i64::from(run));
+            }
+            first = first.with_day(1)?.checked_add_months(Months::new(1))?;
+        }
+        Some(days_since_epoch(first))
     }
 
     fn first_time_of_day(&self) -> i64 {
