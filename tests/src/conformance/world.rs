@@ -7,10 +7,10 @@ use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::plan;
 use scheduler_core::run::{Claim, Ending, settle};
-use scheduler_core::store::{Tidy,
+use scheduler_core::store::{
     AcquireAnswer, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Exchange,
     ExchangeAnswer, Exchanged, JobWrite, PeekAnswer, Peeked, Promote, PutJob, RemoveJob, RunNow,
-    RunNowAnswer, Settled,
+    RunNowAnswer, Settled, Tidy,
 };
 use scheduler_core::{JobBuilder, JobId, RunId, SessionId, Store, StoredJob, Timestamp, Version};
 use uuid::Uuid;
