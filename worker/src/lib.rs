@@ -2,11 +2,13 @@
 
 pub mod bench;
 pub mod clock;
+pub mod config;
 pub mod event;
 pub mod jobs;
 pub mod node;
 mod scheduler;
 mod signal;
+pub mod standin;
 pub mod task;
 
 pub use clock::SystemClock;
