@@ -8,7 +8,6 @@ pub mod jobs;
 pub mod node;
 mod scheduler;
 mod signal;
-pub mod standin;
 pub mod task;
 
 pub use clock::SystemClock;

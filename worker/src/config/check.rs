@@ -39,23 +39,23 @@ impl<'a> Check<'a> {
         self.problems.push(Problem::new(flag, message));
     }
 
-    /// A name from its flag, or from its field, or the default.
+    /// A name from its flag, or from its field; none where there is none, or a wrong one.
     pub(super) fn name<T: FromStr<Err = NameError>>(
         &mut self,
         (flag, flagged): (&str, &Option<String>),
         (field, typed): (&str, &Option<String>),
-        default: impl FnOnce() -> T,
-    ) -> T {
-        let Some(text) = flagged.as_ref().or(typed.as_ref()) else {
-            return default();
-        };
-        text.parse().unwrap_or_else(|error: NameError| {
-            if flagged.is_some() {
+    ) -> Option<T> {
+        let text = flagged.as_ref().or(typed.as_ref())?;
+        match text.parse() {
+            Ok(name) => Some(name),
+            Err(error) if flagged.is_some() => {
                 self.refuse_flag(flag, error.to_string());
-            } else {
-                self.refuse(field, error.to_string());
+                None
             }
-            default()
-        })
+            Err(error) => {
+                self.refuse(field, error.to_string());
+                None
+            }
+        }
     }
 }

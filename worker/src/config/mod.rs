@@ -17,7 +17,7 @@ mod check;
 mod document;
 mod error;
 mod jobs;
-mod secret;
+mod password;
 mod settings;
 mod store;
 #[cfg(test)]
@@ -28,7 +28,7 @@ mod worker;
 pub(crate) use error::explain;
 pub use error::{ConfigError, without_passwords};
 pub use jobs::{ConfiguredJob, JobDocument};
-pub use secret::{SECRET_VARIABLES, Secret};
+pub use password::{Password, SECRET_VARIABLES};
 pub use settings::{Overrides, Settings};
 pub use store::StoreSettings;
 pub use worker::WorkerSettings;

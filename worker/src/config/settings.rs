@@ -10,7 +10,7 @@ use super::document::Document;
 use super::error::{Problem, nearest};
 use super::jobs::check_all;
 use super::typed::{ConfigFile, JobDefaultsTable};
-use super::{ConfigError, ConfiguredJob, Secret, StoreSettings, WorkerSettings};
+use super::{ConfigError, ConfiguredJob, Password, StoreSettings, WorkerSettings};
 
 /// What was said on the command line or in the environment. It comes before the file.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Overrides {
     /// The store's URL.
     pub store: Option<String>,
     /// The store's password.
-    pub password: Option<Secret>,
+    pub password: Option<Password>,
     /// A file that holds the store's password.
     pub password_file: Option<PathBuf>,
     /// The namespace.
@@ -87,8 +87,8 @@ impl Settings {
         let namespace = check.name(
             ("--namespace (CARILLON_NAMESPACE)", &overrides.namespace),
             ("namespace", &file.namespace),
-            Namespace::default_namespace,
         );
+        let namespace = namespace.unwrap_or_else(Namespace::default_namespace);
         let job_defaults = JobDefaults {
             timezone: timezone(&mut check, file.timezone.as_deref()),
             policy: policy(&file.job_defaults),

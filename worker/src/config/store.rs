@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use scheduler_redis::RedisConfig;
+
 use super::document::Document;
 use super::error::Problem;
 use super::settings::Overrides;
 use super::typed::StoreTable;
-use crate::standin::RedisConfig;
 
 /// The store that a process was told to use.
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ impl StoreSettings {
         if let Some(password) = from_overrides(overrides)? {
             return Ok(Self::Redis(config.with_password(password)));
         }
-        if overriding.is_some() && config.has_password() {
+        if overriding.is_some() && config.password.is_some() {
             return Ok(Self::Redis(config));
         }
         Ok(Self::Redis(match from_file(table, document, directory)? {
@@ -70,18 +71,9 @@ impl Typed<'_> {
         if self.url == "memory" {
             return Ok(None);
         }
-        let is_redis = ["redis://", "rediss://"]
-            .iter()
-            .any(|scheme| self.url.starts_with(scheme));
-        if !is_redis {
-            return Err((self.problem)(
-                "a store is redis://host:port/db, rediss://host:port/db (TLS), or memory"
-                    .to_owned(),
-            ));
-        }
         RedisConfig::from_url(self.url)
             .map(Some)
-            .map_err(self.problem)
+            .map_err(|error| (self.problem)(format!("{error}; the embedded store is \"memory\"")))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use scheduler_core::{Coalesce, Grace, JobDefaults};
+use scheduler_core::{Coalesce, Grace, JobDefaults, NodeName};
 
 use super::*;
 
@@ -67,7 +67,7 @@ fn everything_said_is_heard() {
     assert_eq!(settings.namespace.as_str(), "billing");
     assert!(matches!(settings.store, StoreSettings::Redis(_)));
     assert_eq!(settings.job_defaults.timezone, chrono_tz::Asia::Shanghai);
-    assert_eq!(settings.worker.node.as_str(), "web-1");
+    assert_eq!(settings.worker.node, NodeName::new("web-1").ok());
     assert_eq!(settings.worker.queues[1].as_str(), "slow");
     assert_eq!(settings.worker.lease_ttl, Duration::from_millis(2500));
     assert_eq!(settings.worker.session_ttl, Duration::from_secs(4));
@@ -172,7 +172,7 @@ fn flags_come_before_the_file() {
     };
     let text = "[store]\nurl = \"redis://db\"\n[worker]\nnode = \"file\"\nconcurrency = 3";
     let settings = check_with(text, &overrides).unwrap();
-    assert_eq!(settings.worker.node.as_str(), "flag");
+    assert_eq!(settings.worker.node, NodeName::new("flag").ok());
     assert_eq!(settings.worker.concurrency.get(), 2);
     assert_eq!(settings.worker.queues[0].as_str(), "q");
     assert_eq!(settings.worker.shutdown_grace, Duration::from_secs(60));
@@ -189,7 +189,7 @@ fn flags_come_before_the_file() {
 
 #[test]
 fn the_password_nearest_to_the_caller_counts() {
-    let secret = |text: &str| Some(Secret::new(text.to_owned()));
+    let secret = |text: &str| Some(scheduler_redis::Secret::new(text.to_owned()));
     let password = |text: &str, overrides: &Overrides| {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("secret"), "of the file\r\n").unwrap();
@@ -197,7 +197,7 @@ fn the_password_nearest_to_the_caller_counts() {
         let StoreSettings::Redis(config) = settings.store else {
             panic!("no redis");
         };
-        config.password().map(str::to_owned)
+        config.password
     };
     let none = Overrides::default();
     let flag = |url: &str| Overrides {
@@ -207,22 +207,16 @@ fn the_password_nearest_to_the_caller_counts() {
     let url = "[store]\nurl = \"redis://:url@db\"\n";
     let given = format!("{url}password = \"given\"");
     let in_file = format!("{url}password_file = \"secret\"");
-    assert_eq!(password(url, &none).as_deref(), Some("url"));
-    assert_eq!(password(&given, &none).as_deref(), Some("given"));
-    assert_eq!(password(&in_file, &none).as_deref(), Some("of the file"));
-    assert_eq!(
-        password(&given, &flag("redis://db2")).as_deref(),
-        Some("given")
-    );
-    assert_eq!(
-        password(&given, &flag("redis://:flag@db")).as_deref(),
-        Some("flag")
-    );
+    assert_eq!(password(url, &none), secret("url"));
+    assert_eq!(password(&given, &none), secret("given"));
+    assert_eq!(password(&in_file, &none), secret("of the file"));
+    assert_eq!(password(&given, &flag("redis://db2")), secret("given"));
+    assert_eq!(password(&given, &flag("redis://:flag@db")), secret("flag"));
     let environment = Overrides {
-        password: secret("env"),
+        password: Some(Password::new("env".to_owned())),
         ..flag("redis://:flag@db")
     };
-    assert_eq!(password(&given, &environment).as_deref(), Some("env"));
+    assert_eq!(password(&given, &environment), secret("env"));
     let both = format!("{given}\npassword_file = \"secret\"");
     assert_eq!(
         errors(&both),

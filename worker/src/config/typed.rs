@@ -7,7 +7,7 @@ use std::time::Duration;
 use scheduler_core::{Coalesce, Grace, JobSpec, OnLost, duration};
 use serde::Deserialize;
 
-use super::Secret;
+use super::Password;
 
 /// A configuration file.
 #[derive(Debug, Default, Deserialize)]
@@ -37,7 +37,7 @@ pub(crate) struct StoreTable {
     /// `memory`: the store lives and ends with the process.
     pub(crate) url: Option<String>,
     /// The password, in place of one in the URL. Defaults to the URL's.
-    pub(crate) password: Option<Secret>,
+    pub(crate) password: Option<Password>,
     /// A file that holds the password, beside the configuration file where it is relative.
     /// Defaults to none.
     pub(crate) password_file: Option<PathBuf>,
@@ -63,8 +63,7 @@ pub(crate) struct JobDefaultsTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct WorkerTable {
-    /// The node's name. Defaults to the host's, with the process id where several processes may
-    /// share the host.
+    /// The node's name. Defaults to the host's name and the process id.
     pub(crate) node: Option<String>,
     /// How many runs it executes at once. Defaults to 64.
     pub(crate) concurrency: Option<u32>,

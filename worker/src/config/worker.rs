@@ -12,8 +12,8 @@ use super::typed::WorkerTable;
 /// One node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerSettings {
-    /// Its name.
-    pub node: NodeName,
+    /// Its name; none where the node shall name itself.
+    pub node: Option<NodeName>,
     /// How many runs it executes at once.
     pub concurrency: NonZeroUsize,
     /// The queues that it serves, the first first.
@@ -42,7 +42,6 @@ impl WorkerSettings {
             node: check.name(
                 ("--node (CARILLON_NODE)", &overrides.node),
                 ("worker.node", &table.node),
-                default_node,
             ),
             concurrency: concurrency(check, overrides, table),
             queues: queues(check, overrides, table),
@@ -132,34 +131,4 @@ fn shutdown_grace(check: &mut Check<'_>, overrides: &Overrides, table: &WorkerTa
         check.refuse_flag("--shutdown-grace (CARILLON_SHUTDOWN_GRACE)", message);
         DEFAULT_SHUTDOWN_GRACE
     })
-}
-
-/// The host's name; with the process id where several processes may share the host.
-///
-/// The first process of a container has the host to itself, and the name is the one that the
-/// container's or pod's operator knows.
-fn default_node() -> NodeName {
-    let host = rustix::system::uname();
-    let host: String = host
-        .nodename()
-        .to_string_lossy()
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "_-.".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
-        .take(80)
-        .collect();
-    let host = if host.is_empty() { "node" } else { &*host };
-    let pid = std::process::id();
-    let name = if pid == 1 {
-        NodeName::new(host)
-    } else {
-        NodeName::new(format!("{host}-{pid}"))
-    };
-    // Made of allowed characters only, and short: it cannot be refused.
-    name.expect("made of allowed characters, and short")
 }

@@ -202,6 +202,9 @@ impl Store for Shelf {
     async fn dispatch(&self, _: &Dispatch) -> StoreResult<DispatchAnswer> {
         error(StoreErrorKind::Refused)
     }
+    async fn park(&self, _: &Park) -> StoreResult<bool> {
+        error(StoreErrorKind::Refused)
+    }
     async fn promote(&self, _: &Promote) -> StoreResult<bool> {
         error(StoreErrorKind::Refused)
     }

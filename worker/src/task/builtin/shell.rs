@@ -82,11 +82,11 @@ pub(super) async fn run(context: Context, args: ShellArgs) -> Result<String, Str
     let command = prepare(&context, &args, writer).map_err(failed)?;
     // Moved into the call: the pipe ends when no process holds its writing end any more.
     let mut child = spawn(command).await.map_err(failed)?;
-    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let mut group = Group::of(&child);
 
     let mut tail = Tail::new(KEPT_OUTPUT);
     let (status, stopped) = {
-        let mut ended = pin!(watch(&mut child, group, &context, args.timeout));
+        let mut ended = pin!(watch(&mut child, &mut group, &context, args.timeout));
         let mut reading = pin!(read(output, &mut tail));
         let mut all_read = false;
         let ended = loop {
@@ -124,7 +124,6 @@ fn prepare(context: &Context, args: &ShellArgs, output: io::PipeWriter) -> io::R
         .stdout(output.try_clone()?)
         .stderr(output)
         .process_group(0)
-        // For a handler that is dropped: its node is going away.
         .kill_on_drop(true);
     // How to reach the store is the node's secret, not its jobs'.
     for name in crate::config::SECRET_VARIABLES {
@@ -139,7 +138,7 @@ fn prepare(context: &Context, args: &ShellArgs, output: io::PipeWriter) -> io::R
 /// Waits for the command's end, or ends it.
 async fn watch(
     child: &mut Child,
-    group: Option<Pid>,
+    group: &mut Group,
     context: &Context,
     limit: Option<Duration>,
 ) -> io::Result<(ExitStatus, Option<Stopped>)> {
@@ -153,7 +152,11 @@ async fn watch(
         }
     };
     let stopped = tokio::select! {
-        status = child.wait() => return Ok((status?, None)),
+        status = child.wait() => {
+            // What it has left running is meant to run on.
+            group.leave();
+            return Ok((status?, None));
+        }
         limit = time_over => Stopped::TimedOut(limit),
         () = context.cancellation().cancelled() => Stopped::Cancelled,
     };
@@ -162,26 +165,58 @@ async fn watch(
 }
 
 /// Ends the command's whole process group, and takes its status.
-async fn end(child: &mut Child, group: Option<Pid>) -> io::Result<ExitStatus> {
-    let Some(group) = group else {
-        child.start_kill()?;
-        return child.wait().await;
-    };
-    // Errors mean that nobody is left to be signalled. Until the status is taken, and while any
-    // member is left, the kernel gives the group's number to nobody else.
-    let _ = kill_process_group(group, Signal::TERM);
+async fn end(child: &mut Child, group: &mut Group) -> io::Result<ExitStatus> {
+    group.signal(Signal::TERM);
     let gone = async {
         let status = child.wait().await;
-        while test_kill_process_group(group).is_ok() {
+        while group.has_members() {
             sleep(GROUP_POLL).await;
         }
         status
     };
     if let Ok(status) = timeout(TERM_GRACE, gone).await {
+        group.leave();
         return status;
     }
-    let _ = kill_process_group(group, Signal::KILL);
+    group.signal(Signal::KILL);
     child.wait().await
+}
+
+/// A command's process group. Killed when it is dropped, unless it was left: a handler that is
+/// dropped in the middle leaves nothing running either.
+///
+/// While any member is left, or the leader's status was not taken, the kernel gives the group's
+/// number to nobody else.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// The group that this child leads.
+    fn of(leader: &Child) -> Self {
+        Self(leader.id().and_then(|id| Pid::from_raw(id.cast_signed())))
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // Fails only where nobody is left.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    fn has_members(&self) -> bool {
+        self.0
+            .is_some_and(|group| test_kill_process_group(group).is_ok())
+    }
+
+    /// Leaves the group alone from now on.
+    fn leave(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
 }
 
 fn report(

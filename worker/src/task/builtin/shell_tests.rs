@@ -172,13 +172,15 @@ async fn what_a_command_leaves_running_holds_nothing_up() {
 async fn a_dropped_run_leaves_no_command() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = fifo(&directory);
-    let script = "echo $$ > $FIFO; exec sleep 1000";
+    let script = "sleep 1000 & echo $$ $! > $FIFO; wait";
     let wish = json!({ "command": ["sh", "-c", script], "env": { "FIFO": fifo } });
-    let pid = tokio::select! {
+    let pids = tokio::select! {
         outcome = run(context("a"), args(wish)) => panic!("{outcome:?}"),
-        pid = read_fifo(&fifo) => pid,
+        pids = read_fifo(&fifo) => pids,
     };
-    until_dead(&pid).await;
+    for pid in pids.split(' ') {
+        until_dead(pid).await;
+    }
 }
 
 const NODE_FIFO: &str = "CARILLON_TEST_NODE_FIFO";

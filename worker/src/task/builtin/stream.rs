@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use scheduler_core::store::StoreResult;
+use scheduler_redis::RedisStore;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
-use tokio::sync::Mutex;
 
 use crate::task::Context;
 
@@ -23,10 +23,17 @@ const OWN_FIELDS: [&str; 7] = [
     "started_at_ms",
 ];
 
-/// Opens connections to the Redis that the task `stream` writes to.
+/// Hands out connections to the Redis that the task `stream` writes to.
 pub trait StreamConnections: Send + Sync + 'static {
-    /// A connection of its own.
-    fn connect(&self) -> BoxFuture<'_, StoreResult<MultiplexedConnection>>;
+    /// A connection that works, as far as is known. Asked for before each entry, so one that is kept
+    /// and shared is best.
+    fn connection(&self) -> BoxFuture<'_, StoreResult<MultiplexedConnection>>;
+}
+
+impl StreamConnections for RedisStore {
+    fn connection(&self) -> BoxFuture<'_, StoreResult<MultiplexedConnection>> {
+        Box::pin(Self::connection(self))
+    }
 }
 
 /// Args of the task `stream`.
@@ -70,37 +77,30 @@ fn fields<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>
     Ok(fields)
 }
 
-/// Appends the entries of all runs, over one kept connection.
+/// Appends the entries of all runs.
 #[derive(Clone)]
 pub(super) struct Writer {
     connections: Option<Arc<dyn StreamConnections>>,
-    kept: Arc<Mutex<Option<MultiplexedConnection>>>,
 }
 
 impl Writer {
     pub(super) fn new(connections: Option<Arc<dyn StreamConnections>>) -> Self {
-        Self {
-            connections,
-            kept: Arc::default(),
-        }
+        Self { connections }
     }
 
     pub(super) async fn run(self, context: Context, args: StreamArgs) -> Result<String, String> {
-        let Some(connections) = &self.connections else {
+        let Some(connections) = self.connections else {
             return Err(format!(
                 "stream {:?} needs Redis: this node has the embedded store (give --store redis://...)",
                 args.stream
             ));
         };
-        let command = entry(&context, &args);
         let append = async {
-            let mut connection = self.connection(&**connections).await?;
-            let id: Result<String, _> = command.query_async(&mut connection).await;
-            if id.as_ref().is_err_and(|error| error.code().is_none()) {
-                // No answer of the server's: the next run gets a new connection. This one is not
-                // tried again, since the entry may be there.
-                *self.kept.lock().await = None;
-            }
+            let connection = connections.connection().await;
+            let mut connection = connection.map_err(|error| error.to_string())?;
+            // Not tried again where no answer comes: the entry may be there. The job's own policy
+            // decides about another attempt, and the fence tells the two entries apart.
+            let id: Result<String, _> = entry(&context, &args).query_async(&mut connection).await;
             id.map_err(|error| error.to_string())
         };
         let appended = tokio::select! {
@@ -110,20 +110,6 @@ impl Writer {
         appended
             .map(|id| format!("{} {id}", args.stream))
             .map_err(|error| format!("stream {:?}: {error}", args.stream))
-    }
-
-    async fn connection(
-        &self,
-        connections: &dyn StreamConnections,
-    ) -> Result<MultiplexedConnection, String> {
-        // Held while connecting: runs that come meanwhile share what it brings.
-        let mut kept = self.kept.lock().await;
-        if let Some(connection) = &*kept {
-            return Ok(connection.clone());
-        }
-        let connection = connections.connect().await.map_err(|e| e.to_string())?;
-        *kept = Some(connection.clone());
-        Ok(connection)
     }
 }
 

@@ -13,9 +13,9 @@ pub const SECRET_VARIABLES: [&str; 3] = [
 
 /// A password as typed. Shown as `***`, wherever it ends up.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Password(String);
 
-impl Secret {
+impl Password {
     /// Wraps a password.
     #[must_use]
     pub const fn new(text: String) -> Self {
@@ -29,13 +29,13 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
 }
 
-impl<'de> Deserialize<'de> for Secret {
+impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         // Not by way of `String`: its error repeats a value of the wrong type (a number, say).
         match serde_json::Value::deserialize(from)? {
@@ -51,10 +51,10 @@ mod tests {
 
     #[test]
     fn a_password_shows_itself_nowhere() {
-        let secret: Secret = serde_json::from_str("\"hunter2\"").unwrap();
+        let secret: Password = serde_json::from_str("\"hunter2\"").unwrap();
         assert_eq!(format!("{secret:?}"), "***");
         assert_eq!(secret.expose(), "hunter2");
-        let error = serde_json::from_str::<Secret>("123456").unwrap_err();
+        let error = serde_json::from_str::<Password>("123456").unwrap_err();
         assert!(!error.to_string().contains("123456"), "{error}");
     }
 }
