@@ -34,13 +34,7 @@ impl Document {
                 let place = format!("{name}:{}", error.line());
                 Problem::new(place, plain_json_message(&error))
             })?;
-            let mut fields = Fields::new();
-            json_fields("", &root, &mut fields);
-            return Ok(Self {
-                name: name.to_owned(),
-                root,
-                fields,
-            });
+            return Ok(Self::of_value(name, root));
         }
         let table = DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
@@ -61,6 +55,17 @@ impl Document {
             root,
             fields: reader.fields,
         })
+    }
+
+    /// A document that was a value from the beginning, without any lines.
+    pub(crate) fn of_value(name: &str, root: Value) -> Self {
+        let mut fields = Fields::new();
+        json_fields("", &root, &mut fields);
+        Self {
+            name: name.to_owned(),
+            root,
+            fields,
+        }
     }
 
     /// What the document holds.

@@ -62,12 +62,10 @@ impl fmt::Display for ConfigError {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A value of the wrong type is repeated by serde, and may be a URL with a password.
-        let message = without_passwords(&self.message);
         if self.field.is_empty() {
-            write!(f, "{}: {message}", self.place)
+            write!(f, "{}: {}", self.place, self.message)
         } else {
-            write!(f, "{}: {}: {message}", self.place, self.field)
+            write!(f, "{}: {}: {}", self.place, self.field, self.message)
         }
     }
 }
@@ -112,8 +110,9 @@ pub(crate) fn nearest<'a>(
         .map(|(_, name)| name)
 }
 
-/// What serde says, said for people; and the key or value that it did not know, if that is it.
+/// What serde says, said for people; and the key that it did not know, if that is it.
 ///
+/// A value of the wrong type is repeated by serde, and may be a URL with a password: it is left out.
 /// Serde hands unknown names over only as text (``unknown field `a`, expected one of `b`, `c` ``),
 /// a form that has not changed since its first release. Any other message is left as it is.
 pub(crate) fn explain(message: &str) -> (String, Option<String>) {
@@ -122,7 +121,7 @@ pub(crate) fn explain(message: &str) -> (String, Option<String>) {
     } else if message.starts_with("unknown variant `") {
         "value"
     } else {
-        return (message.to_owned(), None);
+        return (without_passwords(message), None);
     };
     let mut quoted = message.split('`').skip(1).step_by(2);
     let typed = quoted.next().unwrap_or_default();
@@ -161,8 +160,7 @@ mod tests {
 
     #[test]
     fn a_password_of_any_characters_is_left_out() {
-        let problem = Problem::new("x", "string \"redis://:a b/c@d?`'@host:1/0\" is wrong");
-        let text = problem.to_string();
+        let (text, _) = explain("string \"redis://:a b/c@d?`'@host:1/0\" is wrong");
         assert!(text.contains("redis://***@host:1/0"), "{text}");
         assert_eq!(without_passwords("a@b :// c"), "a@b :// c");
     }

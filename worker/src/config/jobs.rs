@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::ConfigError;
 use super::document::{Document, join};
-use super::error::Problem;
+use super::error::{Problem, without_passwords};
 use crate::task::builtin;
 
 /// A job that somebody wrote down, ready to be put.
@@ -35,7 +35,19 @@ impl JobDocument {
     ///
     /// What is no such document, with line and field.
     pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
-        let document = Document::parse(name, text)?;
+        Self::read(Document::parse(name, text)?)
+    }
+
+    /// Reads jobs that are a value already; `name` is what messages call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn of_value(name: &str, value: Value) -> Result<Self, ConfigError> {
+        Self::read(Document::of_value(name, value))
+    }
+
+    fn read(document: Document) -> Result<Self, ConfigError> {
         let mut specs = Vec::new();
         for (path, part) in parts(&document)? {
             let spec = document.read_part(&path, part)?;
@@ -111,7 +123,7 @@ pub(super) fn check_all<'a>(
 fn check(spec: &JobSpec, defaults: &JobDefaults) -> Result<Job, (String, String)> {
     let job = spec
         .resolve(defaults)
-        .map_err(|error| (error.field, error.message))?;
+        .map_err(|error| (error.field, without_passwords(&error.message)))?;
     // Other tasks are known to their workers alone.
     builtin::check_args(job.task(), job.args())
         .map_err(|error| (join("args", &error.field), error.message))?;

@@ -4,11 +4,14 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
+/// Variables that hold the store's password, the first first.
+pub const PASSWORD_VARIABLES: [&str; 2] = ["CARILLON_PASSWORD", "CARILLON_REDIS_PASSWORD"];
+
 /// Variables that hold a password, or may. They are no business of the commands that jobs run.
-pub const SECRET_VARIABLES: [&str; 3] = [
+pub(crate) const SECRET_VARIABLES: [&str; 3] = [
+    PASSWORD_VARIABLES[0],
+    PASSWORD_VARIABLES[1],
     "CARILLON_STORE",
-    "CARILLON_PASSWORD",
-    "CARILLON_REDIS_PASSWORD",
 ];
 
 /// A password as typed. Shown as `***`, wherever it ends up.
