@@ -1,5 +1,6 @@
 //! What the tests of all crates share.
 
+pub mod cluster;
 pub mod conformance;
 pub mod node;
 pub mod oracle;
