@@ -61,7 +61,7 @@ async fn work<S: Store>(
         shell: settings.shell_enabled,
         streams,
     };
-    let tasks = Tasks::builtin(builtins)?;
+    let tasks = Tasks::builtin(builtins);
     tell_unknown_tasks(&settings, &tasks);
     let put = async {
         put_jobs(&store, &settings, at_start).await?;

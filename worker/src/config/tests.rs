@@ -290,3 +290,20 @@ fn jobs_are_read_in_either_language() {
          replace_existing)"
     );
 }
+
+#[test]
+fn what_the_docs_and_the_demo_show_is_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    // In place of the password file that the example names.
+    let overrides = Overrides {
+        password: Some(Password::new("x".to_owned())),
+        ..Overrides::default()
+    };
+    let docs = read("docs/configuration.md");
+    let (_, example) = docs.split_once("```toml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let settings = check_with(example, &overrides).unwrap();
+    assert_eq!(settings.jobs.len(), 1);
+    assert_eq!(check(&read("deploy/demo.toml")).unwrap().jobs.len(), 3);
+}

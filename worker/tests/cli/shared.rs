@@ -51,12 +51,13 @@ fn a_job_lives_from_add_to_remove() {
         redis.json(&["job", "show", "a b", "--json"])["state"],
         "paused"
     );
+    // A wish is a wish, also while the schedule rests.
+    let run = redis.said(&["job", "run", "a b"], 0).out;
+    assert!(run.starts_with("a b!"), "{run}");
     assert_eq!(
         redis.said(&["job", "resume", "a b"], 0).out,
         "resumed a b\n"
     );
-    let run = redis.said(&["job", "run", "a b"], 0).out;
-    assert!(run.starts_with("a b!"), "{run}");
     let full = redis.said(&["job", "run", "a b"], 1);
     assert!(
         full.err
@@ -129,7 +130,7 @@ fn history_and_nodes_show_what_a_worker_does() {
     redis.said(&["nodes", "--self"], 1);
     let (directory, path) = config(
         "timezone = \"Asia/Tokyo\"\n[tasks.shell]\nenabled = true\n\
-         [[jobs]]\nid = \"fails\"\ntask = \"shell\"\nargs = { command = [\"sh\", \"-c\", \"echo oops; exit 3\"] }\n\
+         [[jobs]]\nid = \"fails\"\ntask = \"shell\"\nargs = { command = [\"sh\", \"-c\", \"echo oops ${CARILLON_STORE-no} ${CARILLON_PASSWORD-no}; exit 3\"] }\n\
          trigger = { type = \"interval\", seconds = 1 }\n",
     );
     let log = directory.path().join("log");
@@ -149,13 +150,13 @@ fn history_and_nodes_show_what_a_worker_does() {
     });
     assert_eq!(run["kind"], "run");
     assert_eq!(run["outcome"], "failed");
-    assert_eq!(run["detail"], "sh: exit status: 3\noops");
+    assert_eq!(run["detail"], "sh: exit status: 3\noops no no");
     assert_eq!(run["node"], "n1");
     assert_eq!(run["attempt"], 1);
     let table = redis.said(&["runs", "--config", &path], 0).out;
     assert!(table.starts_with("TIME "), "{table}");
     assert!(table.contains(" +09:00  fails@"), "{table}");
-    assert!(table.contains("sh: exit status: 3 oops"), "{table}");
+    assert!(table.contains("sh: exit status: 3 oops no no"), "{table}");
 
     let node = &redis.json(&["nodes", "--json"])[0];
     assert_eq!(

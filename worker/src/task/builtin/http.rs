@@ -1,7 +1,6 @@
 //! The task `http`.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -76,13 +75,20 @@ fn headers<'de, D: Deserializer<'de>>(from: D) -> Result<HeaderMap, D::Error> {
 #[derive(Clone)]
 pub(super) struct Client {
     /// Made when it is first needed: reading the system's certificates takes a while.
-    client: Arc<OnceLock<Result<reqwest::Client, String>>>,
+    sender: Arc<OnceLock<Result<Sender, String>>>,
+}
+
+struct Sender {
+    client: reqwest::Client,
+    /// Why `https` cannot work here: a small image may have no certificates at all, and plain
+    /// `http` is none the worse for it.
+    no_https: Option<String>,
 }
 
 impl Client {
     pub(super) fn new() -> Self {
         Self {
-            client: Arc::default(),
+            sender: Arc::default(),
         }
     }
 
@@ -90,8 +96,13 @@ impl Client {
         // Neither a password nor a token belongs into history.
         let what = format!("{} {}", args.method, without_secrets(&args.url));
         let timeout = args.timeout;
-        let client = self.client.get_or_init(client).as_ref()?;
-        let request = request(client, &context, args);
+        let sender = self.sender.get_or_init(Sender::new).as_ref()?;
+        if let Some(why) = sender.no_https.as_ref()
+            && args.url.scheme() == "https"
+        {
+            return Err(format!("{what}: no TLS on this node: {why}"));
+        }
+        let request = request(&sender.client, &context, args);
         let answered = async {
             let mut response = request.send().await?;
             let body = first_bytes(&mut response).await?;
@@ -107,21 +118,32 @@ impl Client {
             if error.is_timeout() {
                 format!("{what}: no answer within {timeout:?}")
             } else {
-                format!("{what}: {}", causes(error))
+                format!("{what}: {}", root_cause(error))
             }
         })?;
         report(&what, &response, &body)
     }
 }
 
-fn client() -> Result<reqwest::Client, String> {
-    // The process's provider may have been installed by somebody else: any will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .redirect(Policy::none())
-        .user_agent(concat!("carillon/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| format!("no HTTP client: {}", causes(error)))
+impl Sender {
+    fn new() -> Result<Self, String> {
+        // The process's provider may have been installed by somebody else: any will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(Policy::none())
+                .user_agent(concat!("carillon/", env!("CARGO_PKG_VERSION")))
+        };
+        let (client, no_https) = match builder().build() {
+            Ok(client) => (Ok(client), None),
+            Err(error) => (
+                builder().tls_certs_only([]).build(),
+                Some(root_cause(error)),
+            ),
+        };
+        let client = client.map_err(|error| format!("no HTTP client: {}", root_cause(error)))?;
+        Ok(Self { client, no_https })
+    }
 }
 
 fn request(client: &reqwest::Client, context: &Context, args: HttpArgs) -> RequestBuilder {
@@ -204,16 +226,14 @@ fn without_secrets(url: &Url) -> String {
     url.to_string()
 }
 
-/// The error with what caused it; reqwest's own text stops at "error sending request".
-fn causes(error: reqwest::Error) -> String {
+/// What it comes down to: reqwest's own text stops at "error sending request".
+fn root_cause(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
     }
-    text
+    cause.to_string()
 }
 
 #[cfg(test)]

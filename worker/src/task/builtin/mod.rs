@@ -34,8 +34,6 @@ mod testing;
 
 use std::sync::Arc;
 
-use scheduler_core::NameError;
-
 pub use args::{ArgsError, check_args};
 pub use stream::StreamConnections;
 
@@ -52,24 +50,26 @@ pub struct Builtins {
 
 impl Tasks {
     /// The built-in tasks.
-    ///
-    /// # Errors
-    ///
-    /// No names are refused; the signature is that of [`register`](Self::register).
-    pub fn builtin(builtins: Builtins) -> Result<Self, NameError> {
+    #[must_use]
+    pub fn builtin(builtins: Builtins) -> Self {
+        const NAME: &str = "the name of a built-in task is a name";
         let mut tasks = Self::new();
-        tasks.register("log", log::run)?;
+        tasks.register("log", log::run).expect(NAME);
         let client = http::Client::new();
-        tasks.register("http", move |context, args| {
-            client.clone().run(context, args)
-        })?;
+        tasks
+            .register("http", move |context, args| {
+                client.clone().run(context, args)
+            })
+            .expect(NAME);
         if builtins.shell {
-            tasks.register("shell", shell::run)?;
+            tasks.register("shell", shell::run).expect(NAME);
         }
         let writer = stream::Writer::new(builtins.streams);
-        tasks.register("stream", move |context, args| {
-            writer.clone().run(context, args)
-        })?;
-        Ok(tasks)
+        tasks
+            .register("stream", move |context, args| {
+                writer.clone().run(context, args)
+            })
+            .expect(NAME);
+        tasks
     }
 }

@@ -10,7 +10,6 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -61,7 +60,10 @@ fn start_all(requests: &Receiver<Request>) {
     }
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 fn die_with_this_process(command: &mut Command) {
+    use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
+
     let parent = getpid();
     let prepare = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -82,3 +84,7 @@ fn die_with_this_process(command: &mut Command) {
         command.pre_exec(prepare);
     }
 }
+
+/// Other systems have no such signal: there, a command outlives a node that is killed.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn die_with_this_process(_: &mut Command) {}
