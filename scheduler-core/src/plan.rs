@@ -142,6 +142,19 @@ pub fn move_past(job: &Job, fired: Timestamp) -> Plan {
 }
 
 impl Plan {
+    /// The lowest fire time that this plan settles; where it settles none, the highest one that was
+    /// settled before.
+    #[must_use]
+    pub fn first_settled(&self) -> Timestamp {
+        let skips = self.skips.iter().map(|skip| skip.first);
+        self.runs
+            .iter()
+            .copied()
+            .chain(skips)
+            .min()
+            .unwrap_or(self.settled)
+    }
+
     /// Settles what is past its grace time; answers with the first fire time that is not.
     fn skip_misfired(&mut self, job: &Job, due: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let Grace::Within(grace) = job.policy().misfire_grace_time else {

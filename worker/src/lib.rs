@@ -1,5 +1,6 @@
 //! Carillon rings every scheduled job on time, on exactly one of many identical worker processes.
 
+pub mod bench;
 pub mod clock;
 pub mod event;
 pub mod node;

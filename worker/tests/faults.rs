@@ -224,3 +224,50 @@ async fn a_node_can_be_stopped_while_the_store_is_away() {
     faulty.faults().freeze(&[ALL]);
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_due_job_that_cannot_be_read_holds_up_nobody() {
+    let (store, log) = (store(), Log::default());
+    let faulty = Faulty::new(store.clone());
+    let spoilt: JobId = "spoilt".parse().unwrap();
+    faulty.faults().spoil(spoilt.clone());
+    faulty.faults().lose("park", 1);
+    put(&store, [job("spoilt", "note", every(0.1))]).await;
+    put(&store, [job("good", "note", every(0.2))]).await;
+    let node = Node::start(&faulty, "a", &noting(&log), timing());
+    until("the good one runs", || async { log.read().len() >= 5 }).await;
+    node.stop().await;
+    log.assert_once();
+    assert!(log.read().keys().all(|(run, _)| run.job != spoilt));
+    assert_eq!(faulty.faults().lost("park"), 1);
+    let stored = store
+        .jobs(&[spoilt])
+        .await
+        .unwrap()
+        .remove(0)
+        .stored
+        .unwrap();
+    assert_eq!(stored.next_fire, None, "it is no longer due");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_that_is_over_is_retired_after_its_last_run() {
+    let (store, log) = (store(), Log::default());
+    let faulty = Faulty::new(store.clone());
+    faulty.faults().lose("retire", 1);
+    let once = json!({ "trigger": { "type": "date" } });
+    put(
+        &store,
+        (0..3).map(|n| job(&format!("{n}"), "note", once.clone())),
+    )
+    .await;
+    let node = Node::start(&faulty, "a", &noting(&log), timing());
+    until("no jobs are left", || async {
+        store.overview().await.unwrap().jobs == 0
+    })
+    .await;
+    node.stop().await;
+    log.assert_once();
+    assert_eq!(log.read().len(), 3);
+    assert_eq!(faulty.faults().lost("retire"), 1);
+}

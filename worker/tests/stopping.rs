@@ -332,6 +332,7 @@ async fn a_claim_that_the_node_does_not_know_of_is_found_and_run() {
     put(&store, [job("j", "note", json!({}))]).await;
     let faulty = Faulty::new(store.clone());
     faulty.faults().freeze(&["exchange"]);
+    faulty.faults().lose("resync", 2);
     let mut node = Node::start(&faulty, "a", &noting(&log), timing());
     let session = node.is_registered().await;
     run_now(&store, "j").await;
@@ -353,6 +354,7 @@ async fn a_claim_that_the_node_does_not_know_of_is_found_and_run() {
     faulty.faults().thaw();
     until("it ran", || async { is_idle(&store).await }).await;
     assert_eq!((node.counts)().found, 1);
+    assert_eq!(faulty.faults().lost("resync"), 2);
     node.stop().await;
     log.assert_once();
 }

@@ -133,7 +133,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// meanwhile are left alone. `false`: the lease was lost.
     fn retire(&self, request: &Retire) -> impl Future<Output = StoreResult<bool>> + Send;
 
-    /// Forgets what is past keeping, a bounded amount per call. `false`: the lease was lost.
+    /// Forgets what is past keeping, a bounded amount per call: old records and answers, what was
+    /// settled of jobs that are long gone, and definitions that no run in flight needs any more (a
+    /// store may forget those earlier). `false`: the lease was lost.
     fn tidy(&self, request: &Tidy) -> impl Future<Output = StoreResult<bool>> + Send;
 
     /// Gives the lease back, and wakes standbys. Does nothing where it is not the caller's.

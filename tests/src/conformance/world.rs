@@ -10,7 +10,7 @@ use scheduler_core::run::{Claim, Ending, settle};
 use scheduler_core::store::{
     AcquireAnswer, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Exchange,
     ExchangeAnswer, Exchanged, JobWrite, PeekAnswer, Peeked, Promote, PutJob, RemoveJob, RunNow,
-    RunNowAnswer, Settled,
+    RunNowAnswer, Settled, Tidy,
 };
 use scheduler_core::{JobBuilder, JobId, RunId, SessionId, Store, StoredJob, Timestamp, Version};
 use uuid::Uuid;
@@ -169,6 +169,17 @@ impl<H: Harness> World<H> {
         assert!(done(self.store.promote(&request).await));
         let request = self.plan_due(&request.token).await;
         self.dispatch(&request).await;
+    }
+
+    /// Forgets what is past keeping: definitions that no run needs any more, too.
+    pub async fn tidy(&self, token: &LeaseToken) {
+        let request = Tidy {
+            token: token.clone(),
+            keep_history: 1_000,
+            keep_requests: Duration::from_secs(600),
+            keep_fired: Duration::from_secs(7 * 24 * 3600),
+        };
+        assert!(done(self.store.tidy(&request).await));
     }
 
     /// Dispatches plans of which none is refused.

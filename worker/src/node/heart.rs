@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::boottime;
 use crate::event::Event;
 use crate::node::link::{Backoff, Link};
-use crate::node::session::Session;
+use crate::node::session::{Session, Stopped};
 use crate::node::shared::Shared;
 
 /// A session's heart. Stops, and ends the session, when it is dropped.
@@ -171,17 +171,19 @@ async fn watch<S: Store>(shared: &Shared<S>, session: &Session) {
     let tick = (session.ttl / 40).max(Duration::from_millis(5));
     loop {
         let now = boottime();
-        if session.check_trust(now) {
+        if session.trust_has_ended(now) {
+            // Told first, which takes no time to speak of: listeners hear of causes before effects.
+            let id = &session.id;
+            shared.events.tell(|| Event::TrustLost {
+                session: id.clone(),
+            });
+            session.stop_handlers(Stopped::TrustLost);
             shared.counters.trust_lost();
-            let session = &session.id;
             tracing::warn!(
-                %session,
+                session = %id,
                 "no heartbeat was answered in time: stopping the handlers, for others may take \
                  over their runs"
             );
-            shared.events.tell(|| Event::TrustLost {
-                session: session.clone(),
-            });
         }
         let left = session.trusted_until().saturating_sub(now);
         let pause = if left.is_zero() { tick } else { left.min(tick) };

@@ -120,12 +120,9 @@ impl Session {
         true
     }
 
-    /// Stops the handlers if trust has ended at `now`. Says whether it ended just now.
-    pub(crate) fn check_trust(&self, now: Duration) -> bool {
-        if micros(now) < self.trusted_until.load(Ordering::Acquire) {
-            return false;
-        }
-        self.stop_handlers(Stopped::TrustLost)
+    /// Whether trust has ended at `now`, and the handlers have not been told yet.
+    pub(crate) fn trust_has_ended(&self, now: Duration) -> bool {
+        micros(now) >= self.trusted_until.load(Ordering::Acquire) && self.lock().stopped.is_none()
     }
 
     /// Tells all handlers to stop, and begins no new ones. Says whether they were not yet.
@@ -271,21 +268,20 @@ mod tests {
         let session = session(boottime());
         let handlers = session.handlers();
         assert!(session.is_trusted());
-        assert!(!session.check_trust(boottime()));
-        assert!(session.check_trust(boottime() + Duration::from_secs(8)));
+        assert!(!session.trust_has_ended(boottime()));
+        let ttl = Duration::from_secs(8);
+        assert!(session.trust_has_ended(boottime() + ttl));
+        assert!(session.stop_handlers(Stopped::TrustLost));
         assert!(handlers.is_cancelled());
         assert!(!session.is_trusted());
-        assert!(
-            !session.check_trust(boottime() + Duration::from_secs(9)),
-            "once"
-        );
+        assert!(!session.trust_has_ended(boottime() + ttl), "once");
     }
 
     #[test]
     fn a_late_answer_brings_trust_back_for_new_handlers_only() {
         let session = session(boottime());
         let before = session.handlers();
-        session.check_trust(boottime() + Duration::from_secs(8));
+        session.stop_handlers(Stopped::TrustLost);
         assert!(session.renewed(boottime()));
         assert!(session.is_trusted());
         assert!(before.is_cancelled());
@@ -295,7 +291,7 @@ mod tests {
     #[test]
     fn no_heartbeat_brings_back_what_is_over() {
         let session = session(boottime());
-        session.check_trust(boottime() + Duration::from_secs(8));
+        session.stop_handlers(Stopped::TrustLost);
         assert!(session.end());
         assert!(!session.renewed(boottime()));
         assert!(!session.is_trusted());

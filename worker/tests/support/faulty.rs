@@ -28,6 +28,8 @@ pub(crate) struct Faults {
     lost: Mutex<HashMap<&'static str, usize>>,
     /// Operations that stand still.
     frozen: watch::Sender<Vec<&'static str>>,
+    /// Jobs whose definitions cannot be read.
+    spoilt: Mutex<Vec<JobId>>,
     /// Operations that cannot be reached.
     cut: Mutex<Vec<&'static str>>,
 }
@@ -38,6 +40,7 @@ impl<S> Faulty<S> {
             lose: Mutex::default(),
             lost: Mutex::default(),
             frozen: watch::Sender::new(Vec::new()),
+            spoilt: Mutex::default(),
             cut: Mutex::default(),
         };
         Self {
@@ -82,6 +85,11 @@ impl Faults {
         self.cut.lock().unwrap().clear();
     }
 
+    /// Makes a job's definition unreadable.
+    pub(crate) fn spoil(&self, job: JobId) {
+        self.spoilt.lock().unwrap().push(job);
+    }
+
     async fn before(&self, operation: &'static str) -> StoreResult<()> {
         let hit = |list: &Vec<&str>| list.contains(&operation) || list.contains(&ALL);
         let mut frozen = self.frozen.subscribe();
@@ -121,6 +129,21 @@ macro_rules! operations {
                 format!("faulty {}", self.inner.describe())
             }
 
+            async fn definitions(
+                &self,
+                wanted: &[(JobId, Version)],
+            ) -> StoreResult<Vec<Definition>> {
+                self.faults.before("definitions").await?;
+                let mut answer = self.inner.definitions(wanted).await?;
+                let spoilt = self.faults.spoilt.lock().unwrap().clone();
+                for ((job, _), definition) in wanted.iter().zip(&mut answer) {
+                    if spoilt.contains(job) {
+                        *definition = Definition::Unreadable("spoilt on purpose".to_owned());
+                    }
+                }
+                self.faults.after("definitions", answer)
+            }
+
             $(
                 async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
                     self.faults.before(stringify!($name)).await?;
@@ -148,7 +171,6 @@ operations! {
     exchange(request: &Exchange) -> ExchangeAnswer;
     resync(request: &Resync) -> ResyncAnswer;
     wait(wake: &Wake) -> ();
-    definitions(wanted: &[(JobId, Version)]) -> Vec<Definition>;
     sessions() -> Vec<SessionSample>;
     fence_session(request: &FenceSession) -> FenceAnswer;
     dead_claims(limit: usize) -> Vec<(SessionId, Vec<Claim>)>;

@@ -47,6 +47,8 @@ pub async fn a_run_keeps_the_definition_that_it_was_begun_with<H: Harness>(world
             .hand_in(&mut a, &claim, &Ending::Succeeded(None))
             .await;
     }
+    let token = world.lead(&a).await;
+    world.tidy(&token).await;
     assert_eq!(
         definition(&world, "j", first.version).await,
         None,
@@ -78,6 +80,8 @@ pub async fn a_run_that_was_begun_outlives_its_job<H: Harness>(world: World<H>) 
     let sight = world.see().await;
     assert_eq!((sight.busy, sight.jobs.len()), (0, 0));
     assert_eq!(sight.records().last(), Some(&record));
+    let token = world.lead(&a).await;
+    world.tidy(&token).await;
     assert_eq!(definition(&world, "j", claim.version).await, None);
 }
 
