@@ -144,6 +144,14 @@ fn each_policy_decides_as_the_table_says() {
 }
 
 #[test]
+fn the_grace_time_counts_to_the_millisecond() {
+    let job = tens(Coalesce::Latest, within(5), 1);
+    let plan_at = |ms| told(&plan(&job, at(10), Timestamp::from_ms(ms), 0));
+    assert_eq!(plan_at(15_000), "run 10; next 20");
+    assert_eq!(plan_at(15_001), "misfired 10-10 (1); next 20");
+}
+
+#[test]
 fn a_job_that_is_not_due_yet_keeps_its_fire_time_open() {
     let plan = plan(&tens(Coalesce::Latest, within(1), 1), at(10), at(9), 0);
     assert_eq!(told(&plan), "next 10");
