@@ -98,8 +98,6 @@ impl<S: Store> Beating<S> {
     async fn run(mut self) {
         let every = self.session.ttl / 4;
         let mut backoff = Backoff::up_to(every / 2);
-        // Registering was the first sign of life.
-        tokio::time::sleep(every).await;
         loop {
             let sent = boottime();
             let pause = match self.beat(sent).await {

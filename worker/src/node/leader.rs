@@ -124,18 +124,11 @@ impl<S: Store> Leader<S> {
                 }
                 Ok(Round::RestUntil(next)) => {
                     backoff.reset();
-                    match self.tidy().await {
-                        Ok(true) | Err(_) => self.rest(next),
-                        Ok(false) => return Led::LeaseLost,
-                    }
+                    self.rest(next)
                 }
-                round => {
-                    let pause = if round.is_ok() {
-                        NO_PROGRESS
-                    } else {
-                        backoff.next()
-                    };
-                    // Without looking at wake-ups: they may come at once, again and again.
+                trouble => {
+                    let pause = trouble.map_or_else(|_| backoff.next(), |_| NO_PROGRESS);
+                    // Without listening to wake-ups: they may come at once, again and again.
                     let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                     continue;
                 }
@@ -197,7 +190,9 @@ impl<S: Store> Leader<S> {
             next = earliest(next, Some(peeked.now));
             stuck = false;
         }
-        if !self.promote(&peeked).await? || !self.retire(&peeked).await? {
+        let leads =
+            self.promote(&peeked).await? && self.retire(&peeked).await? && self.tidy().await?;
+        if !leads {
             return Ok(Round::LeaseLost);
         }
         Ok(match next {
@@ -390,6 +385,7 @@ impl<S: Store> Leader<S> {
         link.ask("retire", link.store.retire(&request)).await
     }
 
+    /// Forgets what is past keeping, now and then: also under a load that never lets it rest.
     async fn tidy(&mut self) -> StoreResult<bool> {
         let now = boottime();
         if now.saturating_sub(self.tidied_at) < TIDY_EVERY {

@@ -31,7 +31,7 @@ pub(crate) async fn run<S: Store>(
         let led = Leader::new(Arc::clone(&shared), token.clone())
             .lead(&stop)
             .await;
-        session.set_standing(Standing::Standby(usize::MAX - 1));
+        session.set_standing(Standing::Unknown);
         match led {
             Led::LeaseLost => {
                 tracing::info!(%epoch, "the lease is another node's now");

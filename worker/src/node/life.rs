@@ -56,21 +56,14 @@ async fn register<S: Store>(
     at_start: AtStart,
     shutdown: &CancellationToken,
 ) -> Result<Option<Arc<Session>>, NodeError> {
-    let settings = &shared.settings;
-    let ttl = settings.timing.session_ttl;
-    // One name for all tries: what an earlier one did without an answer is the same session.
-    let request = Register {
-        session: SessionId::of(&settings.info.node, Uuid::now_v7()),
-        ttl,
-        info: settings.info.clone(),
-    };
+    let ttl = shared.settings.timing.session_ttl;
     let mut backoff = Backoff::new();
+    let mut request = registration(shared);
+    let mut first_sent = boottime();
     while !shutdown.is_cancelled() {
         let sent = boottime();
-        let answer = shared
-            .link
-            .ask("register", shared.link.store.register(&request));
-        match answer.await {
+        let answer = shared.link.store.register(&request);
+        match shared.link.ask("register", answer).await {
             Ok(registered) => {
                 shared.clock.learn(sent, boottime(), registered.now);
                 let session = request.session;
@@ -78,7 +71,7 @@ async fn register<S: Store>(
                 shared.events.tell(|| Event::Registered {
                     session: session.clone(),
                 });
-                return Ok(Some(Arc::new(Session::new(session, ttl, sent))));
+                return Ok(Some(Arc::new(Session::new(session, ttl, first_sent))));
             }
             Err(error)
                 if at_start == AtStart::GiveUp || error.kind() == StoreErrorKind::Corrupt =>
@@ -90,8 +83,25 @@ async fn register<S: Store>(
                 let _ = shutdown.run_until_cancelled(pause).await;
             }
         }
+        // An earlier try may have begun the session without an answer, and others may have watched
+        // it since: its time counts from the first try under this name. Where too much of that has
+        // passed, another name is tried.
+        if boottime().saturating_sub(first_sent) > ttl / 4 {
+            request = registration(shared);
+            first_sent = boottime();
+        }
     }
     Ok(None)
+}
+
+/// A request for a session that never was.
+fn registration<S: Store>(shared: &Shared<S>) -> Register {
+    let settings = &shared.settings;
+    Register {
+        session: SessionId::of(&settings.info.node, Uuid::now_v7()),
+        ttl: settings.timing.session_ttl,
+        info: settings.info.clone(),
+    }
 }
 
 /// Lives one session, until it is over or the node is told to stop.

@@ -27,6 +27,9 @@ use crate::node::standby::CLOSE_RANKS;
 /// How many claims are settled at once.
 const CHUNK: usize = 200;
 
+/// How many chunks one look settles at most; the next look goes on.
+const CHUNKS_PER_LOOK: usize = 50;
+
 /// One node's watch over all sessions.
 pub(crate) struct Recovery<S> {
     shared: Arc<Shared<S>>,
@@ -67,6 +70,7 @@ impl<S: Store> Recovery<S> {
         match self.session.standing() {
             Standing::Leader => true,
             Standing::Standby(rank) => rank < CLOSE_RANKS,
+            Standing::Unknown => false,
         }
     }
 
@@ -98,24 +102,21 @@ impl<S: Store> Recovery<S> {
         Ok(())
     }
 
-    /// Settles the claims of dead sessions, until there are none.
+    /// Settles the claims of dead sessions, a bounded number at once.
     async fn drain(&self) -> StoreResult<()> {
         let link = &self.shared.link;
-        loop {
+        for _ in 0..CHUNKS_PER_LOOK {
             let dead = link
                 .ask("dead_claims", link.store.dead_claims(CHUNK))
                 .await?;
-            let mut progress = false;
-            for (session, claims) in dead {
-                for chunk in claims.chunks(CHUNK) {
-                    progress = true;
-                    self.settle(&session, chunk).await?;
-                }
+            if dead.is_empty() {
+                break;
             }
-            if !progress {
-                return Ok(());
+            for (session, claims) in dead {
+                self.settle(&session, &claims).await?;
             }
         }
+        Ok(())
     }
 
     async fn settle(&self, session: &SessionId, claims: &[Claim]) -> StoreResult<()> {

@@ -45,6 +45,8 @@ pub(crate) enum Standing {
     Leader,
     /// So many others come first.
     Standby(usize),
+    /// It has not looked yet, or its session is none of those that the store knows.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub(crate) struct Session {
     trusted_until: AtomicU64,
     handlers: Mutex<Handlers>,
     over: CancellationToken,
-    /// 0 for the leader, rank + 1 for standbys.
+    /// 0 for the leader, rank + 1 for standbys, the greatest number for unknown.
     standing: AtomicUsize,
     book: ClaimBook,
     resync_wanted: AtomicBool,
@@ -193,6 +195,7 @@ impl Session {
         let number = match standing {
             Standing::Leader => 0,
             Standing::Standby(rank) => rank.saturating_add(1),
+            Standing::Unknown => usize::MAX,
         };
         self.standing.store(number, Ordering::Relaxed);
     }
@@ -200,6 +203,7 @@ impl Session {
     pub(crate) fn standing(&self) -> Standing {
         match self.standing.load(Ordering::Relaxed) {
             0 => Standing::Leader,
+            usize::MAX => Standing::Unknown,
             number => Standing::Standby(number - 1),
         }
     }

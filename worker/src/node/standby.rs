@@ -101,7 +101,9 @@ impl<S: Store> Watcher<S> {
         let received = boottime();
         self.shared.clock.learn(sent, received, view.now);
         let rank = self.rank(&view);
-        self.session.set_standing(Standing::Standby(rank));
+        let standing = rank.map_or(Standing::Unknown, Standing::Standby);
+        self.session.set_standing(standing);
+        let is_close = rank.is_some_and(|rank| rank < CLOSE_RANKS);
         let steal = match self.watch.sample(sent, received, &view) {
             // A lost answer to an earlier wish: the lease is this session's without its knowing.
             _ if view
@@ -112,7 +114,7 @@ impl<S: Store> Watcher<S> {
                 None
             }
             Standby::Acquire => None,
-            Standby::Steal { token, beat } if rank < CLOSE_RANKS => Some((token, beat)),
+            Standby::Steal { token, beat } if is_close => Some((token, beat)),
             Standby::Steal { .. } | Standby::Wait => {
                 return Ok(Look::Again(self.pause(rank, &view)));
             }
@@ -140,21 +142,21 @@ impl<S: Store> Watcher<S> {
     }
 
     /// This node's place in the line: behind all that look often while it stands back.
-    fn rank(&self, view: &LeaseView) -> usize {
-        let rank = view.rank.unwrap_or(usize::MAX - 1);
-        if boottime() < self.stands_back_until {
-            rank.saturating_add(CLOSE_RANKS)
+    fn rank(&self, view: &LeaseView) -> Option<usize> {
+        let behind = if boottime() < self.stands_back_until {
+            CLOSE_RANKS
         } else {
-            rank
-        }
+            0
+        };
+        view.rank.map(|rank| rank + behind)
     }
 
     /// How long until the next look.
-    fn pause(&self, rank: usize, view: &LeaseView) -> Duration {
+    fn pause(&self, rank: Option<usize>, view: &LeaseView) -> Duration {
         let now_and_then = (self.session.ttl / 4).min(LONGEST_WAIT);
-        if rank >= CLOSE_RANKS {
+        let Some(rank) = rank.filter(|rank| *rank < CLOSE_RANKS) else {
             return now_and_then;
-        }
+        };
         let later = LATER_PER_RANK * u32::try_from(rank).unwrap_or(0);
         match view.next_due {
             None => now_and_then,

@@ -200,12 +200,13 @@ impl<S: Store> Work<S> {
     /// Sends one request until it is answered, or the session is over.
     async fn exchange(&mut self, wish: Option<ClaimWish>) {
         self.request += 1;
+        let batch = self.to_settle.len().min(BATCH);
         let request = Exchange {
             session: self.session.id.clone(),
             lane: LANE,
             request: self.request,
             floor: self.shared.floor(),
-            settled: std::mem::take(&mut self.to_settle),
+            settled: self.to_settle.drain(..batch).collect(),
             wish,
         };
         self.session.book().exchange_begins();
@@ -214,13 +215,13 @@ impl<S: Store> Work<S> {
             Ok(Some(ExchangeAnswer::Exchanged(exchanged))) => self.exchanged(request, exchanged),
             Ok(Some(ExchangeAnswer::Superseded)) => {
                 tracing::warn!("a later request was done before: asking what this session holds");
-                self.to_settle = request.settled;
+                self.to_settle.extend(request.settled);
                 self.session.want_resync();
             }
             Err(error) => {
                 // It would be answered so for ever. What was done shows in what is held.
                 tracing::error!(%error, "an answer makes no sense: asking what this session holds");
-                self.to_settle = request.settled;
+                self.to_settle.extend(request.settled);
                 self.session.want_resync();
             }
             Ok(Some(ExchangeAnswer::Gone)) | Ok(None) => {
@@ -367,7 +368,9 @@ impl<S: Store> Work<S> {
                 () = tokio::time::sleep_until(next) => {
                     if interrupted {
                         self.give_up();
-                        self.exchange(None).await;
+                        while !self.to_settle.is_empty() && !self.session.over().is_cancelled() {
+                            self.exchange(None).await;
+                        }
                         return;
                     }
                     interrupted = true;
