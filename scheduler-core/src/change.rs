@@ -204,9 +204,10 @@ fn skip_until(
         return (Vec::new(), Some(from));
     }
     // An interval goes on from its last fire time, wherever that lies: it must be found, and can be
-    // by arithmetic. The others mean the same times wherever one begins to ask.
+    // by arithmetic. The others mean the same times wherever one begins to ask. (An interval with
+    // exclusions has to be walked: past the count it begins a new grid, rather than hang.)
     let limit = match job.trigger().spec() {
-        TriggerSpec::Interval(_) => u64::MAX,
+        TriggerSpec::Interval(interval) if interval.exclude.is_empty() => u64::MAX,
         _ => MAX_COUNTED,
     };
     let stretch = job.trigger().stretch(from, now, limit);

@@ -108,6 +108,10 @@ fn each_policy_decides_as_the_table_says() {
             "run 10; coalesced 20-40 (3); next 50",
         ),
         (
+            (Earliest, Unlimited, 1, 0, 10, 20),
+            "run 10; coalesced 20-20 (1); next 30",
+        ),
+        (
             (Earliest, within(25), 1, 0, 10, 45),
             "run 20; misfired 10-10 (1); coalesced 30-40 (2); next 50",
         ),
@@ -141,6 +145,14 @@ fn each_policy_decides_as_the_table_says() {
         let plan = plan(&tens(coalesce, grace, limit), at(due), at(now), in_flight);
         assert_eq!(told(&plan), expected, "{case:?}");
     }
+}
+
+#[test]
+fn the_grace_time_counts_to_the_millisecond() {
+    let job = tens(Coalesce::Latest, within(5), 1);
+    let plan_at = |ms| told(&plan(&job, at(10), Timestamp::from_ms(ms), 0));
+    assert_eq!(plan_at(15_000), "run 10; next 20");
+    assert_eq!(plan_at(15_001), "misfired 10-10 (1); next 20");
 }
 
 #[test]
@@ -183,6 +195,20 @@ fn days_of_missed_seconds_are_settled_in_bounded_plans() {
         assert_eq!(account.settled, 864_000, "{coalesce:?}");
         assert!(account.plans <= 88, "{coalesce:?}: {} plans", account.plans);
     }
+}
+
+#[test]
+fn what_is_too_late_is_so_in_each_of_many_plans() {
+    let second = trigger(json!({ "type": "interval", "seconds": 1 }));
+    let job = job(second, Coalesce::Latest, within(100), 1);
+    let account = settle_all(&job, at(1), at(30_000), 0);
+    let counted = |reason| {
+        let skips = account.skips.iter().filter(|skip| skip.reason == reason);
+        skips.map(|skip| skip.count).sum::<u64>()
+    };
+    assert_eq!(account.runs, [at(30_000)]);
+    assert_eq!(counted(SkipReason::Misfired), 29_899);
+    assert_eq!(counted(SkipReason::Coalesced), 100);
 }
 
 /// All that a leader settles of one job at one moment, plan by plan.

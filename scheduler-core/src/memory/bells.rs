@@ -96,3 +96,63 @@ pub(super) async fn first(mut listeners: Vec<EventListener>) {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn queues(names: &[&str]) -> Wake {
+        Wake::Ready(names.iter().map(|name| name.parse().unwrap()).collect())
+    }
+
+    fn ring(bells: &Bells, queue: &str, runs: usize) {
+        let mut rings = Rings::default();
+        for _ in 0..runs {
+            rings.ready(&queue.parse().unwrap());
+        }
+        bells.ring(&rings);
+    }
+
+    fn is_woken(waiter: &mut Pin<&mut impl Future<Output = ()>>) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        waiter.as_mut().poll(&mut context).is_ready()
+    }
+
+    #[test]
+    fn one_run_wakes_one_waiter_of_its_queue() {
+        let bells = Bells::default();
+        let mut both = pin!(first(bells.listen(&queues(&["a", "b"]))));
+        let mut only_b = pin!(first(bells.listen(&queues(&["b"]))));
+        let mut leader = pin!(first(bells.listen(&Wake::Leader)));
+        assert!(!is_woken(&mut both) && !is_woken(&mut only_b));
+        ring(&bells, "b", 1);
+        assert!(is_woken(&mut both), "the one that has waited longest");
+        assert!(!is_woken(&mut only_b) && !is_woken(&mut leader));
+        ring(&bells, "b", 1);
+        assert!(is_woken(&mut only_b));
+    }
+
+    #[test]
+    fn who_gives_up_waiting_passes_the_wake_up_on() {
+        let bells = Bells::default();
+        let mut given_up = Box::pin(first(bells.listen(&queues(&["a"]))));
+        let mut next = pin!(first(bells.listen(&queues(&["a"]))));
+        assert!(!is_woken(&mut given_up.as_mut()) && !is_woken(&mut next));
+        ring(&bells, "a", 1);
+        drop(given_up);
+        assert!(is_woken(&mut next));
+    }
+
+    #[test]
+    fn a_bell_that_rings_between_looking_and_waiting_is_heard() {
+        let bells = Bells::default();
+        let listeners = bells.listen(&Wake::Leader);
+        let mut rings = Rings::default();
+        rings.leader();
+        bells.ring(&rings.take());
+        assert!(is_woken(&mut pin!(first(listeners))));
+    }
+}

@@ -67,3 +67,61 @@ fn is_wanted(query: &HistoryQuery, entry: &HistoryEntry) -> bool {
         .as_ref()
         .is_none_or(|job| entry.record.job() == job)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::SkipRecord;
+    use crate::plan::{Skip, SkipReason};
+
+    /// Records of the jobs `0`, `1`, ...
+    fn journal(count: i64) -> Journal {
+        let mut journal = Journal::default();
+        for number in 0..count {
+            let at = Timestamp::from_ms(number);
+            let skip = Skip {
+                first: at,
+                last: at,
+                count: 1,
+                reason: SkipReason::Paused,
+            };
+            let record = SkipRecord::new(number.to_string().parse().unwrap(), &skip);
+            journal.append(at, Record::Skip(record));
+        }
+        journal
+    }
+
+    fn onward(journal: &Journal, after: u64, limit: usize) -> (Vec<String>, String) {
+        let query = HistoryQuery {
+            limit,
+            ..HistoryQuery::default()
+        };
+        let page = journal.onward(&query, after);
+        let jobs = page.entries.iter().map(|e| e.record.job().to_string());
+        (jobs.collect(), page.position)
+    }
+
+    #[test]
+    fn readers_who_fell_behind_go_on_with_what_is_left() {
+        let mut journal = journal(10);
+        assert_eq!(onward(&journal, 2, 3).0, ["2", "3", "4"]);
+        journal.trim(4, 1_000);
+        let kept = ["6", "7", "8", "9"].map(str::to_owned).to_vec();
+        assert_eq!(onward(&journal, 2, 100), (kept, "10".to_owned()));
+        assert_eq!(
+            onward(&journal, 8, 1),
+            (vec!["8".to_owned()], "9".to_owned())
+        );
+        assert_eq!(onward(&journal, 10, 100), (Vec::new(), "10".to_owned()));
+        assert_eq!(onward(&journal, 0, 0), (Vec::new(), "6".to_owned()));
+    }
+
+    #[test]
+    fn trimming_is_bounded() {
+        let mut journal = journal(10);
+        journal.trim(2, 3);
+        assert_eq!(onward(&journal, 0, 100).0.len(), 7);
+        journal.trim(100, 3);
+        assert_eq!(onward(&journal, 0, 100).0.len(), 7);
+    }
+}

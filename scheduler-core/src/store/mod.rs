@@ -80,10 +80,16 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Begins a session. Asked again: the same answer, and the session is left as it is. A session
     /// that was declared dead stays dead.
+    ///
+    /// Its life counts from the first try that ran, answered or not: who tries again and wants to
+    /// count from the later try takes a new name.
     fn register(&self, request: &Register) -> impl Future<Output = StoreResult<Registered>> + Send;
 
     /// Shows that a session lives, and renews all its claims with it. Never creates a session. Asked
     /// again: harmless, and so is one that was overtaken by a later one.
+    ///
+    /// Sweepers only believe a number that moves. The same one sent again proves no later life, so
+    /// each try takes a new one.
     fn heartbeat(
         &self,
         request: &Heartbeat,
@@ -133,7 +139,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// meanwhile are left alone. `false`: the lease was lost.
     fn retire(&self, request: &Retire) -> impl Future<Output = StoreResult<bool>> + Send;
 
-    /// Forgets what is past keeping, a bounded amount per call. `false`: the lease was lost.
+    /// Forgets what is past keeping, a bounded amount per call: old records and answers, what was
+    /// settled of jobs that are long gone, and definitions that no run in flight needs any more (a
+    /// store may forget those earlier). `false`: the lease was lost.
     fn tidy(&self, request: &Tidy) -> impl Future<Output = StoreResult<bool>> + Send;
 
     /// Gives the lease back, and wakes standbys. Does nothing where it is not the caller's.

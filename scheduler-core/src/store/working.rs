@@ -49,7 +49,8 @@ pub struct Registered {
 pub struct Heartbeat {
     /// The session.
     pub session: SessionId,
-    /// The number of this heartbeat, rising.
+    /// The number of this heartbeat, higher than that of each one that was sent before, answered or
+    /// not.
     pub beat: u64,
     /// How long the session lives from now on without another.
     pub ttl: Duration,

@@ -2,7 +2,7 @@
 //!
 //! [`walk`] takes one seed and does so many steps as nodes, leaders, sweepers and clients would, in
 //! any order: with replays, late requests, wrong tokens, stale reads, and a clock that steps back.
-//! After each step it looks at the whole store, and an [`oracle`] that only knows what was answered
+//! After each step it looks at the whole store, and an oracle that only knows what was answered
 //! checks each promise:
 //!
 //! - a run is made once, ever; one session holds it at a time; it ends once, with one record;
