@@ -30,7 +30,7 @@ Examples:
 
 Settings come from flags, then from the environment (CARILLON_STORE, ...), then from the
 configuration file, then from defaults. A Redis password may stand in the URL, in
-CARILLON_PASSWORD, or in a file (--password-file); it is never shown.
+CARILLON_REDIS_PASSWORD, or in a file (--password-file); it is never shown.
 
 Exit codes: 0 done, 1 refused or not found, 2 usage or configuration, 3 store unreachable.";
 

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use carillon::config::{Overrides, PASSWORD_VARIABLES, Password, Settings, StoreSettings};
+use carillon::config::{Overrides, PASSWORD_VARIABLE, Password, Settings, StoreSettings};
 use scheduler_redis::RedisStore;
 use tokio::runtime::{Builder, Runtime};
 
@@ -13,9 +13,9 @@ impl Global {
     /// What these options say. Empty is as good as absent: that is how a variable is switched off
     /// where it cannot be unset.
     pub(super) fn overrides(&self) -> Overrides {
-        let password = PASSWORD_VARIABLES
-            .iter()
-            .find_map(|name| env::var(name).ok().filter(|password| !password.is_empty()));
+        let password = env::var(PASSWORD_VARIABLE)
+            .ok()
+            .filter(|password| !password.is_empty());
         let non_empty = |path: &std::path::PathBuf| !path.as_os_str().is_empty();
         Overrides {
             config: self.config.clone().filter(non_empty),

@@ -29,7 +29,7 @@ pub(crate) use error::explain;
 pub use error::{ConfigError, without_passwords};
 pub use jobs::{ConfiguredJob, JobDocument};
 pub(crate) use password::SECRET_VARIABLES;
-pub use password::{PASSWORD_VARIABLES, Password};
+pub use password::{PASSWORD_VARIABLE, Password};
 pub use settings::{Overrides, Settings};
 pub use store::StoreSettings;
 pub use worker::WorkerSettings;

@@ -4,15 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// Variables that hold the store's password, the first first.
-pub const PASSWORD_VARIABLES: [&str; 2] = ["CARILLON_PASSWORD", "CARILLON_REDIS_PASSWORD"];
+/// The variable that holds the store's password.
+pub const PASSWORD_VARIABLE: &str = "CARILLON_REDIS_PASSWORD";
 
 /// Variables that hold a password, or may. They are no business of the commands that jobs run.
-pub(crate) const SECRET_VARIABLES: [&str; 3] = [
-    PASSWORD_VARIABLES[0],
-    PASSWORD_VARIABLES[1],
-    "CARILLON_STORE",
-];
+pub(crate) const SECRET_VARIABLES: [&str; 2] = [PASSWORD_VARIABLE, "CARILLON_STORE"];
 
 /// A password as typed. Shown as `***`, wherever it ends up.
 #[derive(Clone, PartialEq, Eq)]

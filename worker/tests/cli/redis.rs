@@ -51,7 +51,7 @@ impl Redis {
         let mut command = carillon(args);
         command
             .env("CARILLON_STORE", &self.url)
-            .env("CARILLON_PASSWORD", PASSWORD);
+            .env("CARILLON_REDIS_PASSWORD", PASSWORD);
         command
     }
 

@@ -130,7 +130,7 @@ fn history_and_nodes_show_what_a_worker_does() {
     redis.said(&["nodes", "--self"], 1);
     let (directory, path) = config(
         "timezone = \"Asia/Tokyo\"\n[tasks.shell]\nenabled = true\n\
-         [[jobs]]\nid = \"fails\"\ntask = \"shell\"\nargs = { command = [\"sh\", \"-c\", \"echo oops ${CARILLON_STORE-no} ${CARILLON_PASSWORD-no}; exit 3\"] }\n\
+         [[jobs]]\nid = \"fails\"\ntask = \"shell\"\nargs = { command = [\"sh\", \"-c\", \"echo oops ${CARILLON_STORE-no} ${CARILLON_REDIS_PASSWORD-no}; exit 3\"] }\n\
          trigger = { type = \"interval\", seconds = 1 }\n",
     );
     let log = directory.path().join("log");

@@ -31,7 +31,7 @@ fn help_does_not_show_what_the_environment_holds() {
     let mut command = carillon(&["run", "--help"]);
     command
         .env("CARILLON_STORE", url)
-        .env("CARILLON_PASSWORD", PASSWORD);
+        .env("CARILLON_REDIS_PASSWORD", PASSWORD);
     let help = Said::of(&mut command).ends_with(0);
     assert!(help.out.contains("CARILLON_STORE"), "{}", help.out);
 }
