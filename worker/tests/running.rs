@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use carillon::core::history::MAX_DETAIL;
 use carillon::core::run::{Outcome, Verdict};
 use carillon::core::{Cause, Store};
-use carillon::{Context, Event, Tasks};
+use carillon::{AtStart, Context, Event, Scheduler, Tasks};
 use serde_json::json;
+use support::faulty::{ALL, Faulty};
 use support::*;
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_nodes_on_one_store_run_each_fire_once() {
@@ -173,4 +175,30 @@ async fn a_job_that_is_put_with_an_earlier_due_time_wakes_the_leader() {
     assert_eq!(begun.job.as_str(), "near");
     node.stop().await;
     log.assert_once();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_slots_leads_and_executes_nothing() {
+    let (store, log) = (store(), Log::default());
+    let tasks = noting(&log);
+    put(&store, [job("j", "note", every(0.1))]).await;
+    let mut leader = Node::start_with(&store, "leader", &tasks, timing(), 0);
+    leader.leads().await;
+    let worker = Node::start(&store, "worker", &tasks, timing());
+    until("some runs", || async { log.read().len() >= 5 }).await;
+    let led = leader.stop_and_count().await;
+    worker.stop().await;
+    log.assert_once();
+    assert!(led.dispatched >= 5);
+    assert_eq!(led.settled, 0);
+}
+
+#[tokio::test]
+async fn a_node_that_shall_not_wait_for_the_store_gives_up_with_its_address() {
+    let faulty = Faulty::new(store());
+    faulty.faults().cut(&[ALL]);
+    let scheduler = Scheduler::builder(faulty).at_start(AtStart::GiveUp).build();
+    let error = scheduler.run(CancellationToken::new()).await.unwrap_err();
+    assert_eq!(error.to_string(), "could not register with faulty memory");
+    assert!(error.store_error().is_some());
 }
