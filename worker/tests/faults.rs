@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carillon::core::run::Outcome;
 use carillon::core::store::{Changed, RemoveJob, RequestId};
@@ -253,12 +253,33 @@ async fn a_store_that_is_away_at_the_start_and_later_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_can_be_stopped_while_the_store_is_away() {
-    let store = store();
-    let faulty = Faulty::new(store.clone());
-    let mut node = Node::start(&faulty, "a", &Tasks::new(), timing());
-    node.leads().await;
-    faulty.faults().freeze(&[ALL]);
-    node.stop().await;
+    for frozen in [true, false] {
+        let (store, log) = (store(), Log::default());
+        put(&store, [job("j", "note", json!({}))]).await;
+        let faulty = Faulty::new(store.clone());
+        let mut node = Node::start(&faulty, "a", &noting(&log), timing());
+        node.leads().await;
+        let away = |operations: &[&'static str]| match frozen {
+            true => faulty.faults().freeze(operations),
+            false => faulty.faults().cut(operations),
+        };
+        // With something to hand in, and nobody to take it.
+        faulty.faults().lose("exchange", usize::MAX);
+        run_now(&store, "j").await;
+        until("an answer is lost", || async {
+            faulty.faults().lost("exchange") > 0
+        })
+        .await;
+        away(&[ALL]);
+        let told = Instant::now();
+        node.stop().await;
+        // Far less than the grace, for no handler needs it.
+        assert!(
+            told.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            told.elapsed()
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
