@@ -14,6 +14,7 @@ use crate::id::Version;
 use crate::job::Job;
 use crate::plan::{Skip, SkipReason};
 use crate::time::Timestamp;
+use crate::trigger::TriggerSpec;
 
 /// Whether a job's fire times become runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,18 +203,22 @@ fn skip_until(
     if from > now {
         return (Vec::new(), Some(from));
     }
-    let stretch = job.trigger().stretch(from, now, MAX_COUNTED);
+    // An interval goes on from its last fire time, wherever that lies: it must be found, and can be
+    // by arithmetic. The others mean the same times wherever one begins to ask.
+    let limit = match job.trigger().spec() {
+        TriggerSpec::Interval(_) => u64::MAX,
+        _ => MAX_COUNTED,
+    };
+    let stretch = job.trigger().stretch(from, now, limit);
     let (last, next) = match stretch.next {
         Some(next) if next <= now => (now, job.trigger().next_after(now)),
         next => (stretch.last, next),
     };
-    (
-        vec![Skip {
-            first: from,
-            last,
-            count: stretch.count,
-            reason,
-        }],
-        next,
-    )
+    let skip = Skip {
+        first: from,
+        last,
+        count: stretch.count,
+        reason,
+    };
+    (vec![skip], next)
 }

@@ -91,7 +91,8 @@ pub struct Plan {
     pub runs: Vec<Timestamp>,
     /// Fire times that do not.
     pub skips: Vec<Skip>,
-    /// The highest fire time that this plan settles.
+    /// Up to which instant this plan settles all fire times: the highest of them, or one just
+    /// before the due time where it settles none.
     pub settled: Timestamp,
     /// When the job is due next; in the past where more fire times have passed than one plan
     /// settles; none where its schedule is over.
@@ -106,11 +107,12 @@ pub fn plan(job: &Job, due: Timestamp, now: Timestamp, in_flight: usize) -> Plan
     let mut plan = Plan {
         runs: Vec::new(),
         skips: Vec::new(),
-        settled: due,
+        // Nothing yet: a fire time that is not due must stay open (a leader whose clock ran ahead
+        // may ask).
+        settled: Timestamp::from_ms(due.as_ms() - 1),
         next: Some(due),
     };
     if due > now {
-        // Not due yet: nothing to settle. (A leader whose clock ran ahead may ask.)
         return plan;
     }
     let Some(first) = plan.skip_misfired(job, due, now) else {
@@ -140,6 +142,19 @@ pub fn move_past(job: &Job, fired: Timestamp) -> Plan {
 }
 
 impl Plan {
+    /// The lowest fire time that this plan settles; where it settles none, the highest one that was
+    /// settled before.
+    #[must_use]
+    pub fn first_settled(&self) -> Timestamp {
+        let skips = self.skips.iter().map(|skip| skip.first);
+        self.runs
+            .iter()
+            .copied()
+            .chain(skips)
+            .min()
+            .unwrap_or(self.settled)
+    }
+
     /// Settles what is past its grace time; answers with the first fire time that is not.
     fn skip_misfired(&mut self, job: &Job, due: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let Grace::Within(grace) = job.policy().misfire_grace_time else {

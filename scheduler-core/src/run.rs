@@ -158,7 +158,7 @@ fn lost(policy: &Policy, claim: &Claim) -> Verdict {
     match policy.on_lost {
         OnLost::Retry if losses < policy.max_lost.get() => Verdict::Again {
             after: Duration::ZERO,
-            attempt: claim.attempt + 1,
+            attempt: claim.attempt.saturating_add(1),
             losses,
         },
         OnLost::Retry | OnLost::Fail => Verdict::End(Outcome::Lost),

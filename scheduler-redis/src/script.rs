@@ -9,6 +9,9 @@ use scheduler_core::SessionId;
 
 use crate::keys::Keys;
 
+/// What the production clock names, for the test of the headers.
+#[cfg(test)]
+const CLOCK: &str = include_str!("lua/_clock.lua");
 const LIB: &str = include_str!("lua/_lib.lua");
 const SETTLE: &str = include_str!("lua/_settle.lua");
 
@@ -22,15 +25,20 @@ pub(crate) enum ServerClock {
 }
 
 impl ServerClock {
-    const fn now(self) -> &'static str {
+    /// The clock, and the lease that ends by it.
+    const fn library(self) -> &'static str {
         match self {
-            Self::Time => {
-                "local function now() local t = redis.call('TIME') \
-                 return t[1] * 1000 + math.floor(t[2] / 1000) end\n"
-            }
-            Self::Pinned => {
-                "local function now() return tonumber(redis.call('GET', K.clock) or '0') end\n"
-            }
+            Self::Time => include_str!("lua/_clock.lua"),
+            Self::Pinned => include_str!("lua/_clock_pinned.lua"),
+        }
+    }
+
+    /// Keys that the library reads besides.
+    fn keys(self, leads: bool) -> Vec<String> {
+        match self {
+            Self::Time => Vec::new(),
+            Self::Pinned if leads => vec!["clock".to_owned(), "clock:lease".to_owned()],
+            Self::Pinned => vec!["clock".to_owned()],
         }
     }
 }
@@ -47,9 +55,8 @@ pub(crate) struct Script {
 impl Script {
     fn new(name: &'static str, body: &'static str, libs: &[&str], clock: ServerClock) -> Self {
         let mut keys = header_keys(body);
-        if clock == ServerClock::Pinned {
-            keys.push("clock".to_owned());
-        }
+        let leads = keys.iter().any(|key| key == "leader");
+        keys.extend(clock.keys(leads));
         let names: Vec<_> = keys
             .iter()
             .enumerate()
@@ -60,7 +67,7 @@ impl Script {
             names.join(","),
             keys.len()
         );
-        let source = [&preamble, clock.now(), &libs.concat(), body].concat();
+        let source = [&preamble, clock.library(), &libs.concat(), body].concat();
         let hash = redis::Script::new(&source).get_hash().to_owned();
         Self {
             name,
@@ -215,7 +222,7 @@ mod tests {
                 script.name
             );
             // The rest may be there for what the shared part uses.
-            let shared = named_keys(&[LIB, SETTLE].concat());
+            let shared = named_keys(&[CLOCK, LIB, SETTLE].concat());
             let idle: Vec<_> = header
                 .iter()
                 .filter(|key| !used.contains(*key) && !shared.contains(*key))

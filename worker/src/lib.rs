@@ -2,7 +2,9 @@
 
 pub mod bench;
 pub mod clock;
+pub mod config;
 pub mod event;
+pub mod jobs;
 pub mod node;
 mod scheduler;
 mod signal;
@@ -10,6 +12,7 @@ pub mod task;
 
 pub use clock::SystemClock;
 pub use event::{Event, Events};
+pub use jobs::Jobs;
 pub use node::{AtStart, Counts, NodeError, Retention, Timing};
 pub use scheduler::{Scheduler, SchedulerBuilder};
 pub use scheduler_core as core;

@@ -1,3 +1,9 @@
 //! The `carillon` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+mod cli;
+
+fn main() -> ExitCode {
+    cli::main()
+}

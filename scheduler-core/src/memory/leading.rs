@@ -125,10 +125,8 @@ impl State {
         }
         let fired = self.schedule.fired(job);
         let settles = settles(plan);
-        let fires = plan.runs.iter().chain(plan.skips.iter().map(|s| &s.first));
-        let earliest = fires.chain([&plan.settled]).min();
-        if let (true, Some(fired), Some(earliest)) = (settles, fired, earliest)
-            && *earliest <= fired
+        if let (true, Some(fired)) = (settles, fired)
+            && plan.first_settled() <= fired
         {
             return Some(Refusal::Fired(fired));
         }

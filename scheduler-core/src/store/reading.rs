@@ -74,7 +74,7 @@ pub struct Overview {
     pub scheduled: u64,
     /// How many are due.
     pub due: u64,
-    /// Runs in flight: dispatched and not ended, by job.
+    /// How many runs are in flight: dispatched and not ended, waiting or claimed.
     pub busy: u64,
     /// Runs that wait for their next attempt.
     pub retries: u64,

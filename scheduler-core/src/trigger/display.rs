@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::spec::{CronSpec, IntervalSpec, TriggerSpec};
+use super::spec::{CalendarIntervalSpec, CombinedSpec, CronSpec, IntervalSpec, TriggerSpec};
 
 impl fmt::Display for TriggerSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -10,26 +10,27 @@ impl fmt::Display for TriggerSpec {
             Self::Date(date) => write!(f, "date[{}]", date.run_date.as_deref().unwrap_or("now")),
             Self::Interval(interval) => write!(f, "interval[{}]", lengths(interval)),
             Self::Cron(cron) => write!(f, "cron[{}]", cron_fields(cron)),
+            Self::CalendarInterval(calendar) => {
+                write!(f, "calendar_interval[{}]", calendar_fields(calendar))
+            }
+            Self::And(combined) => write!(f, "and[{}]", parts(combined)),
+            Self::Or(combined) => write!(f, "or[{}]", parts(combined)),
         }
     }
 }
 
 fn lengths(spec: &IntervalSpec) -> String {
-    let parts = [
+    let given = named([
         ("weeks", spec.weeks),
         ("days", spec.days),
         ("hours", spec.hours),
         ("minutes", spec.minutes),
         ("seconds", spec.seconds),
-    ];
-    let given: Vec<_> = parts
-        .into_iter()
-        .filter_map(|(name, value)| value.map(|value| format!("{name}={value}")))
-        .collect();
+    ]);
     if given.is_empty() {
         "seconds=1".to_owned()
     } else {
-        given.join(", ")
+        given
     }
 }
 
@@ -48,6 +49,35 @@ fn cron_fields(spec: &CronSpec) -> String {
         .iter()
         .zip(spec.fields())
         .filter_map(|(name, text)| text.map(|text| format!("{name}='{text}'")))
+        .chain(spec.expression.iter().map(|text| format!("'{text}'")))
+        .collect();
+    given.join(", ")
+}
+
+fn calendar_fields(spec: &CalendarIntervalSpec) -> String {
+    let step = named([
+        ("years", spec.years),
+        ("months", spec.months),
+        ("weeks", spec.weeks),
+        ("days", spec.days),
+    ]);
+    let part = |value: Option<i32>| value.unwrap_or(0);
+    let (hour, minute, second) = (part(spec.hour), part(spec.minute), part(spec.second));
+    format!("{step}, time='{hour:02}:{minute:02}:{second:02}'")
+}
+
+fn parts(spec: &CombinedSpec) -> String {
+    spec.triggers
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn named<const N: usize, V: fmt::Display>(parts: [(&str, Option<V>); N]) -> String {
+    let given: Vec<_> = parts
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|value| format!("{name}={value}")))
         .collect();
     given.join(", ")
 }

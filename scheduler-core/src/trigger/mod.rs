@@ -3,22 +3,29 @@
 //! A [`TriggerSpec`] is a trigger as typed; [`TriggerSpec::resolve`] checks it and settles its time
 //! zone, and the [`Trigger`] that comes out is asked for fire times. The words, forms and defaults
 //! are APScheduler's.
-#![expect(
-    dead_code,
-    reason = "exclusions, combinations and expressions build on it next"
-)]
 
+mod calendar;
+mod combine;
 mod cron;
 mod display;
 mod error;
+mod exclude;
 mod interval;
+mod leaps;
 mod moment;
+pub mod preview;
 mod read;
+mod resolve;
 mod rule;
+mod schedule;
 mod spec;
 mod text;
+mod words;
 mod zone;
 
 pub use error::{Pointer, TriggerError};
-pub use rule::{Stretch, Trigger};
-pub use spec::{CronSpec, DateSpec, Dst, IntervalSpec, TriggerSpec};
+pub use schedule::{Stretch, Trigger};
+pub use spec::{
+    CalendarIntervalSpec, CombinedSpec, CronSpec, DateSpec, Dst, ExcludeSpec, IntervalSpec,
+    TriggerSpec,
+};

@@ -7,9 +7,15 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::{Map, Value};
 
 use super::error::{TriggerError, near};
-use super::spec::{CronSpec, DateSpec, Dst, IntervalSpec, TriggerSpec};
+use super::spec::{
+    CalendarIntervalSpec, CombinedSpec, CronSpec, DateSpec, Dst, ExcludeSpec, IntervalSpec,
+    TriggerSpec,
+};
 
-const TYPES: [&str; 3] = ["date", "interval", "cron"];
+const TYPES: [&str; 6] = ["date", "interval", "cron", "calendar_interval", "and", "or"];
+/// How deep triggers may be nested, and how many may be listed, so that none asks for too much.
+const MAX_DEPTH: usize = 4;
+const MAX_LISTED: usize = 100;
 /// How the `toml` crate shows its dates and times to other formats.
 const TOML_DATETIME: &str = "$__toml_private_datetime";
 
@@ -26,6 +32,10 @@ impl TriggerSpec {
     ///
     /// Names the field that is unknown, missing, or of the wrong kind.
     pub fn from_value(value: Value) -> Result<Self, TriggerError> {
+        Self::nested(value, MAX_DEPTH)
+    }
+
+    fn nested(value: Value, depth: usize) -> Result<Self, TriggerError> {
         let Value::Object(map) = value else {
             return Err(TriggerError::new(
                 "trigger",
@@ -50,6 +60,7 @@ impl TriggerSpec {
             "date" => Self::Date(DateSpec {
                 run_date: fields.date("run_date")?,
                 timezone: fields.text("timezone")?,
+                exclude: fields.exclude("exclude")?,
             }),
             "interval" => Self::Interval(IntervalSpec {
                 weeks: fields.number("weeks")?,
@@ -61,8 +72,10 @@ impl TriggerSpec {
                 end_date: fields.date("end_date")?,
                 timezone: fields.text("timezone")?,
                 jitter: fields.seconds("jitter")?,
+                exclude: fields.exclude("exclude")?,
             }),
             "cron" => Self::Cron(CronSpec {
+                expression: fields.text("expression")?,
                 year: fields.cron("year")?,
                 month: fields.cron("month")?,
                 day: fields.cron("day")?,
@@ -76,7 +89,28 @@ impl TriggerSpec {
                 timezone: fields.text("timezone")?,
                 jitter: fields.seconds("jitter")?,
                 dst: fields.dst("dst")?,
+                exclude: fields.exclude("exclude")?,
             }),
+            // APScheduler writes it in one word.
+            "calendar_interval" | "calendarinterval" => {
+                Self::CalendarInterval(CalendarIntervalSpec {
+                    years: fields.whole("years")?,
+                    months: fields.whole("months")?,
+                    weeks: fields.whole("weeks")?,
+                    days: fields.whole("days")?,
+                    hour: fields.whole("hour")?,
+                    minute: fields.whole("minute")?,
+                    second: fields.whole("second")?,
+                    start_date: fields.date("start_date")?,
+                    end_date: fields.date("end_date")?,
+                    timezone: fields.text("timezone")?,
+                    jitter: fields.seconds("jitter")?,
+                    dst: fields.dst("dst")?,
+                    exclude: fields.exclude("exclude")?,
+                })
+            }
+            "and" => Self::And(fields.combined(depth)?),
+            "or" => Self::Or(fields.combined(depth)?),
             other => {
                 let hint = suggestion(other, TYPES);
                 let message = format!(
@@ -178,6 +212,76 @@ impl Fields {
         }
     }
 
+    fn whole(&mut self, field: &'static str) -> Result<Option<i32>, TriggerError> {
+        let Some(value) = self.take(field) else {
+            return Ok(None);
+        };
+        let whole = value.as_i64().and_then(|whole| i32::try_from(whole).ok());
+        whole
+            .map(Some)
+            .ok_or_else(|| wrong(field, &value, "a whole number"))
+    }
+
+    fn combined(&mut self, depth: usize) -> Result<CombinedSpec, TriggerError> {
+        if depth == 0 {
+            let message = format!("triggers are nested too deep: at most {MAX_DEPTH} levels");
+            return Err(TriggerError::new("triggers", message));
+        }
+        let triggers = match self.take("triggers") {
+            Some(Value::Array(triggers)) if triggers.len() <= MAX_LISTED => triggers,
+            Some(Value::Array(_)) => {
+                let message = format!("there are too many: at most {MAX_LISTED}");
+                return Err(TriggerError::new("triggers", message));
+            }
+            Some(other) => return Err(wrong("triggers", &other, "a list of triggers")),
+            None => {
+                return Err(TriggerError::new(
+                    "triggers",
+                    "is missing: give a list of triggers",
+                ));
+            }
+        };
+        let triggers = triggers.into_iter().enumerate().map(|(number, value)| {
+            TriggerSpec::nested(value, depth - 1)
+                .map_err(|error| error.within(format!("triggers[{number}]")))
+        });
+        Ok(CombinedSpec {
+            triggers: triggers.collect::<Result<_, _>>()?,
+            timezone: self.text("timezone")?,
+            jitter: self.seconds("jitter")?,
+            exclude: self.exclude("exclude")?,
+        })
+    }
+
+    /// One exclusion, or a list of them.
+    fn exclude(&mut self, field: &'static str) -> Result<Vec<ExcludeSpec>, TriggerError> {
+        let listed = match self.take(field) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(listed)) if listed.len() <= MAX_LISTED => listed,
+            Some(Value::Array(_)) => {
+                let message = format!("there are too many: at most {MAX_LISTED}");
+                return Err(TriggerError::new(field, message));
+            }
+            Some(one) => vec![one],
+        };
+        let read = |(number, value): (usize, Value)| {
+            let place = format!("{field}[{number}]");
+            match value {
+                Value::String(text) => Ok(ExcludeSpec::Text(text)),
+                Value::Object(map) if map.contains_key(TOML_DATETIME) => {
+                    Ok(ExcludeSpec::Text(toml_datetime(&map)))
+                }
+                Value::Object(map) => range(map).map_err(|error| error.within(place)),
+                other => Err(wrong(
+                    &place,
+                    &other,
+                    "a date, a range {\"start_date\": .., \"end_date\": ..}, or a cron expression",
+                )),
+            }
+        };
+        listed.into_iter().enumerate().map(read).collect()
+    }
+
     /// Refuses what is left.
     fn finish(self, kind: &str) -> Result<(), TriggerError> {
         let Some((name, _)) = self.map.iter().next() else {
@@ -190,6 +294,30 @@ impl Fields {
             format!("is no field of a trigger of type {kind:?}{hint}; its fields are {known}"),
         ))
     }
+}
+
+fn range(map: Map<String, Value>) -> Result<ExcludeSpec, TriggerError> {
+    let mut fields = Fields {
+        map,
+        known: Vec::new(),
+    };
+    let (start_date, end_date) = (fields.date("start_date")?, fields.date("end_date")?);
+    fields.finish("exclude")?;
+    match (start_date, end_date) {
+        (Some(start_date), Some(end_date)) => Ok(ExcludeSpec::Range {
+            start_date,
+            end_date,
+        }),
+        (None, _) => Err(TriggerError::new("start_date", "is missing")),
+        (_, None) => Err(TriggerError::new("end_date", "is missing")),
+    }
+}
+
+fn toml_datetime(map: &Map<String, Value>) -> String {
+    map.get(TOML_DATETIME)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn suggestion<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {

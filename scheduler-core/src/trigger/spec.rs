@@ -17,6 +17,12 @@ pub enum TriggerSpec {
     Interval(IntervalSpec),
     /// Whenever the wall clock matches.
     Cron(CronSpec),
+    /// Every so many days, weeks, months or years, at a wall-clock time.
+    CalendarInterval(CalendarIntervalSpec),
+    /// Whenever all of several triggers fire at the same instant.
+    And(CombinedSpec),
+    /// Whenever one of several triggers fires.
+    Or(CombinedSpec),
 }
 
 /// What happens to a wall-clock time on the days when the clock jumps.
@@ -41,6 +47,9 @@ pub struct DateSpec {
     /// The zone of a `run_date` without an offset. Defaults to the configured zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// When it does not fire. Defaults to never.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ExcludeSpec>,
 }
 
 /// The fields of an `interval` trigger; the lengths add up. Defaults to one second.
@@ -73,14 +82,20 @@ pub struct IntervalSpec {
     /// Up to so many seconds are added to each run, at random. Defaults to none.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "number")]
     pub jitter: Option<f64>,
+    /// When it does not fire. Defaults to never.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ExcludeSpec>,
 }
 
-/// The fields of a `cron` trigger.
+/// The fields of a `cron` trigger: an expression, or named fields.
 ///
 /// A field that is left out means `*` if a smaller one is given, else its least value (`week` and
 /// `day_of_week`: always `*`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CronSpec {
+    /// All fields in one text: crontab's five, or six or seven with seconds in front.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
     /// 1970 to 9999.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<String>,
@@ -120,6 +135,84 @@ pub struct CronSpec {
     /// What happens when the clock jumps. Defaults to `"once"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dst: Option<Dst>,
+    /// When it does not fire. Defaults to never.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ExcludeSpec>,
+}
+
+/// The fields of a `calendar_interval` trigger; the lengths add up and must lead forward.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CalendarIntervalSpec {
+    /// Years.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub years: Option<i32>,
+    /// Months: to the same day number, in the next such month that has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub months: Option<i32>,
+    /// Weeks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weeks: Option<i32>,
+    /// Days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<i32>,
+    /// The hour, 0 to 23. Defaults to 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hour: Option<i32>,
+    /// The minute, 0 to 59. Defaults to 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minute: Option<i32>,
+    /// The second, 0 to 59. Defaults to 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second: Option<i32>,
+    /// The first date. Defaults to the day on which the schedule begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_date: Option<String>,
+    /// The last possible date. Defaults to none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_date: Option<String>,
+    /// Whose wall clock. Defaults to the configured zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// Up to so many seconds are added to each run, at random. Defaults to none.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "number")]
+    pub jitter: Option<f64>,
+    /// What happens when the clock jumps. Defaults to `"once"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dst: Option<Dst>,
+    /// When it does not fire. Defaults to never.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ExcludeSpec>,
+}
+
+/// The fields of an `and` or `or` trigger.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CombinedSpec {
+    /// The triggers that are combined.
+    pub triggers: Vec<TriggerSpec>,
+    /// The zone of those that name none. Defaults to the configured zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// Up to so many seconds are added to each run, at random. Defaults to none.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "number")]
+    pub jitter: Option<f64>,
+    /// When it does not fire. Defaults to never.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ExcludeSpec>,
+}
+
+/// A stretch of time in which a trigger does not fire.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ExcludeSpec {
+    /// A date (the whole day), an instant, or a cron expression (the minutes that it matches).
+    Text(String),
+    /// From a date or instant to another, both included.
+    Range {
+        /// The first date or instant.
+        start_date: String,
+        /// The last one.
+        end_date: String,
+    },
 }
 
 impl CronSpec {

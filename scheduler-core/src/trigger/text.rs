@@ -2,14 +2,15 @@
 
 use std::str::FromStr;
 
+use super::cron::looks_like_cron;
 use super::error::TriggerError;
 use super::moment::Moment;
-use super::spec::{DateSpec, IntervalSpec, TriggerSpec};
+use super::spec::{CronSpec, DateSpec, IntervalSpec, TriggerSpec};
 use crate::duration;
 
 impl TriggerSpec {
-    /// Reads a trigger from one text: a JSON object, `every 10s`, or an instant such as
-    /// `2026-12-24T18:00:00+01:00`.
+    /// Reads a trigger from one text: a JSON object, a cron expression (five to seven fields, or
+    /// `@daily`), `every 10s`, or an instant such as `2026-12-24T18:00:00+01:00`.
     ///
     /// # Errors
     ///
@@ -30,10 +31,25 @@ impl TriggerSpec {
                 ..IntervalSpec::default()
             }));
         }
-        Moment::parse("trigger", trimmed)?;
+        if looks_like_cron(trimmed) {
+            let expression = Some(trimmed.to_owned());
+            return Ok(Self::Cron(CronSpec {
+                expression,
+                ..CronSpec::default()
+            }));
+        }
+        Moment::parse("trigger", trimmed).map_err(|error| {
+            let message = "is no trigger: give a JSON object, a cron expression such as \
+                           \"*/5 * * * *\", \"every 10s\", or an instant such as \
+                           \"2026-12-24T18:00:00+01:00\"";
+            TriggerError {
+                message: format!("{trimmed:?} {message}"),
+                ..error
+            }
+        })?;
         Ok(Self::Date(DateSpec {
             run_date: Some(trimmed.to_owned()),
-            timezone: None,
+            ..DateSpec::default()
         }))
     }
 }

@@ -84,10 +84,6 @@ impl Zone {
         })
     }
 
-    pub(crate) fn tz(&self) -> Tz {
-        self.tz
-    }
-
     pub(crate) fn spans(&self) -> &'static [Span] {
         self.spans
     }

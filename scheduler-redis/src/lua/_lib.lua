@@ -49,12 +49,12 @@ local function without(words, word)
 end
 
 -- Writes records (lines of JSON) into history as one packed entry, and tells listeners.
-local function write_history(lines)
+local function write_history(lines, t)
   if #lines == 0 then
     return
   end
   local packed = table.concat(lines, '\n')
-  redis.call('XADD', K.history, '*', 'n', #lines, 'records', packed)
+  redis.call('XADD', K.history, '*', 'n', #lines, 'at', int(t), 'records', packed)
   redis.call('INCRBY', K.lines, #lines)
   redis.call('PUBLISH', K.events, packed)
 end

@@ -1,6 +1,7 @@
 -- Settling claimed runs, for those who hand them in and for those who clear up after the dead.
 --
--- An item is 7 args: run, fence, job, kind, queue index, text, record. Kinds:
+-- An item is 7 args: run, how its claim begins (`<fence>`, or `<fence> <version> <attempt>`), job,
+-- kind, queue index, text, record. Kinds:
 --   E  the run is over: its job's slot is freed
 --   G  back to the head of its queue, as `text`
 --   R  to the end of its queue, as `text`
@@ -23,8 +24,8 @@ local function read_settled(first, count)
   local claims = redis.call('HMGET', K.claims, unpack(runs))
   for i = 1, count do
     local at = first + (i - 1) * SETTLED_ARGS
-    local fence = ARGV[at + 1] .. ' '
-    if claims[i] and string.sub(claims[i], 1, #fence) == fence then
+    local claim = ARGV[at + 1] .. ' '
+    if claims[i] and string.sub(claims[i], 1, #claim) == claim then
       s.held[#s.held + 1] = at
       jobs[#jobs + 1] = ARGV[at + 2]
       if ARGV[at + 6] ~= '' then

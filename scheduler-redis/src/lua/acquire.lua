@@ -7,10 +7,10 @@ if not redis.call('ZSCORE', K.nodes, session) then
   return { 'gone' }
 end
 local t = now()
-local token = redis.call('GET', K.leader)
+local token = held_lease()
 if token then
   if string.sub(token, 1, #session + 1) == session .. ' ' then
-    redis.call('PEXPIRE', K.leader, ttl)
+    renew_lease(ttl)
     return { 'acquired', token }
   end
   -- Progress decides, never lateness: the token and the beat are those that stood still, and
@@ -21,19 +21,21 @@ if token then
     return { 'held', token }
   end
   -- Against thrashing: the more steals in the last minute, the longer a new leader is left alone.
-  local steals = math.min(tonumber(redis.call('GET', K.steals) or '0'), 20)
-  local tenure = math.min(ttl, 1000 * 2 ^ steals)
-  if t - tonumber(string.match(token, '(%d+)$')) < tenure then
+  -- A `since` that lies ahead comes from a clock that went back, and protects nobody.
+  local steals = redis.call('ZCOUNT', K.steals, '(' .. int(t - 60000), int(t))
+  local tenure = math.min(ttl, 1000 * 2 ^ math.min(steals, 20))
+  local led_for = t - tonumber(string.match(token, '(%d+)$'))
+  if led_for >= 0 and led_for < tenure then
     return { 'held', token }
   end
 end
 local epoch = take_numbers(1, tonumber(ARGV[3]))
 local mine = session .. ' ' .. int(epoch) .. ' ' .. int(t)
-redis.call('SET', K.leader, mine, 'PX', ttl)
+grant_lease(mine, ttl)
 redis.call('INCR', K.beat)
 if token then
-  redis.call('INCR', K.steals)
-  redis.call('PEXPIRE', K.steals, 60000)
+  redis.call('ZREMRANGEBYSCORE', K.steals, '-inf', int(t - 60000))
+  redis.call('ZADD', K.steals, int(t), int(epoch))
   -- The deposed leader stands last in line.
   redis.call('ZADD', K.ranks, 'XX', int(epoch), string.match(token, '^%S+'))
 end

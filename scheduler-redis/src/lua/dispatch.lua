@@ -2,11 +2,11 @@
 -- KEYS: leader beat due versions fired busy finished history lines events, then (ready, wake) of
 --   each queue
 -- ARGV: token, planned at, greatest age ms, queues, items (at most 500), then per item:
---   job, due, version, next due or "", settled, queue index, max instances,
---   fire times of its runs (blank-separated), records of its skips (one a line)
+--   job, due, version, next due or "", first and last fire time that it settles, queue index,
+--   max instances, fire times of its runs (blank-separated), records of its skips (one a line)
 -- Answers: {} or {index, why, fired, ...} of items that were refused ("changed", "fired", "full");
 --   or "lost"; or "stale". Asked again: items that were done are refused.
-if redis.call('GET', K.leader) ~= ARGV[1] then
+if held_lease() ~= ARGV[1] then
   return 'lost'
 end
 local t = now()
@@ -14,8 +14,9 @@ local age, oldest = t - tonumber(ARGV[2]), tonumber(ARGV[3])
 if age > oldest or age < -oldest then
   return 'stale'
 end
-local queues, count, FIRST, ARGS = tonumber(ARGV[4]), tonumber(ARGV[5]), 6, 9
+local queues, count, FIRST, ARGS = tonumber(ARGV[4]), tonumber(ARGV[5]), 6, 10
 if count == 0 then
+  redis.call('INCR', K.beat)
   return {}
 end
 
@@ -36,21 +37,21 @@ for i = 1, queues do
 end
 for i = 1, count do
   local at = FIRST + (i - 1) * ARGS
-  local job, expected, next, settled = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4]
-  local queue, runs, skips = tonumber(ARGV[at + 5]), ARGV[at + 7], ARGV[at + 8]
+  local job, next, settled = ARGV[at], ARGV[at + 3], ARGV[at + 5]
+  local queue, runs, skips = tonumber(ARGV[at + 6]), ARGV[at + 8], ARGV[at + 9]
   local fired_to = fireds[i] and tonumber(fireds[i])
-  local moves_past = runs == '' and skips == '' and fired_to and tonumber(settled) <= fired_to
+  local settles = runs ~= '' or skips ~= ''
   local in_flight = count_words(busies[i])
   local why
   local passed = math.max(tonumber(settled), fired_to or -math.huge)
-  if not dues[i] or tonumber(dues[i]) ~= tonumber(expected) or versions[i] ~= ARGV[at + 2] then
+  if not dues[i] or tonumber(dues[i]) ~= tonumber(ARGV[at + 1]) or versions[i] ~= ARGV[at + 2] then
     why = 'changed'
-  elseif fired_to and fired_to >= tonumber(expected) and not moves_past then
+  elseif settles and fired_to and fired_to >= tonumber(ARGV[at + 4]) then
     why = 'fired'
   elseif next ~= '' and tonumber(next) <= passed then
     -- The due time only moves past what is settled, or the same fire time would come again.
     why = 'changed'
-  elseif runs ~= '' and in_flight + count_words(runs) > tonumber(ARGV[at + 6]) then
+  elseif runs ~= '' and in_flight + count_words(runs) > tonumber(ARGV[at + 7]) then
     why = 'full'
   end
   if why then
@@ -66,7 +67,7 @@ for i = 1, count do
       finished[#finished + 1] = (runs == '' and in_flight == 0) and int(t) or '+inf'
       finished[#finished + 1] = job
     end
-    if not moves_past then
+    if not fired_to or tonumber(settled) > fired_to then
       fired[#fired + 1] = job
       fired[#fired + 1] = settled
     end
@@ -107,6 +108,6 @@ end
 if #busy > 0 then
   variadic('HSET', K.busy, busy, 2)
 end
-write_history(lines)
+write_history(lines, t)
 redis.call('INCR', K.beat)
 return refused

@@ -11,7 +11,7 @@ local t = now()
 local s = read_settled(3, count)
 write_settled(s, t)
 write_busy(s, t)
-write_history(s.lines)
+write_history(s.lines, t)
 local left = redis.call('HLEN', K.claims)
 if left == 0 then
   redis.call('ZREM', K.dead, ARGV[1])

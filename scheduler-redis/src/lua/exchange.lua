@@ -21,17 +21,21 @@ if before[1] then
 end
 local t = now()
 local s = read_settled(8, count)
-
--- Look at the heads of the queues; take them when all is decided.
-local taken, claims, unreadable, unbound = {}, {}, {}, {}
+-- Whatever is read after the first write must not fail: look at the types of these keys now.
+redis.call('HLEN', K.versions)
+redis.call('XLEN', K.history)
 for i = 1, sources do
-  local texts = {}
-  if limit > 0 then
-    texts = redis.call('LRANGE', KEYS[TAIL + 2 * i - 1], 0, limit - 1)
-  end
-  taken[i] = #texts
-  limit = limit - #texts
-  local queue = string.match(KEYS[TAIL + 2 * i - 1], '}:ready:(.*)$')
+  redis.call('LLEN', KEYS[TAIL + 2 * i - 1])
+end
+
+-- Hand in first: what is given back may be claimed again by the same call.
+write_settled(s, t)
+
+-- A run is bound to its job's definition at its first claim; without a job it ends as removed.
+local claims, unreadable = {}, {}
+
+local function claim(texts, queue)
+  local found, unbound = {}, {}
   for _, text in ipairs(texts) do
     local attempt, version, losses, run = string.match(text, '^(%d+) (%S+) (%d+) (.+)$')
     local job = run and string.match(run, '^(.*)[@!]')
@@ -39,50 +43,52 @@ for i = 1, sources do
       unreadable[#unreadable + 1] = int(t)
       unreadable[#unreadable + 1] = text
     else
-      claims[#claims + 1] =
-        { run = run, job = job, attempt = attempt, version = version, losses = losses, queue = queue }
+      found[#found + 1] = { run, job, attempt, version, losses }
       if version == '-' then
         unbound[#unbound + 1] = job
       end
     end
   end
-end
--- A run is bound to its job's definition at its first claim; without a job it ends as removed.
-local current, removed = {}, {}
-if #unbound > 0 then
-  local versions = redis.call('HMGET', K.versions, unpack(unbound))
-  for i, job in ipairs(unbound) do
-    current[job] = versions[i]
-  end
-  local kept = {}
-  for _, claim in ipairs(claims) do
-    if claim.version == '-' then
-      claim.version = current[claim.job]
+  local current = {}
+  if #unbound > 0 then
+    local versions = redis.call('HMGET', K.versions, unpack(unbound))
+    for i, job in ipairs(unbound) do
+      current[job] = versions[i]
     end
-    if claim.version then
-      kept[#kept + 1] = claim
+  end
+  for _, each in ipairs(found) do
+    local run, job, attempt, version, losses = unpack(each)
+    version = version == '-' and current[job] or version
+    if version and version ~= '-' then
+      claims[#claims + 1] = { run, version .. ' ' .. attempt .. ' ' .. losses .. ' ' .. queue }
     else
-      removed[#removed + 1] = claim
-      s.lines[#s.lines + 1] = '{"run":' .. cjson.encode(claim.run) .. ',"outcome":"removed","attempt":'
-        .. claim.attempt .. ',"queue":' .. cjson.encode(claim.queue)
+      s.lines[#s.lines + 1] = '{"run":' .. cjson.encode(run) .. ',"outcome":"removed","attempt":'
+        .. attempt .. ',"queue":' .. cjson.encode(queue)
         .. ',"detail":"the job was removed before the run was begun"}'
-      if s.busy[claim.job] == nil then
-        s.busy[claim.job] = redis.call('HGET', K.busy, claim.job)
+      if s.busy[job] == nil then
+        s.busy[job] = redis.call('HGET', K.busy, job)
       end
+      free(s, job, run)
     end
   end
-  claims = kept
 end
 
-write_settled(s, t)
+local popped = {}
 for i = 1, sources do
-  if taken[i] > 0 then
-    redis.call('LPOP', KEYS[TAIL + 2 * i - 1], taken[i])
+  local ready = KEYS[TAIL + 2 * i - 1]
+  local queue = string.match(ready, '}:ready:(.*)$')
+  popped[i] = 0
+  -- Runs that end as removed take nobody's place; a bounded number of them per call.
+  while #claims < limit and popped[i] < 2000 do
+    local texts = redis.call('LPOP', ready, limit - #claims)
+    if not texts then
+      break
+    end
+    popped[i] = popped[i] + #texts
+    claim(texts, queue)
   end
 end
-for _, claim in ipairs(removed) do
-  free(s, claim.job, claim.run)
-end
+
 write_busy(s, t)
 local reply = { #s.stale .. ' ' .. #claims }
 for _, run in ipairs(s.stale) do
@@ -91,12 +97,11 @@ end
 if #claims > 0 then
   local fence = take_numbers(#claims, tonumber(ARGV[4]))
   local held = {}
-  for i, claim in ipairs(claims) do
-    local value = int(fence + i - 1) .. ' ' .. claim.version .. ' ' .. claim.attempt .. ' '
-      .. claim.losses .. ' ' .. claim.queue
-    held[#held + 1] = claim.run
+  for i, each in ipairs(claims) do
+    local value = int(fence + i - 1) .. ' ' .. each[2]
+    held[#held + 1] = each[1]
     held[#held + 1] = value
-    reply[#reply + 1] = value .. ' ' .. claim.run
+    reply[#reply + 1] = value .. ' ' .. each[1]
   end
   variadic('HSET', K.claims, held, 2)
 end
@@ -105,14 +110,14 @@ if #unreadable > 0 then
 end
 -- Whoever wakes claims what it has slots for, and leaves a marker if runs are left.
 for i = 1, sources do
-  if taken[i] > 0 then
+  if popped[i] > 0 then
     local waiting = redis.call('LLEN', KEYS[TAIL + 2 * i - 1])
     if waiting > 0 then
       wake(KEYS[TAIL + 2 * i], waiting)
     end
   end
 end
-write_history(s.lines)
+write_history(s.lines, t)
 local text = table.concat(reply, '\n')
 redis.call('HSET', K.session, 'request:' .. lane, ARGV[3], 'reply:' .. lane, text)
 return text

@@ -14,12 +14,12 @@ local beat = redis.call('HGET', K.beats, session)
 if beat and string.match(beat, '^%d+') ~= ARGV[2] then
   return 'alive'
 end
-local t = now()
+local deadline = redis.call('ZSCORE', K.nodes, session)
 redis.call('ZREM', K.nodes, session)
 redis.call('HDEL', K.beats, session)
 redis.call('ZREM', K.ranks, session)
 if redis.call('HLEN', K.claims) > 0 then
-  redis.call('ZADD', K.dead, int(t), session)
+  redis.call('ZADD', K.dead, deadline, session)
 else
   redis.call('DEL', K.session)
 end

@@ -3,15 +3,15 @@
 -- ARGV: session
 -- Answers: 1. Asked again: 1.
 local session = ARGV[1]
-if redis.call('ZSCORE', K.dead, session) then
+local deadline = redis.call('ZSCORE', K.nodes, session)
+if not deadline then
   return 1
 end
-local t = now()
 redis.call('ZREM', K.nodes, session)
 redis.call('HDEL', K.beats, session)
 redis.call('ZREM', K.ranks, session)
 if redis.call('HLEN', K.claims) > 0 then
-  redis.call('ZADD', K.dead, int(t), session)
+  redis.call('ZADD', K.dead, deadline, session)
 else
   redis.call('DEL', K.session)
 end

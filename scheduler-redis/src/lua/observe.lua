@@ -2,7 +2,7 @@
 -- KEYS: leader beat due ranks
 -- ARGV: session
 -- Answers: {token or "", beat, head of due or "", now, rank or -1}
-local token = redis.call('GET', K.leader)
+local token = held_lease()
 local head = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
 local rank = redis.call('ZRANK', K.ranks, ARGV[1])
 if rank and token then

@@ -1,12 +1,13 @@
 -- Sets due jobs aside whose record is missing or cannot be read, so that they hold up nobody.
--- KEYS: leader beat due versions parked history lines events
+-- KEYS: leader beat due versions fired parked history lines events
 -- ARGV: token, items (at most 500), then per item: job, due, version or "", record (one line)
 -- Answers: 1; or 0 where the lease was lost. Asked again: nothing more happens.
-if redis.call('GET', K.leader) ~= ARGV[1] then
+if held_lease() ~= ARGV[1] then
   return 0
 end
+local t = now()
 local count, FIRST, ARGS = tonumber(ARGV[2]), 3, 4
-local jobs, parked, lines = {}, {}, {}
+local jobs, parked, fired, lines = {}, {}, {}, {}
 for i = 1, count do
   local at = FIRST + (i - 1) * ARGS
   local job = ARGV[at]
@@ -16,13 +17,16 @@ for i = 1, count do
     jobs[#jobs + 1] = job
     parked[#parked + 1] = ARGV[at + 1]
     parked[#parked + 1] = job
+    fired[#fired + 1] = job
+    fired[#fired + 1] = ARGV[at + 1]
     lines[#lines + 1] = ARGV[at + 3]
   end
 end
 if #jobs > 0 then
   variadic('ZREM', K.due, jobs, 1)
   variadic('ZADD', K.parked, parked, 2)
+  variadic('HSET', K.fired, fired, 2)
 end
-write_history(lines)
+write_history(lines, t)
 redis.call('INCR', K.beat)
 return 1

@@ -3,11 +3,11 @@
 -- ARGV: token, ttl ms, limit (at most 500), queues
 -- Answers: {now, due (job, score, ...), versions, busy texts, next due or "", retries (member,
 --   score, ...), next retry or "", finished jobs}; or "lost". Asked again: harmless.
-if redis.call('GET', K.leader) ~= ARGV[1] then
+if held_lease() ~= ARGV[1] then
   return 'lost'
 end
 local t = now()
-redis.call('PEXPIRE', K.leader, ARGV[2])
+renew_lease(tonumber(ARGV[2]))
 redis.call('INCR', K.beat)
 local till = int(t)
 local due = redis.call('ZRANGE', K.due, '-inf', till, 'BYSCORE', 'LIMIT', 0, ARGV[3], 'WITHSCORES')

@@ -2,7 +2,7 @@
 -- KEYS: leader beat retry, then (ready, wake) of each queue
 -- ARGV: token, queues, items (at most 200), then per item: member, not before, queue index, text
 -- Answers: 1; or 0 where the lease was lost. Asked again: what was moved is not moved again.
-if redis.call('GET', K.leader) ~= ARGV[1] then
+if held_lease() ~= ARGV[1] then
   return 0
 end
 local t = now()
@@ -12,16 +12,17 @@ for i = 1, count do
   members[i] = ARGV[FIRST + (i - 1) * ARGS]
 end
 local scores = count > 0 and redis.call('ZMSCORE', K.retry, unpack(members)) or {}
-local ready, moved = {}, {}
+local ready, moved, seen = {}, {}, {}
 for i = 1, queues do
   ready[i] = {}
 end
 for i = 1, count do
   local at = FIRST + (i - 1) * ARGS
-  if scores[i] and tonumber(scores[i]) == tonumber(ARGV[at + 1]) and tonumber(scores[i]) <= t then
+  if not seen[members[i]] and scores[i] and tonumber(scores[i]) == tonumber(ARGV[at + 1]) and tonumber(scores[i]) <= t then
     local list = ready[tonumber(ARGV[at + 2])]
     list[#list + 1] = ARGV[at + 3]
     moved[#moved + 1] = members[i]
+    seen[members[i]] = true
   end
 end
 for i = 1, queues do

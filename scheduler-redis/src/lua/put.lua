@@ -94,7 +94,7 @@ for n, i in ipairs(accepted) do
     end
   end
 end
-write_history(lines)
+write_history(lines, t)
 if earliest < head then
   redis.call('ZADD', K['wake:leader'], 0, 1)
 end

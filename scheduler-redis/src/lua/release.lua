@@ -2,7 +2,7 @@
 -- KEYS: leader wake:lease
 -- ARGV: token
 -- Answers: 1, or 0 where it was not the caller's (any more).
-if redis.call('GET', K.leader) ~= ARGV[1] then
+if held_lease() ~= ARGV[1] then
   return 0
 end
 redis.call('DEL', K.leader)

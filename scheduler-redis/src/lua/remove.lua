@@ -37,7 +37,7 @@ if reply ~= 'conflict' then
   if ARGV[6] ~= '' and tonumber(ARGV[6]) > (fired or -math.huge) then
     redis.call('HSET', K.fired, job, ARGV[6])
   end
-  write_history(lines)
+  write_history(lines, t)
 end
 redis.call('HSET', K.replies, request, reply)
 redis.call('ZADD', K.requests, int(t), request)

@@ -2,10 +2,11 @@
 -- KEYS: leader beat due versions busy finished gone, then the job of each id
 -- ARGV: token, jobs (at most 200), then the ids
 -- Answers: 1; or 0 where the lease was lost. Asked again: nothing more happens.
-if redis.call('GET', K.leader) ~= ARGV[1] then
+if held_lease() ~= ARGV[1] then
   return 0
 end
 local t, count = now(), tonumber(ARGV[2])
+redis.call('INCR', K.beat)
 if count == 0 then
   return 1
 end
@@ -31,5 +32,4 @@ if #jobs > 0 then
   variadic('ZREM', K.finished, jobs, 1)
   variadic('ZADD', K.gone, gone, 2)
 end
-redis.call('INCR', K.beat)
 return 1

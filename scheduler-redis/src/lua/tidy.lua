@@ -2,7 +2,7 @@
 -- KEYS: leader beat requests replies gone fired versions history lines old busy
 -- ARGV: token, records of history to keep, requests ms, fire times of removed jobs ms
 -- Answers: 1; or 0 where the lease was lost.
-if redis.call('GET', K.leader) ~= ARGV[1] then
+if held_lease() ~= ARGV[1] then
   return 0
 end
 local t = now()

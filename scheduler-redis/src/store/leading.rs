@@ -150,6 +150,7 @@ impl RedisStore {
                 .arg(item.due.as_ms())
                 .arg(item.version.0);
             call.arg(optional_ms(item.plan.next))
+                .arg(item.plan.first_settled().as_ms())
                 .arg(item.plan.settled.as_ms());
             call.arg(queues.place(&item.queue))
                 .arg(item.max_instances)

@@ -10,6 +10,7 @@ use scheduler_core::store::{
 use scheduler_core::{QueueName, SessionId, Timestamp};
 
 use super::{RedisStore, score_to_timestamp};
+use crate::codec;
 
 /// A packed entry of the history stream: its id, and its fields.
 type Entry = (String, HashMap<String, String>);
@@ -101,10 +102,8 @@ impl RedisStore {
                 .arg(-1)
                 .arg("WITHSCORES");
         }
-        pipeline.cmd("GET").arg(self.key("leader"));
-        let (live, dead, leader): (Scores, Scores, Option<String>) =
-            self.shared.link.pipeline("nodes", &pipeline).await?;
-        let leader: Option<LeaseToken> = leader.and_then(|token| token.parse().ok());
+        let (live, dead): (Scores, Scores) = self.shared.link.pipeline("nodes", &pipeline).await?;
+        let (leader, _) = self.leader_and_clock().await?;
 
         let sessions: Vec<(SessionId, Timestamp, bool)> = live
             .into_iter()
@@ -150,8 +149,8 @@ impl RedisStore {
     }
 
     pub(super) async fn read_overview(&self) -> StoreResult<Overview> {
-        type Answer = (u64, u64, u64, u64, Vec<String>, Option<String>);
-        let now = self.read_jobs_clock().await?;
+        type Answer = (u64, u64, u64, u64, Vec<String>);
+        let (leader, now) = self.leader_and_clock().await?;
         let mut pipeline = redis::pipe();
         pipeline.cmd("HLEN").arg(self.key("versions"));
         pipeline.cmd("ZCARD").arg(self.key("due"));
@@ -162,8 +161,7 @@ impl RedisStore {
             .arg(now.as_ms());
         pipeline.cmd("ZCARD").arg(self.key("retry"));
         pipeline.cmd("SMEMBERS").arg(self.key("queues"));
-        pipeline.cmd("GET").arg(self.key("leader"));
-        let (jobs, scheduled, due, retries, queues, leader): Answer =
+        let (jobs, scheduled, due, retries, queues): Answer =
             self.shared.link.pipeline("overview", &pipeline).await?;
         let mut queues: Vec<QueueName> = queues
             .iter()
@@ -172,18 +170,20 @@ impl RedisStore {
         queues.sort();
 
         let mut pipeline = redis::pipe();
-        pipeline.cmd("HLEN").arg(self.key("busy"));
         for queue in &queues {
             pipeline.cmd("LLEN").arg(self.shared.keys.ready(queue));
         }
-        let lengths: Vec<u64> = self.shared.link.pipeline("overview", &pipeline).await?;
-        let busy = lengths.first().copied().unwrap_or(0);
+        let lengths: Vec<u64> = if queues.is_empty() {
+            Vec::new()
+        } else {
+            self.shared.link.pipeline("overview", &pipeline).await?
+        };
+        let busy = self.count_busy().await?;
         let queues = queues
             .into_iter()
-            .zip(lengths.into_iter().skip(1))
+            .zip(lengths)
             .map(|(queue, ready)| QueueView { queue, ready })
             .collect();
-        let leader = leader.and_then(|token| token.parse().ok());
         Ok(Overview {
             now,
             jobs,
@@ -196,11 +196,34 @@ impl RedisStore {
         })
     }
 
-    async fn read_jobs_clock(&self) -> StoreResult<Timestamp> {
-        let call = self.call(&self.scripts().read_jobs, None, &[]);
-        let (now, ..): (i64, redis::Value, redis::Value, redis::Value, redis::Value) =
-            call.send().await?;
-        Ok(Timestamp::from_ms(now))
+    /// Counts the runs in flight, a page of jobs at a time.
+    async fn count_busy(&self) -> StoreResult<u64> {
+        let mut runs = 0;
+        let mut cursor = 0_u64;
+        loop {
+            let mut cmd = redis::cmd("HSCAN");
+            cmd.arg(self.key("busy"))
+                .arg(cursor)
+                .arg("COUNT")
+                .arg(1_000);
+            let (next, jobs): (u64, Vec<(String, String)>) = self.query("overview", &cmd).await?;
+            runs += jobs
+                .iter()
+                .map(|(_, text)| codec::count_busy(Some(text)) as u64)
+                .sum::<u64>();
+            if next == 0 {
+                return Ok(runs);
+            }
+            cursor = next;
+        }
+    }
+
+    /// Today's leader, and the clock.
+    async fn leader_and_clock(&self) -> StoreResult<(Option<LeaseToken>, Timestamp)> {
+        let mut call = self.call(&self.scripts().observe, None, &[]);
+        call.arg("");
+        let (token, _, _, now, _): (String, String, String, i64, i64) = call.send().await?;
+        Ok((token.parse().ok(), Timestamp::from_ms(now)))
     }
 }
 
@@ -209,7 +232,10 @@ fn records<'a>(
     id: &str,
     fields: &'a HashMap<String, String>,
 ) -> impl Iterator<Item = HistoryEntry> + 'a {
-    let at = id
+    // The time by the scripts' clock; an entry's id never goes back, even where the clock does.
+    let at = fields
+        .get("at")
+        .map_or(id, String::as_str)
         .split('-')
         .next()
         .and_then(score_to_timestamp)

@@ -89,7 +89,12 @@ impl RedisStore {
         let keys = self.queue_keys(&queues);
         let mut call = self.call(&self.scripts().drain, Some(&request.session), &keys);
         call.arg(request.session.as_str()).arg(request.items.len());
-        settling::add_args(&mut call, &request.items, &mut queues);
+        settling::add_args(
+            &mut call,
+            &request.items,
+            settling::Known::Claim,
+            &mut queues,
+        );
         Ok(DrainAnswer {
             left: call.send().await?,
         })

@@ -15,11 +15,36 @@ pub(super) fn queues_of(settled: &[Settled]) -> impl Iterator<Item = &QueueName>
         .map(|s| &s.claim.queue)
 }
 
+/// What must be the same of a stored claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The fence: no two claims have the same.
+    Fence,
+    /// All that was read of it.
+    Claim,
+}
+
 /// Adds the 7 args of each item; `_settle.lua` says what they mean.
-pub(super) fn add_args<'a>(call: &mut Call<'_>, settled: &'a [Settled], queues: &mut Queues<'a>) {
+pub(super) fn add_args<'a>(
+    call: &mut Call<'_>,
+    settled: &'a [Settled],
+    known: Known,
+    queues: &mut Queues<'a>,
+) {
     for item in settled {
-        let Claim { run, fence, .. } = &item.claim;
-        call.arg(run.to_string()).arg(fence.0).arg(run.job.as_str());
+        let Claim {
+            run,
+            fence,
+            version,
+            attempt,
+            ..
+        } = &item.claim;
+        call.arg(run.to_string());
+        match known {
+            Known::Fence => call.arg(fence.0),
+            Known::Claim => call.arg(format!("{fence} {version} {attempt}")),
+        };
+        call.arg(run.job.as_str());
         let waiting = |attempt, losses| WaitingRun {
             run: run.clone(),
             attempt,

@@ -77,7 +77,12 @@ impl RedisStore {
             .arg(claim_from)
             .arg(limit)
             .arg(request.settled.len());
-        settling::add_args(&mut call, &request.settled, &mut queues);
+        settling::add_args(
+            &mut call,
+            &request.settled,
+            settling::Known::Fence,
+            &mut queues,
+        );
         let answer: String = call.send().await?;
         match answer.as_str() {
             "gone" => return Ok(ExchangeAnswer::Gone),

@@ -17,12 +17,16 @@
 //! and after it demands that very sight, but for what it names.
 
 mod harness;
+mod make;
 pub mod model;
+mod node;
 pub mod rules;
 mod sight;
 mod suite;
 mod world;
 
 pub use harness::{ClockHand, Fresh, Harness};
+pub use make::*;
+pub use node::Node;
 pub use sight::Sight;
-pub use world::*;
+pub use world::World;

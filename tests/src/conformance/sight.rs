@@ -140,6 +140,14 @@ impl Sight {
         records.collect()
     }
 
+    /// Demands another sight, and shows only the lines in which they differ.
+    pub(super) fn assert_is(&self, expected: &Self, step: &str) {
+        if self != expected {
+            let difference = difference(&format!("{self:#?}"), &format!("{expected:#?}"));
+            panic!("after {step} the store shows another world:\n{difference}");
+        }
+    }
+
     fn count_held(&self) -> u64 {
         let dead: usize = self.dead.values().map(Vec::len).sum();
         let elsewhere = self.waiting() + self.retries + dead as u64;
@@ -191,4 +199,23 @@ fn simplify(entry: &mut HistoryEntry) {
         record.ended_at = None;
         record.detail = None;
     }
+}
+
+/// Lines of one text that the other does not have, from where they part to where they meet again.
+fn difference(seen: &str, expected: &str) -> String {
+    let (seen, expected): (Vec<_>, Vec<_>) = (seen.lines().collect(), expected.lines().collect());
+    let head = seen
+        .iter()
+        .zip(&expected)
+        .take_while(|(a, b)| a == b)
+        .count();
+    let tails = seen[head..].iter().rev().zip(expected[head..].iter().rev());
+    let tail = tails.take_while(|(a, b)| a == b).count();
+    let show = |mark: &str, lines: &[&str]| {
+        let lines = lines[head.saturating_sub(6)..lines.len() - tail].iter();
+        lines
+            .map(|line| format!("{mark} {line}\n"))
+            .collect::<String>()
+    };
+    format!("{}{}", show("seen    ", &seen), show("expected", &expected))
 }

@@ -7,6 +7,12 @@
 macro_rules! conformance {
     ($harness:expr) => {
         $crate::conformance!(@rules $harness;
+            binding {
+                a_run_keeps_the_definition_that_it_was_begun_with,
+                a_run_that_was_begun_outlives_its_job,
+                a_run_that_waits_ends_with_its_job,
+                a_run_of_a_removed_job_takes_no_place_of_its_successor,
+            }
             changes {
                 a_pause_takes_the_job_out_of_the_due_queue,
                 a_resumed_job_records_what_passed,
@@ -23,14 +29,6 @@ macro_rules! conformance {
                 an_ended_run_frees_its_place_and_leaves_a_record,
                 runs_are_handed_in_and_claimed_in_one_step,
                 a_claim_that_is_not_held_settles_nothing,
-                a_run_that_is_tried_again_waits_for_its_time,
-                only_what_waits_exactly_so_is_promoted,
-                a_run_that_is_tried_again_without_delay_is_there_at_the_next_beat,
-                a_run_that_is_given_back_is_the_next_to_be_claimed,
-                a_run_keeps_the_definition_that_it_was_begun_with,
-                a_run_that_was_begun_outlives_its_job,
-                a_run_that_waits_ends_with_its_job,
-                a_run_of_a_removed_job_takes_no_place_of_its_successor,
                 a_session_that_is_over_exchanges_nothing,
             }
             dispatch {
@@ -39,17 +37,8 @@ macro_rules! conformance {
                 several_runs_of_one_plan_wait_in_their_order,
                 runs_wait_in_the_queue_of_their_job,
                 skips_are_recorded_in_the_same_step,
-                a_plan_that_is_too_old_is_refused,
-                a_plan_for_another_version_is_refused,
-                a_job_that_was_removed_and_put_again_is_another,
-                a_plan_for_another_due_time_is_refused,
-                a_settled_fire_time_never_runs_again,
-                the_due_time_only_moves_past_what_is_settled,
                 a_plan_that_settles_nothing_only_moves_on,
-                a_refused_item_does_not_hold_up_the_others,
-                no_more_runs_are_made_than_the_job_allows,
                 a_limit_that_was_lowered_does_not_block_the_schedule,
-                a_clock_that_steps_back_fires_nothing_twice,
             }
             ends {
                 a_job_goes_when_its_last_run_has_ended,
@@ -113,6 +102,23 @@ macro_rules! conformance {
                 of_those_who_change_jobs,
                 of_conflicts,
                 of_who_asks_for_a_run,
+            }
+            refusals {
+                a_plan_that_is_too_old_is_refused,
+                a_plan_for_another_version_is_refused,
+                a_job_that_was_removed_and_put_again_is_another,
+                a_plan_for_another_due_time_is_refused,
+                a_settled_fire_time_never_runs_again,
+                the_due_time_only_moves_past_what_is_settled,
+                a_refused_item_does_not_hold_up_the_others,
+                no_more_runs_are_made_than_the_job_allows,
+                a_clock_that_steps_back_fires_nothing_twice,
+            }
+            retries {
+                a_run_that_is_tried_again_waits_for_its_time,
+                only_what_waits_exactly_so_is_promoted,
+                a_run_that_is_tried_again_without_delay_is_there_at_the_next_beat,
+                a_run_that_is_given_back_is_the_next_to_be_claimed,
             }
             sessions {
                 a_node_that_registered_is_seen,

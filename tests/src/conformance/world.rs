@@ -3,145 +3,19 @@
 use std::time::Duration;
 
 use scheduler_core::change;
-use scheduler_core::history::{Record, RunRecord};
+use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::plan;
-use scheduler_core::run::{Claim, Ending, Verdict, settle};
+use scheduler_core::run::{Claim, Ending, settle};
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, Changed, ClaimWish, Dispatch, DispatchAnswer, DispatchItem, DueJob,
-    Exchange, ExchangeAnswer, Exchanged, Heartbeat, JobWrite, NodeInfo, Peek, PeekAnswer, Peeked,
-    Promote, PutJob, Register, RemoveJob, RequestId, Resync, RunNow, RunNowAnswer, Settled,
-    StoreResult,
+    AcquireAnswer, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Exchange,
+    ExchangeAnswer, Exchanged, JobWrite, PeekAnswer, Peeked, Promote, PutJob, RemoveJob, RunNow,
+    RunNowAnswer, Settled, Tidy,
 };
-use scheduler_core::trigger::TriggerSpec;
-use scheduler_core::{
-    Fence, Job, JobBuilder, JobDefaults, JobId, NameError, NodeName, QueueName, RunId, SessionId,
-    Store, StoredJob, Timestamp, Version,
-};
+use scheduler_core::{JobBuilder, JobId, RunId, SessionId, Store, StoredJob, Timestamp, Version};
 use uuid::Uuid;
 
-use super::{ClockHand, Harness, Sight};
-
-/// When each test begins: 2026-01-01T00:00:00Z.
-pub const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
-
-/// How long a lease lives in tests that are not about that: longer than they take.
-pub const LEASE: Duration = Duration::from_secs(3600);
-
-/// How long a session lives.
-pub const SESSION: Duration = Duration::from_secs(10);
-
-/// How often the job of [`job`] is due.
-pub const EVERY: Duration = Duration::from_secs(10);
-
-/// A name of any kind.
-///
-/// # Panics
-///
-/// If it breaks the rule of its kind.
-#[must_use]
-pub fn name<N: std::str::FromStr<Err = NameError>>(text: &str) -> N {
-    text.parse().unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// A job that is due every ten seconds.
-pub fn job(id: &str) -> JobBuilder {
-    let spec = serde_json::json!({ "type": "interval", "seconds": EVERY.as_secs() });
-    let spec: TriggerSpec = serde_json::from_value(spec).expect("an interval");
-    let trigger = spec.resolve(JobDefaults::default().timezone);
-    Job::builder(name(id), name("task"), trigger.expect("an interval"))
-}
-
-/// What a store answered, where it must answer.
-#[track_caller]
-pub fn done<T>(answer: StoreResult<T>) -> T {
-    answer.unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// A new request.
-#[must_use]
-pub fn request() -> RequestId {
-    RequestId(Uuid::now_v7())
-}
-
-/// A node: its session, and the numbers of what it asked for last.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// Its session.
-    pub session: SessionId,
-    /// The number of its last exchange.
-    pub request: u64,
-    /// The number of its last heartbeat.
-    pub beat: u64,
-}
-
-impl Node {
-    /// The request that begins its session.
-    #[must_use]
-    pub fn register(&self) -> Register {
-        Register {
-            session: self.session.clone(),
-            ttl: SESSION,
-            info: NodeInfo {
-                node: name::<NodeName>(self.session.node()),
-                host: "host".to_owned(),
-                pid: 1,
-                carillon: "0.1.0".to_owned(),
-                concurrency: 10,
-                queues: vec![QueueName::default_queue()],
-            },
-        }
-    }
-
-    /// Its next heartbeat.
-    pub fn heartbeat(&mut self) -> Heartbeat {
-        self.beat += 1;
-        Heartbeat {
-            session: self.session.clone(),
-            beat: self.beat,
-            ttl: SESSION,
-            running: 0,
-        }
-    }
-
-    /// Its next exchange: hands in `settled`, and wants up to `limit` runs of the default queue.
-    pub fn exchange(&mut self, settled: Vec<Settled>, limit: usize) -> Exchange {
-        self.request += 1;
-        let wish = ClaimWish {
-            queues: vec![QueueName::default_queue()],
-            limit,
-        };
-        Exchange {
-            session: self.session.clone(),
-            lane: 0,
-            request: self.request,
-            floor: 0,
-            settled,
-            wish: (limit > 0).then_some(wish),
-        }
-    }
-
-    /// Its next question for all that it holds.
-    pub fn resync(&mut self) -> Resync {
-        self.request += 1;
-        Resync {
-            session: self.session.clone(),
-            lane: 0,
-            request: self.request,
-        }
-    }
-
-    /// The request for the lease.
-    #[must_use]
-    pub fn acquire(&self) -> Acquire {
-        Acquire {
-            session: self.session.clone(),
-            ttl: LEASE,
-            steal: None,
-            floor: 0,
-        }
-    }
-}
+use super::{ClockHand, Harness, Node, START, Sight, done, name, peek, request, settled_as};
 
 /// A fresh store, and what is done with it.
 #[derive(Debug)]
@@ -190,7 +64,7 @@ impl<H: Harness> World<H> {
     /// Demands that the store shows exactly this.
     pub async fn expect(&self, expected: &Sight, step: &str) {
         let seen = self.see().await;
-        pretty_eq(&seen, expected, step);
+        seen.assert_is(expected, step);
     }
 
     // ----- nodes ----------------------------------------------------------------------------
@@ -295,6 +169,17 @@ impl<H: Harness> World<H> {
         assert!(done(self.store.promote(&request).await));
         let request = self.plan_due(&request.token).await;
         self.dispatch(&request).await;
+    }
+
+    /// Forgets what is past keeping: definitions that no run needs any more, too.
+    pub async fn tidy(&self, token: &LeaseToken) {
+        let request = Tidy {
+            token: token.clone(),
+            keep_history: 1_000,
+            keep_requests: Duration::from_secs(600),
+            keep_fired: Duration::from_secs(7 * 24 * 3600),
+        };
+        assert!(done(self.store.tidy(&request).await));
     }
 
     /// Dispatches plans of which none is refused.
@@ -410,88 +295,4 @@ impl<H: Harness> World<H> {
         let answer = done(self.store.remove(&request).await);
         assert!(matches!(answer, Changed::Done(_)), "{answer:?}");
     }
-}
-
-/// The look of a leader at up to a hundred due jobs.
-#[must_use]
-pub fn peek(token: &LeaseToken) -> Peek {
-    Peek {
-        token: token.clone(),
-        ttl: LEASE,
-        limit: 100,
-        queues: vec![QueueName::default_queue()],
-    }
-}
-
-/// A settled claim with a record of it.
-#[must_use]
-pub fn settled_as(claim: &Claim, verdict: Verdict, ending: &Ending) -> Settled {
-    use scheduler_core::run::Outcome;
-    let outcome = match verdict {
-        Verdict::End(outcome) => outcome,
-        Verdict::Again { .. } | Verdict::GiveBack => Outcome::Retrying,
-    };
-    let record = RunRecord {
-        run: claim.run.clone(),
-        outcome,
-        attempt: claim.attempt,
-        fence: claim.fence,
-        node: "node".to_owned(),
-        task: Some(name("task")),
-        queue: claim.queue.clone(),
-        started_at: Some(START),
-        ended_at: Some(START),
-        detail: ending.detail(),
-    };
-    Settled {
-        claim: claim.clone(),
-        verdict,
-        record: Some(Record::Run(record)),
-    }
-}
-
-/// The record that a store writes of a waiting run whose job was removed.
-#[must_use]
-pub fn removed_record(run: RunId) -> Record {
-    Record::Run(RunRecord {
-        run,
-        outcome: scheduler_core::run::Outcome::Removed,
-        attempt: 1,
-        fence: Fence::default(),
-        node: String::new(),
-        task: None,
-        queue: QueueName::default_queue(),
-        started_at: None,
-        ended_at: None,
-        detail: None,
-    })
-}
-
-/// Compares whole sights, and shows only the lines in which they differ.
-#[track_caller]
-fn pretty_eq(seen: &Sight, expected: &Sight, step: &str) {
-    if seen != expected {
-        let (seen, expected) = (format!("{seen:#?}"), format!("{expected:#?}"));
-        let difference = difference(&seen, &expected);
-        panic!("after {step} the store shows another world:\n{difference}");
-    }
-}
-
-/// Lines of one text that the other does not have, from where they part to where they meet again.
-fn difference(seen: &str, expected: &str) -> String {
-    let (seen, expected): (Vec<_>, Vec<_>) = (seen.lines().collect(), expected.lines().collect());
-    let head = seen
-        .iter()
-        .zip(&expected)
-        .take_while(|(a, b)| a == b)
-        .count();
-    let tails = seen[head..].iter().rev().zip(expected[head..].iter().rev());
-    let tail = tails.take_while(|(a, b)| a == b).count();
-    let show = |mark: &str, lines: &[&str]| {
-        let lines = lines[head.saturating_sub(6)..lines.len() - tail].iter();
-        lines
-            .map(|line| format!("{mark} {line}\n"))
-            .collect::<String>()
-    };
-    format!("{}{}", show("seen    ", &seen), show("expected", &expected))
 }

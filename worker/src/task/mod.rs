@@ -1,5 +1,6 @@
 //! Tasks: named handlers, and what they are handed.
 
+pub mod builtin;
 mod context;
 mod registry;
 

@@ -9,7 +9,7 @@
 //! (1970 to 9999) by a table: a bound that is also the cost of finding an impossible schedule,
 //! unless it has no possible kind of year at all, which costs nothing.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, Months, NaiveDate};
 
 use super::days::{DayForms, Month};
 use super::field::{Field, YearRange};
@@ -107,9 +107,48 @@ impl Schedule {
         Some(found * DAY + self.first_time_of_day())
     }
 
-    /// Whether `wall` matches.
-    pub(super) fn matches(&self, wall: i64) -> bool {
-        self.at_or_after(wall) == Some(wall)
+    /// If `wall` matches, a later wall time up to which each second matches.
+    pub(super) fn covered_until(&self, wall: i64) -> Option<i64> {
+        const ALL_HOURS: u64 = (1 << 24) - 1;
+        const ALL_SIXTY: u64 = (1 << 60) - 1;
+        let next_unset = |bits: u64, unit: i64| !bits >> unit;
+        if self.at_or_after(wall) != Some(wall) {
+            return None;
+        }
+        // From the smallest unit up: the first one that is restricted decides.
+        let (day, second) = (wall.div_euclid(DAY), wall.rem_euclid(DAY));
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        let run = |bits, unit| i64::from(u64::trailing_zeros(next_unset(bits, unit)));
+        if self.seconds != ALL_SIXTY {
+            return Some(wall + run(self.seconds, second % 60));
+        }
+        if self.minutes != ALL_SIXTY {
+            return Some(day * DAY + hour * 3600 + (minute + run(self.minutes, minute)) * 60);
+        }
+        if self.hours != ALL_HOURS {
+            return Some(day * DAY + (hour + run(self.hours, hour)) * 3600);
+        }
+        Some(self.covered_days_until(day)? * DAY)
+    }
+
+    /// A later day up to which each day matches, at most a year on; `day` matches itself.
+    fn covered_days_until(&self, day: i64) -> Option<i64> {
+        let mut first = date_of(day)?;
+        for _ in 0..12 {
+            let is_live = self.year_at_or_after(first.year()) == Some(first.year())
+                && self.live[kind_of(first.year())] >> first.month() & 1 == 1;
+            let days = if is_live {
+                self.days_of(first.year(), first.month())?
+            } else {
+                0
+            };
+            let run = (!days >> first.day()).trailing_zeros();
+            if first.day() + run <= u32::from(first.num_days_in_month()) {
+                return Some(days_since_epoch(first) + i64::from(run));
+            }
+            first = first.with_day(1)?.checked_add_months(Months::new(1))?;
+        }
+        Some(days_since_epoch(first))
     }
 
     fn first_time_of_day(&self) -> i64 {

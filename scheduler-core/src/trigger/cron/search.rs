@@ -10,6 +10,7 @@
 //!   cron(8) does this.
 
 use super::dialect::{Dialect, FieldKind};
+use super::expression::Expression;
 use super::field::Field;
 use super::schedule::{DayLogic, Fields, Schedule};
 use crate::time::Timestamp;
@@ -36,7 +37,10 @@ pub(crate) struct Cron {
 
 impl Cron {
     pub(crate) fn new(spec: &CronSpec, zone: Zone) -> Result<Self, TriggerError> {
-        let (fields, logic) = named_fields(spec)?;
+        let (fields, logic) = match &spec.expression {
+            Some(text) => whole_expression(spec, text)?,
+            None => named_fields(spec)?,
+        };
         let ticking = fields.hour.ticking || fields.minute.ticking;
         let bound = |field: &str, text: &Option<String>| match text {
             Some(text) => Moment::parse(field, text).map(|moment| Some(moment.start(&zone))),
@@ -49,6 +53,10 @@ impl Cron {
             schedule: Schedule::new(fields, logic),
             zone,
         })
+    }
+
+    pub(crate) fn words(&self) -> String {
+        self.schedule.words()
     }
 
     pub(crate) fn end(&self) -> Option<Timestamp> {
@@ -121,6 +129,20 @@ impl Cron {
                 .at_or_after(start + before)
                 .is_some_and(|wall| wall < start + after)
     }
+}
+
+fn whole_expression(spec: &CronSpec, text: &str) -> Result<(Fields, DayLogic), TriggerError> {
+    let given = spec
+        .fields()
+        .iter()
+        .position(Option::is_some)
+        .map(|index| FieldKind::ALL[index]);
+    if let Some(kind) = given {
+        let message = "is given beside an expression, which already says it: give one of them";
+        return Err(TriggerError::new(kind.name(), message));
+    }
+    let expression = Expression::parse("expression", text)?;
+    Ok((expression.fields, expression.logic))
 }
 
 /// Reads APScheduler's named fields. One that is left out matches everything if a smaller one is

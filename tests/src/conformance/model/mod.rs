@@ -14,10 +14,13 @@
 //! What was done and seen is a [`Trace`] of lines without the store's own numbers: two stores that
 //! keep the same contract make the same trace of the same seed, or part at the line that tells where.
 
+mod changing;
+mod leading;
 mod oracle;
 mod step;
 mod trace;
 mod walker;
+mod working;
 
 pub use trace::Trace;
 pub use walker::{seeds, walk};

@@ -98,6 +98,7 @@ pub async fn readers_go_on_from_where_they_were<H: Harness>(mut world: World<H>)
             position = page.position;
             break;
         }
+        assert!(page.entries.len() <= 3, "no more than was asked for");
         seen.extend(records(&page));
         position = page.position;
     }

@@ -1,6 +1,7 @@
 //! The rules, by subject. Each holds on its own, in a world of its own.
 #![expect(missing_docs, reason = "a rule's name says what it demands")]
 
+pub mod binding;
 pub mod changes;
 pub mod claims;
 pub mod dispatch;
@@ -9,6 +10,8 @@ pub mod history;
 pub mod jobs;
 pub mod lease;
 pub mod lost_replies;
+pub mod refusals;
+pub mod retries;
 pub mod sessions;
 pub mod sweeping;
 pub mod takeover;

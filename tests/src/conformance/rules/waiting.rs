@@ -1,9 +1,12 @@
 //! Waiting: whoever waits is woken when there is something to do.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use scheduler_core::Store;
-use scheduler_core::store::Wake;
+use scheduler_core::policy::Coalesce;
+use scheduler_core::store::{ExchangeAnswer, Exchanged, Wake};
+use tokio::task::JoinSet;
 
 use crate::conformance::{EVERY, Harness, World, done, job, name};
 
@@ -55,15 +58,35 @@ pub async fn a_lost_wake_up_comes_again_with_the_leaders_beat<H: Harness>(world:
     woken_by(&world, &ready(&["default"]), step).await;
 }
 
-pub async fn whoever_leaves_runs_behind_wakes_the_next<H: Harness>(world: World<H>) {
-    let mut a = world.node("a").await;
-    let many = std::num::NonZeroU32::MAX;
-    world.put(job("j").max_instances(many)).await;
-    world.run_now("j").await;
-    world.run_now("j").await;
-    woken_by(&world, &ready(&["default"]), async {}).await;
-    let step = async { drop(world.claim(&mut a, 1).await) };
-    woken_by(&world, &ready(&["default"]), step).await;
+pub async fn whoever_leaves_runs_behind_wakes_the_next<H: Harness>(mut world: World<H>) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let job = job("j")
+        .coalesce(Coalesce::All)
+        .max_instances(NonZeroU32::MAX);
+    world.put(job).await;
+    // More nodes than a store may care to wake at once, each with room for one run.
+    let mut nodes = JoinSet::new();
+    for _ in 0..10 {
+        let (mut node, store) = (world.node("n").await, world.store.detached());
+        nodes.spawn(async move {
+            loop {
+                done(store.wait(&ready(&["default"])).await);
+                let answer = done(store.exchange(&node.exchange(Vec::new(), 1)).await);
+                if answer != ExchangeAnswer::Exchanged(Exchanged::default()) {
+                    break;
+                }
+            }
+        });
+    }
+    tokio::task::yield_now().await;
+    world.advance(EVERY * 12).await;
+    let request = world.plan_due(&token).await;
+    world.dispatch(&request).await;
+    let all = tokio::time::timeout(PATIENCE, nodes.join_all()).await;
+    assert!(all.is_ok(), "nodes sleep while runs wait");
+    let sight = world.see().await;
+    assert_eq!((sight.busy, sight.held, sight.waiting()), (12, 10, 2));
 }
 
 pub async fn a_job_that_is_put_wakes_the_leader<H: Harness>(world: World<H>) {

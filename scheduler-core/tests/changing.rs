@@ -1,0 +1,420 @@
+//! What changes do to a schedule: nothing fires twice, and no fire time is lost.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use scheduler_core::change::{self, Change, ChangeError, JobState, StoredJob};
+use scheduler_core::plan::{Skip, SkipReason};
+use scheduler_core::trigger::TriggerSpec;
+use scheduler_core::{Job, Timestamp, Trigger, Version};
+use serde_json::{Value, json};
+
+const fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_ms(seconds * 1000)
+}
+
+fn job(trigger: Value) -> Job {
+    let spec: TriggerSpec = serde_json::from_value(trigger).expect("a trigger");
+    let trigger: Trigger = spec.resolve(chrono_tz::UTC).expect("a trigger");
+    let names = ("j".parse().expect("an id"), "task".parse().expect("a task"));
+    Job::builder(names.0, names.1, trigger).build()
+}
+
+fn every(seconds: u32) -> Job {
+    job(json!({ "type": "interval", "seconds": seconds }))
+}
+
+fn once(second: i64) -> Job {
+    job(json!({ "type": "date", "run_date": at(second).to_string() }))
+}
+
+fn stored(job: Job, next: Option<i64>, fired: Option<i64>) -> StoredJob {
+    StoredJob {
+        job,
+        version: Version(3),
+        state: JobState::Active,
+        next_fire: next.map(at),
+        fired: fired.map(at),
+        in_flight: 0,
+    }
+}
+
+fn paused(job: Job, from: Option<i64>, fired: Option<i64>) -> StoredJob {
+    StoredJob {
+        state: JobState::Paused { from: from.map(at) },
+        ..stored(job, None, fired)
+    }
+}
+
+fn skip(first: i64, last: i64, count: u64, reason: SkipReason) -> Vec<Skip> {
+    vec![Skip {
+        first: at(first),
+        last: at(last),
+        count,
+        reason,
+    }]
+}
+
+fn active(job: Job, next: Option<i64>) -> Change {
+    Change {
+        job,
+        state: JobState::Active,
+        next_fire: next.map(at),
+        skips: Vec::new(),
+    }
+}
+
+#[test]
+fn a_new_job_begins_now_and_past_all_that_was_settled() {
+    // (job, settled before, now): when it is due first
+    let table = [
+        (every(10), None, 5, Some(15)),
+        (every(10), Some(3), 5, Some(15)),
+        (every(10), Some(15), 5, Some(25)),
+        (every(10), Some(100), 5, Some(110)),
+        (once(20), None, 5, Some(20)),
+        (once(20), None, 50, Some(20)),
+        (once(20), Some(19), 50, Some(20)),
+        (once(20), Some(20), 5, None),
+        (once(20), Some(20), 50, None),
+    ];
+    for (job, fired, now, due) in table {
+        let change = change::put_new(job.clone(), fired.map(at), at(now));
+        let expected = match due {
+            Some(_) => Ok(active(job.clone(), due)),
+            None => Err(ChangeError::NeverFires {
+                after: fired.map_or(at(now), at),
+            }),
+        };
+        assert_eq!(change, expected, "{job:?} {fired:?} {now}");
+    }
+}
+
+#[test]
+fn a_replaced_job_keeps_what_is_due_and_else_begins_anew() {
+    // (new job, stored due time, settled, now): the due time
+    let table = [
+        (
+            "the same schedule",
+            every(10),
+            Some(20),
+            Some(10),
+            15,
+            Some(20),
+        ),
+        (
+            "the same schedule, due",
+            every(10),
+            Some(20),
+            Some(10),
+            25,
+            Some(20),
+        ),
+        (
+            "the same schedule, over",
+            every(10),
+            None,
+            Some(10),
+            25,
+            None,
+        ),
+        (
+            "another, not due",
+            every(7),
+            Some(20),
+            Some(10),
+            15,
+            Some(22),
+        ),
+        (
+            "another, due now",
+            every(7),
+            Some(20),
+            Some(10),
+            20,
+            Some(20),
+        ),
+        (
+            "another, overdue",
+            every(7),
+            Some(20),
+            Some(10),
+            99,
+            Some(20),
+        ),
+        (
+            "another, of one that is over",
+            every(7),
+            None,
+            Some(10),
+            15,
+            Some(22),
+        ),
+        (
+            "another, after the clock went back",
+            every(7),
+            Some(50),
+            Some(40),
+            15,
+            Some(47),
+        ),
+    ];
+    for (what, new, due, fired, now, expected) in table {
+        let stored = stored(every(10), due, fired);
+        let change = change::replace(&stored, new.clone(), at(now));
+        assert_eq!(change, Ok(active(new, expected)), "{what}");
+    }
+    let over = change::replace(&stored(every(10), Some(20), Some(10)), once(10), at(15));
+    assert_eq!(over, Err(ChangeError::NeverFires { after: at(10) }));
+}
+
+#[test]
+fn a_replaced_job_stays_paused() {
+    // (new job, paused from, now): paused from
+    let table = [
+        (every(10), Some(20), 15, Some(20)),
+        (every(10), Some(20), 99, Some(20)),
+        (every(10), None, 99, None),
+        (every(7), Some(20), 15, Some(22)),
+        (every(7), Some(20), 99, Some(20)),
+        (every(7), None, 99, Some(106)),
+    ];
+    for (new, from, now, expected) in table {
+        let stored = paused(every(10), from, Some(10));
+        let change = change::replace(&stored, new.clone(), at(now)).expect("a schedule");
+        let state = JobState::Paused {
+            from: expected.map(at),
+        };
+        let expected = Change {
+            state,
+            ..active(new, None)
+        };
+        assert_eq!(change, expected, "{from:?} {now}");
+    }
+}
+
+#[test]
+fn a_pause_remembers_where_it_began() {
+    for due in [Some(20), None] {
+        let change = change::pause(&stored(every(10), due, Some(10)));
+        let expected = Change {
+            state: JobState::Paused { from: due.map(at) },
+            ..active(every(10), None)
+        };
+        assert_eq!(change, Some(expected));
+    }
+    assert_eq!(change::pause(&paused(every(10), Some(20), None)), None);
+}
+
+#[test]
+fn the_end_of_a_pause_records_what_passed_and_goes_on() {
+    // (job, paused from, now): skips, next
+    let table = [
+        (every(10), Some(20), 15, vec![], Some(20)),
+        (
+            every(10),
+            Some(20),
+            20,
+            skip(20, 20, 1, SkipReason::Paused),
+            Some(30),
+        ),
+        (
+            every(10),
+            Some(20),
+            57,
+            skip(20, 50, 4, SkipReason::Paused),
+            Some(60),
+        ),
+        (every(10), None, 57, vec![], None),
+        (once(20), Some(20), 15, vec![], Some(20)),
+        (
+            once(20),
+            Some(20),
+            57,
+            skip(20, 20, 1, SkipReason::Paused),
+            None,
+        ),
+    ];
+    for (job, from, now, skips, next) in table {
+        let change = change::resume(&paused(job.clone(), from, Some(10)), at(now));
+        let expected = Change {
+            skips,
+            ..active(job, next)
+        };
+        assert_eq!(change, Some(expected), "{from:?} {now}");
+    }
+    assert_eq!(
+        change::resume(&stored(every(10), Some(20), None), at(99)),
+        None
+    );
+}
+
+#[test]
+fn a_removal_records_what_was_due_or_passed_in_a_pause() {
+    // (stored, now): skips
+    let table = [
+        (stored(every(10), Some(20), Some(10)), 15, vec![]),
+        (
+            stored(every(10), Some(20), Some(10)),
+            45,
+            skip(20, 40, 3, SkipReason::Removed),
+        ),
+        (stored(every(10), None, Some(10)), 45, vec![]),
+        (paused(every(10), Some(20), Some(10)), 15, vec![]),
+        (
+            paused(every(10), Some(20), Some(10)),
+            45,
+            skip(20, 40, 3, SkipReason::Paused),
+        ),
+        (paused(every(10), None, Some(10)), 45, vec![]),
+    ];
+    for (stored, now, skips) in table {
+        assert_eq!(change::remove(&stored, at(now)), skips, "{stored:?} {now}");
+    }
+}
+
+/// Twenty days of seconds are more than anybody counts one by one; the grid lies off the moment at
+/// which the pause ends.
+#[test]
+fn an_interval_keeps_its_grid_through_the_longest_pause() {
+    let (from, days) = (Timestamp::from_ms(300), Duration::from_secs(20 * 86_400));
+    let stored = StoredJob {
+        state: JobState::Paused { from: Some(from) },
+        ..stored(every(1), None, None)
+    };
+    let now = Timestamp::from_ms(900).after(days);
+    let change = change::resume(&stored, now).expect("an end of the pause");
+    let last = from.after(days);
+    let expected = Skip {
+        first: from,
+        last,
+        count: 20 * 86_400 + 1,
+        reason: SkipReason::Paused,
+    };
+    assert_eq!(change.skips, [expected]);
+    assert_eq!(change.next_fire, Some(last.after(Duration::from_secs(1))));
+}
+
+#[test]
+fn a_schedule_that_nobody_counts_to_the_end_goes_on_after_now() {
+    let cron = job(json!({ "type": "cron", "second": "*" }));
+    let days = Duration::from_secs(20 * 86_400);
+    let stored = paused(cron, Some(0), None);
+    let now = Timestamp::from_ms(900).after(days);
+    let change = change::resume(&stored, now).expect("an end of the pause");
+    let skip = change.skips[0];
+    assert_eq!((change.skips.len(), skip.first, skip.last), (1, at(0), now));
+    assert_eq!(skip.count, 1_000_000, "at least so many");
+    assert_eq!(change.next_fire, Some(Timestamp::from_ms(1000).after(days)));
+}
+
+fn any_job() -> impl Strategy<Value = Job> {
+    prop_oneof![
+        (1_u32..60).prop_map(every),
+        (1_u32..30).prop_map(|step| job(json!({ "type": "cron", "second": format!("*/{step}") }))),
+        (1_i64..500).prop_map(once),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Wish {
+    Replace(Job),
+    Pause,
+    Resume,
+    Remove,
+}
+
+fn any_wish() -> impl Strategy<Value = Wish> {
+    prop_oneof![
+        any_job().prop_map(Wish::Replace),
+        Just(Wish::Pause),
+        Just(Wish::Resume),
+        Just(Wish::Remove),
+    ]
+}
+
+/// The fire times from `from` on, one by one.
+fn fires(job: &Job, from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+    let next = |at: &Timestamp| job.trigger().next_after(*at);
+    std::iter::successors(Some(from), next)
+        .take_while(|at| *at <= until)
+        .collect()
+}
+
+/// The fire time that is next, also in a pause.
+fn pending(state: JobState, next: Option<Timestamp>) -> Option<Timestamp> {
+    match state {
+        JobState::Active => next,
+        JobState::Paused { from } => from,
+    }
+}
+
+proptest! {
+    /// A job that is changed now and then, and never dispatched: whatever was pending and is due
+    /// stays pending or is recorded, all of it and once.
+    #[test]
+    fn no_change_loses_or_repeats_a_fire_time(
+        first in any_job(),
+        wishes in prop::collection::vec((any_wish(), 0_i64..100_000), 1..12),
+    ) {
+        let mut now = at(0);
+        let begun = change::put_new(first, None, now).expect("a schedule");
+        let mut stored = StoredJob { next_fire: begun.next_fire, ..stored(begun.job, None, None) };
+        for (wish, ms) in wishes {
+            now = Timestamp::from_ms(now.as_ms() + ms);
+            let before = pending(stored.state, stored.next_fire);
+            let change = match wish {
+                Wish::Replace(job) => change::replace(&stored, job, now).ok(),
+                Wish::Pause => change::pause(&stored),
+                Wish::Resume => change::resume(&stored, now),
+                Wish::Remove => {
+                    let skips = change::remove(&stored, now);
+                    let lost = before.map_or_else(Vec::new, |at| fires(&stored.job, at, now));
+                    let recorded: u64 = skips.iter().map(|skip| skip.count).sum();
+                    prop_assert_eq!(recorded, lost.len() as u64);
+                    prop_assert_eq!(skips.last().map(|s| s.last), lost.last().copied());
+                    return Ok(());
+                }
+            };
+            let Some(change) = change else { continue };
+            let after = pending(change.state, change.next_fire);
+            if let Some(skip) = change.skips.first() {
+                let passed = fires(&change.job, skip.first, now);
+                prop_assert_eq!(Some(skip.first), before);
+                prop_assert_eq!((skip.count, Some(&skip.last)), (passed.len() as u64, passed.last()));
+                prop_assert_eq!(after, change.job.trigger().next_after(skip.last));
+                stored.fired = Some(skip.last);
+            } else if before.is_some_and(|at| at <= now) {
+                prop_assert_eq!(after, before, "it was due");
+            }
+            if let (Some(after), Some(fired)) = (after, stored.fired) {
+                prop_assert!(after > fired, "{} after {}", after, fired);
+            }
+            prop_assert!(matches!(change.state, JobState::Active) || change.next_fire.is_none());
+            stored = StoredJob {
+                job: change.job,
+                state: change.state,
+                next_fire: change.next_fire,
+                ..stored
+            };
+        }
+    }
+
+    #[test]
+    fn a_pause_that_ends_before_anything_was_due_changes_nothing(
+        job in any_job(),
+        ms in 0_i64..1000,
+    ) {
+        let begun = change::put_new(job, None, at(0)).expect("a schedule");
+        let before = StoredJob { next_fire: begun.next_fire, ..stored(begun.job.clone(), None, None) };
+        let paused = change::pause(&before).expect("a pause");
+        let paused = StoredJob {
+            state: paused.state,
+            next_fire: None,
+            ..before
+        };
+        let now = Timestamp::from_ms(ms.min(begun.next_fire.expect("due").as_ms() - 1));
+        let resumed = change::resume(&paused, now).expect("an end of the pause");
+        prop_assert_eq!(resumed, Change { skips: Vec::new(), ..begun });
+    }
+}

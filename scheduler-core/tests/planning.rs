@@ -1,0 +1,329 @@
+//! What becomes of a due job's fire times: by table, and by comparison with a plain account.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use scheduler_core::plan::{
+    MAX_FIRES_PER_PLAN, MAX_RUNS_PER_PLAN, Plan, Skip, SkipReason, move_past, plan,
+};
+use scheduler_core::policy::{Coalesce, Grace};
+use scheduler_core::trigger::TriggerSpec;
+use scheduler_core::{Job, Timestamp, Trigger};
+use serde_json::{Value, json};
+
+const fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_ms(seconds * 1000)
+}
+
+fn trigger(spec: Value) -> Trigger {
+    let spec: TriggerSpec = serde_json::from_value(spec).expect("a trigger");
+    spec.resolve(chrono_tz::UTC).expect("a trigger")
+}
+
+fn job(trigger: Trigger, coalesce: Coalesce, grace: Grace, limit: u32) -> Job {
+    let names = ("j".parse().expect("an id"), "task".parse().expect("a task"));
+    Job::builder(names.0, names.1, trigger)
+        .coalesce(coalesce)
+        .misfire_grace_time(grace)
+        .max_instances(NonZeroU32::new(limit).expect("a limit"))
+        .build()
+}
+
+/// Due at 10, 20, 30, ... seconds.
+fn tens(coalesce: Coalesce, grace: Grace, limit: u32) -> Job {
+    let every_ten = trigger(json!({ "type": "interval", "seconds": 10 }));
+    job(every_ten, coalesce, grace, limit)
+}
+
+fn within(seconds: u64) -> Grace {
+    Grace::Within(Duration::from_secs(seconds))
+}
+
+/// A plan in one line: `run 30; misfired 10-20 (2); next 40`.
+fn told(plan: &Plan) -> String {
+    let seconds = |at: Timestamp| at.as_ms() / 1000;
+    let mut parts = Vec::new();
+    parts.extend(plan.runs.iter().map(|at| format!("run {}", seconds(*at))));
+    parts.extend(plan.skips.iter().map(|skip| {
+        let Skip {
+            first,
+            last,
+            count,
+            reason,
+        } = *skip;
+        format!(
+            "{} {}-{} ({count})",
+            reason.as_str(),
+            seconds(first),
+            seconds(last)
+        )
+    }));
+    let next = plan
+        .next
+        .map_or_else(|| "over".to_owned(), |at| format!("next {}", seconds(at)));
+    parts.push(next);
+    parts.join("; ")
+}
+
+#[test]
+fn each_policy_decides_as_the_table_says() {
+    use Coalesce::{All, Earliest, Latest};
+    use Grace::Unlimited;
+    // (coalesce, grace, limit, in flight, due, now): what becomes of it
+    let table = [
+        ((Latest, Unlimited, 1, 0, 10, 10), "run 10; next 20"),
+        ((Latest, Unlimited, 1, 0, 10, 19), "run 10; next 20"),
+        (
+            (Latest, Unlimited, 1, 0, 10, 45),
+            "run 40; coalesced 10-30 (3); next 50",
+        ),
+        (
+            (Latest, Unlimited, 1, 1, 10, 10),
+            "max_instances 10-10 (1); next 20",
+        ),
+        (
+            (Latest, Unlimited, 1, 1, 10, 45),
+            "coalesced 10-30 (3); max_instances 40-40 (1); next 50",
+        ),
+        (
+            (Latest, within(7), 1, 0, 10, 45),
+            "run 40; misfired 10-30 (3); next 50",
+        ),
+        (
+            (Latest, within(4), 1, 0, 10, 45),
+            "misfired 10-40 (4); next 50",
+        ),
+        (
+            (Latest, within(5), 1, 0, 10, 45),
+            "run 40; misfired 10-30 (3); next 50",
+        ),
+        (
+            (Latest, within(25), 1, 0, 10, 45),
+            "run 40; misfired 10-10 (1); coalesced 20-30 (2); next 50",
+        ),
+        ((Latest, within(0), 1, 0, 10, 10), "run 10; next 20"),
+        (
+            (Earliest, Unlimited, 1, 0, 10, 45),
+            "run 10; coalesced 20-40 (3); next 50",
+        ),
+        (
+            (Earliest, within(25), 1, 0, 10, 45),
+            "run 20; misfired 10-10 (1); coalesced 30-40 (2); next 50",
+        ),
+        (
+            (Earliest, Unlimited, 2, 2, 10, 25),
+            "max_instances 10-10 (1); coalesced 20-20 (1); next 30",
+        ),
+        (
+            (All, Unlimited, 9, 0, 10, 45),
+            "run 10; run 20; run 30; run 40; next 50",
+        ),
+        (
+            (All, Unlimited, 3, 1, 10, 45),
+            "run 10; run 20; max_instances 30-40 (2); next 50",
+        ),
+        (
+            (All, Unlimited, 3, 3, 10, 45),
+            "max_instances 10-40 (4); next 50",
+        ),
+        (
+            (All, Unlimited, 3, 9, 10, 45),
+            "max_instances 10-40 (4); next 50",
+        ),
+        (
+            (All, within(15), 9, 0, 10, 45),
+            "run 30; run 40; misfired 10-20 (2); next 50",
+        ),
+    ];
+    for (case, expected) in table {
+        let (coalesce, grace, limit, in_flight, due, now) = case;
+        let plan = plan(&tens(coalesce, grace, limit), at(due), at(now), in_flight);
+        assert_eq!(told(&plan), expected, "{case:?}");
+    }
+}
+
+#[test]
+fn a_job_that_is_not_due_yet_keeps_its_fire_time_open() {
+    let plan = plan(&tens(Coalesce::Latest, within(1), 1), at(10), at(9), 0);
+    assert_eq!(told(&plan), "next 10");
+    assert!(plan.settled < at(10), "{plan:?}");
+}
+
+#[test]
+fn the_last_fire_time_ends_the_schedule() {
+    let once = || trigger(json!({ "type": "date", "run_date": "1970-01-01T00:00:10Z" }));
+    for coalesce in [Coalesce::Latest, Coalesce::Earliest, Coalesce::All] {
+        let grace = Grace::Unlimited;
+        let plan_of =
+            |grace, in_flight| plan(&job(once(), coalesce, grace, 1), at(10), at(99), in_flight);
+        assert_eq!(told(&plan_of(grace, 0)), "run 10; over");
+        assert_eq!(told(&plan_of(grace, 1)), "max_instances 10-10 (1); over");
+        assert_eq!(told(&plan_of(within(5), 0)), "misfired 10-10 (1); over");
+    }
+}
+
+#[test]
+fn a_settled_due_time_is_only_moved_past() {
+    let plan = move_past(&tens(Coalesce::Latest, Grace::Unlimited, 1), at(30));
+    assert_eq!((told(&plan), plan.settled), ("next 40".to_owned(), at(30)));
+    let once = trigger(json!({ "type": "date", "run_date": "1970-01-01T00:00:10Z" }));
+    let plan = move_past(&job(once, Coalesce::Latest, Grace::Unlimited, 1), at(10));
+    assert_eq!(told(&plan), "over");
+}
+
+#[test]
+fn days_of_missed_seconds_are_settled_in_bounded_plans() {
+    let second = trigger(json!({ "type": "interval", "seconds": 1 }));
+    let ten_days = 10 * 86_400;
+    for (coalesce, runs) in [(Coalesce::Latest, 1), (Coalesce::All, 150)] {
+        let job = job(second.clone(), coalesce, Grace::Unlimited, 150);
+        let account = settle_all(&job, at(1), at(ten_days), 0);
+        assert_eq!(account.runs.len(), runs, "{coalesce:?}");
+        assert_eq!(account.settled, 864_000, "{coalesce:?}");
+        assert!(account.plans <= 88, "{coalesce:?}: {} plans", account.plans);
+    }
+}
+
+/// All that a leader settles of one job at one moment, plan by plan.
+#[derive(Default)]
+struct Account {
+    runs: Vec<Timestamp>,
+    skips: Vec<Skip>,
+    settled: u64,
+    plans: usize,
+    next: Option<Timestamp>,
+}
+
+/// Plans as a leader does, as long as the job is due. Runs stay in flight.
+fn settle_all(job: &Job, due: Timestamp, now: Timestamp, in_flight: usize) -> Account {
+    let mut account = Account {
+        next: Some(due),
+        ..Account::default()
+    };
+    while let Some(due) = account.next.filter(|due| *due <= now) {
+        let plan = plan(job, due, now, in_flight + account.runs.len());
+        check_one(job, &plan, due, now);
+        account.settled += plan.runs.len() as u64;
+        account.settled += plan.skips.iter().map(|skip| skip.count).sum::<u64>();
+        account.runs.extend(plan.runs);
+        account.skips.extend(plan.skips);
+        account.plans += 1;
+        account.next = plan.next;
+    }
+    account
+}
+
+/// What holds for each plan: it is bounded, settles a stretch from the due time on, and goes on
+/// right behind it.
+fn check_one(job: &Job, plan: &Plan, due: Timestamp, now: Timestamp) {
+    assert!(plan.runs.len() <= MAX_RUNS_PER_PLAN, "{plan:?}");
+    let settled = plan.runs.len() as u64 + plan.skips.iter().map(|s| s.count).sum::<u64>();
+    assert!(
+        settled <= 2 * MAX_FIRES_PER_PLAN + MAX_RUNS_PER_PLAN as u64,
+        "{plan:?}"
+    );
+    let stretch = job.trigger().stretch(due, plan.settled, u64::MAX);
+    assert_eq!(
+        (stretch.count, stretch.last),
+        (settled, plan.settled),
+        "{plan:?}"
+    );
+    assert_eq!(stretch.next, plan.next, "{plan:?}");
+    assert!(plan.settled <= now, "{plan:?}");
+}
+
+/// Each fire time from `due` to `now`, one by one.
+fn fires(job: &Job, due: Timestamp, now: Timestamp) -> Vec<Timestamp> {
+    let next = |at: &Timestamp| job.trigger().next_after(*at);
+    std::iter::successors(Some(due), next)
+        .take_while(|at| *at <= now)
+        .collect()
+}
+
+fn any_trigger() -> impl Strategy<Value = Trigger> {
+    prop_oneof![
+        (1_u32..40)
+            .prop_map(|half| json!({ "type": "interval", "seconds": f64::from(half) / 2.0 })),
+        (1_u32..30).prop_map(|step| json!({ "type": "cron", "second": format!("*/{step}") })),
+        Just(json!({ "type": "cron", "minute": "*/2", "second": "7,8,40" })),
+        Just(json!({ "type": "date", "run_date": "1970-01-01T00:05:00Z" })),
+    ]
+    .prop_map(trigger)
+}
+
+fn any_grace() -> impl Strategy<Value = Grace> {
+    prop_oneof![
+        Just(Grace::Unlimited),
+        (0_u64..400_000).prop_map(|ms| Grace::Within(Duration::from_millis(ms))),
+    ]
+}
+
+fn any_coalesce() -> impl Strategy<Value = Coalesce> {
+    prop_oneof![
+        Just(Coalesce::Latest),
+        Just(Coalesce::Earliest),
+        Just(Coalesce::All)
+    ]
+}
+
+proptest! {
+    #[test]
+    fn each_fire_time_is_settled_once_and_for_the_right_reason(
+        trigger in any_trigger(),
+        coalesce in any_coalesce(),
+        grace in any_grace(),
+        limit in 1_u32..300,
+        in_flight in 0_usize..4,
+        late_ms in 0_i64..600_000,
+    ) {
+        let job = job(trigger, coalesce, grace, limit);
+        let due = job.trigger().first(at(0)).expect("a first fire time");
+        let now = Timestamp::from_ms(due.as_ms() + late_ms);
+        let fires = fires(&job, due, now);
+        let account = settle_all(&job, due, now, in_flight);
+        let is_late = |at: Timestamp| match grace {
+            Grace::Unlimited => false,
+            Grace::Within(grace) => now.since(at) > grace,
+        };
+
+        // Each is a run or lies in exactly one skip.
+        for at in &fires {
+            let skips: Vec<_> = account.skips.iter().filter(|s| s.first <= *at && *at <= s.last).collect();
+            let runs = account.runs.iter().filter(|run| *run == at).count();
+            prop_assert_eq!(runs + skips.len(), 1, "{} of {:?}", at, account.skips);
+            for skip in skips {
+                prop_assert_eq!(skip.reason == SkipReason::Misfired, is_late(*at), "{}: {:?}", at, skip);
+            }
+        }
+        prop_assert_eq!(account.settled, fires.len() as u64);
+
+        // Those that are in time become runs as the policy says.
+        let in_time: Vec<_> = fires.iter().copied().filter(|at| !is_late(*at)).collect();
+        let free = usize::try_from(limit).expect("small").saturating_sub(in_flight);
+        let wanted = match coalesce {
+            Coalesce::Latest => in_time.last().copied().into_iter().collect(),
+            Coalesce::Earliest => in_time.first().copied().into_iter().collect(),
+            Coalesce::All => in_time,
+        };
+        let wanted: Vec<_> = wanted.into_iter().take(free).collect();
+        prop_assert_eq!(account.runs, wanted);
+    }
+
+    #[test]
+    fn a_plan_says_the_same_whenever_it_is_asked(
+        trigger in any_trigger(),
+        coalesce in any_coalesce(),
+        grace in any_grace(),
+        late_ms in -10_000_i64..600_000,
+    ) {
+        let job = job(trigger, coalesce, grace, 3);
+        let due = job.trigger().first(at(0)).expect("a first fire time");
+        let now = Timestamp::from_ms(due.as_ms() + late_ms);
+        let once = plan(&job, due, now, 1);
+        prop_assert_eq!(&plan(&job, due, now, 1), &once);
+        if due > now {
+            prop_assert_eq!((once.runs.len(), once.skips.len(), once.next), (0, 0, Some(due)));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Clients that change jobs and ask for runs.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use scheduler_core::change::{self, Change, JobState};
+use scheduler_core::plan::Skip;
+use scheduler_core::policy::{Coalesce, Grace, OnLost};
+use scheduler_core::store::{Changed, PutJob, RemoveJob, RunNow, RunNowAnswer};
+use scheduler_core::{Job, JobId, RunId, Store, StoredJob, Timestamp};
+
+use super::step::JOBS;
+use super::walker::Walker;
+use crate::conformance::{Harness, done, job, name};
+
+impl<H: Harness> Walker<H> {
+    /// A job as somebody might want it.
+    fn some_job(&mut self) -> Job {
+        let which = self.pick(JOBS.len());
+        let limit = NonZeroU32::MIN.saturating_add(self.random.u32(0..5));
+        let coalesce = [Coalesce::Latest, Coalesce::Earliest, Coalesce::All][self.pick(3)];
+        let grace = [Grace::Unlimited, Grace::Within(Duration::from_secs(12))][self.pick(2)];
+        let builder = job(JOBS[which]).max_instances(limit).coalesce(coalesce);
+        builder
+            .misfire_grace_time(grace)
+            .on_lost(OnLost::Retry)
+            .build()
+    }
+
+    /// A change that somebody might want of a job as it was read.
+    fn some_change(&mut self, stored: &StoredJob, job: Job) -> Option<Change> {
+        let now = self.world.now();
+        match self.random.u8(0..3) {
+            0 => change::pause(stored).or_else(|| change::resume(stored, now)),
+            1 => change::resume(stored, now),
+            _ => change::replace(stored, job, now).ok(),
+        }
+    }
+
+    pub(super) async fn put(&mut self) {
+        let job = self.some_job();
+        let read = self.world.read(job.id()).await;
+        let version = read.stored.as_ref().map(|stored| stored.version);
+        let change = match &read.stored {
+            Some(stored) => self.some_change(stored, job),
+            None => change::put_new(job, read.fired, read.now).ok(),
+        };
+        let Some(change) = change else { return };
+        let request = PutJob {
+            request: self.request(),
+            changes: vec![(version, change)],
+        };
+        if self.random.u8(0..4) == 0 {
+            return self.late.put.push(request);
+        }
+        self.write(&request).await;
+    }
+
+    pub(super) async fn write(&mut self, request: &PutJob) {
+        let due = self.due(request.changes[0].1.job.id()).await;
+        let answers = done(self.world.store.put(request).await);
+        let again = done(self.world.store.put(request).await);
+        assert_eq!(answers, again, "asked again");
+        let change = &request.changes[0].1;
+        let what = match answers[0] {
+            Changed::Done(version) => {
+                self.oracle.rise(version.0);
+                let stays = match change.state {
+                    JobState::Active => change.next_fire,
+                    JobState::Paused { from } => from,
+                };
+                assert_kept(due, stays, &change.skips);
+                self.oracle.skipped(change.job.id(), &change.skips);
+                "done"
+            }
+            Changed::Conflict => "conflict",
+        };
+        self.trace.add(format!(
+            "put {} {:?}: {what}",
+            change.job.id(),
+            change.state
+        ));
+    }
+
+    /// The fire time of a job that is due and waits for its leader.
+    async fn due(&self, id: &JobId) -> Option<Timestamp> {
+        let stored = self.world.read(id).await.stored?;
+        stored.next_fire.filter(|at| *at <= self.world.now())
+    }
+
+    pub(super) async fn remove(&mut self) {
+        let which = self.pick(JOBS.len());
+        let Some(stored) = self.world.read(&name(JOBS[which])).await.stored else {
+            return;
+        };
+        let request = RemoveJob {
+            request: self.request(),
+            job: stored.job.id().clone(),
+            version: stored.version,
+            next_fire: stored.next_fire,
+            skips: change::remove(&stored, self.world.now()),
+        };
+        if self.random.u8(0..4) == 0 {
+            return self.late.removal.push(request);
+        }
+        self.remove_as(&request).await;
+    }
+
+    pub(super) async fn remove_as(&mut self, request: &RemoveJob) {
+        let due = self.due(&request.job).await;
+        let answer = done(self.world.store.remove(request).await);
+        let done = matches!(answer, Changed::Done(_));
+        if done {
+            assert_kept(due, None, &request.skips);
+            self.oracle.skipped(&request.job, &request.skips);
+        }
+        self.trace.add(format!("remove {}: {done}", request.job));
+    }
+
+    pub(super) async fn run_now(&mut self) {
+        let which = self.pick(JOBS.len());
+        let Some(stored) = self.world.read(&name(JOBS[which])).await.stored else {
+            return;
+        };
+        let request = RunNow {
+            request: self.request(),
+            job: stored.job,
+            version: stored.version,
+        };
+        if self.random.u8(0..4) == 0 {
+            return self.late.run.push(request);
+        }
+        self.run_as(&request).await;
+    }
+
+    pub(super) async fn run_as(&mut self, request: &RunNow) {
+        let answer = done(self.world.store.run_now(request).await);
+        let again = done(self.world.store.run_now(request).await);
+        assert_eq!(answer, again, "asked again");
+        if answer == RunNowAnswer::Made {
+            let run = RunId::request(request.job.id().clone(), request.request.0);
+            self.oracle.made(&run);
+        }
+        self.trace
+            .add(format!("run {} now: {answer:?}", request.job.id()));
+    }
+}
+
+/// Whatever was due when a change was accepted stays pending, or is recorded by the change.
+fn assert_kept(due: Option<Timestamp>, stays: Option<Timestamp>, skips: &[Skip]) {
+    let recorded = skips.first().map(|skip| skip.first);
+    assert!(
+        due.is_none() || due == stays || due == recorded,
+        "{due:?} is lost"
+    );
+}

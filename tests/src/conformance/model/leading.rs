@@ -1,0 +1,132 @@
+//! Who leads, or would, or believes to.
+
+use std::time::Duration;
+
+use scheduler_core::Store;
+use scheduler_core::store::{
+    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, PeekAnswer, Promote, Retire,
+};
+
+use super::walker::Walker;
+use crate::conformance::{Harness, done, peek};
+
+impl<H: Harness> Walker<H> {
+    pub(super) async fn acquire(&mut self) {
+        let Some(at) = self.pick_node() else { return };
+        let node = self.nodes[at].node.clone();
+        let view = done(self.world.store.observe(&node.session).await);
+        let held = view.token.clone();
+        let steal = view.token.map(|token| (token, view.beat));
+        let request = Acquire {
+            ttl: Duration::from_secs(30),
+            steal: steal.filter(|_| self.random.bool()),
+            floor: 0,
+            ..node.acquire()
+        };
+        let answer = done(self.world.store.acquire(&request).await);
+        let what = match answer {
+            AcquireAnswer::Acquired(token) => {
+                if held.as_ref() != Some(&token) {
+                    self.oracle.rise(token.epoch.0);
+                    self.tokens.push(token);
+                }
+                "acquired"
+            }
+            AcquireAnswer::Held(token) => {
+                assert_eq!(Some(token), held);
+                "held"
+            }
+            AcquireAnswer::Gone => "gone",
+        };
+        self.trace.add(format!(
+            "{at} wants the lease, rank {:?}: {what}",
+            view.rank
+        ));
+    }
+
+    /// Leads with the newest token, or with one that may be long lost.
+    pub(super) async fn lead(&mut self) {
+        let count = self.tokens.len();
+        if count == 0 {
+            return;
+        }
+        let back = if self.random.u8(0..4) == 0 {
+            self.pick(count)
+        } else {
+            0
+        };
+        let token = self.tokens[count - 1 - back].clone();
+        if self.random.u8(0..20) == 0 {
+            self.trace.add(format!("token {back} back is released"));
+            return done(self.world.store.release(&token).await);
+        }
+        let leader = self.world.see().await.leader;
+        let PeekAnswer::Peeked(mut peeked) = done(self.world.store.peek(&peek(&token)).await)
+        else {
+            assert_ne!(leader, Some(token), "the holder is told that it is none");
+            return self.trace.add(format!("token {back} back looks: lost"));
+        };
+        assert_eq!(leader.as_ref(), Some(&token), "only who holds the lease");
+        // Among equals each store has an order of its own.
+        peeked
+            .due
+            .sort_by(|a, b| (a.due, &a.job).cmp(&(b.due, &b.job)));
+        peeked
+            .retries
+            .sort_by(|a, b| a.waiting.run.cmp(&b.waiting.run));
+        peeked.finished.sort();
+        let (due, retries) = (peeked.due.len(), peeked.retries.len());
+        self.trace.add(format!(
+            "token {back} back looks: {due} due, {retries} to retry"
+        ));
+        let mut items = Vec::new();
+        for due in &peeked.due {
+            items.push(self.world.plan(due).await);
+        }
+        let request = Dispatch {
+            token: token.clone(),
+            planned_at: self.world.now(),
+            items,
+        };
+        if self.random.u8(0..5) == 0 {
+            return self.late.dispatch.push(request);
+        }
+        self.dispatch(&request).await;
+        if self.random.u8(0..5) == 0 {
+            self.late.dispatch.push(request);
+        }
+        let (retries, jobs) = (peeked.retries, peeked.finished);
+        let promote = Promote {
+            token: token.clone(),
+            retries,
+        };
+        assert!(done(self.world.store.promote(&promote).await));
+        assert!(done(self.world.store.retire(&Retire { token, jobs }).await));
+    }
+
+    pub(super) async fn dispatch(&mut self, request: &Dispatch) {
+        let leader = self.world.see().await.leader;
+        let mut jobs = Vec::new();
+        for item in &request.items {
+            let read = self.world.read(&item.job).await;
+            jobs.push(read.stored.map(|stored| stored.job));
+        }
+        match done(self.world.store.dispatch(request).await) {
+            DispatchAnswer::Dispatched { refused } => {
+                assert_eq!(
+                    leader.as_ref(),
+                    Some(&request.token),
+                    "only who holds the lease"
+                );
+                for (index, item) in request.items.iter().enumerate() {
+                    if refused.iter().all(|refused| refused.index != index) {
+                        let job = jobs[index].as_ref().expect("a dispatched job");
+                        self.oracle.dispatched(item, job);
+                    }
+                }
+                self.trace.add(format!("dispatch but for {refused:?}"));
+            }
+            other => self.trace.add(format!("dispatch: {other:?}")),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A node under test, and the requests that it makes.
+
+use scheduler_core::store::{
+    Acquire, ClaimWish, Exchange, Heartbeat, NodeInfo, Register, Resync, Settled,
+};
+use scheduler_core::{NodeName, QueueName, SessionId};
+
+use super::{LEASE, SESSION, name};
+
+/// A node: its session, and the numbers of what it asked for last.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its session.
+    pub session: SessionId,
+    /// The number of its last exchange.
+    pub request: u64,
+    /// The number of its last heartbeat.
+    pub beat: u64,
+}
+
+impl Node {
+    /// The request that begins its session.
+    #[must_use]
+    pub fn register(&self) -> Register {
+        Register {
+            session: self.session.clone(),
+            ttl: SESSION,
+            info: NodeInfo {
+                node: name::<NodeName>(self.session.node()),
+                host: "host".to_owned(),
+                pid: 1,
+                carillon: "0.1.0".to_owned(),
+                concurrency: 10,
+                queues: vec![QueueName::default_queue()],
+            },
+        }
+    }
+
+    /// Its next heartbeat.
+    pub fn heartbeat(&mut self) -> Heartbeat {
+        self.beat += 1;
+        Heartbeat {
+            session: self.session.clone(),
+            beat: self.beat,
+            ttl: SESSION,
+            running: 0,
+        }
+    }
+
+    /// Its next exchange: hands in `settled`, and wants up to `limit` runs of the default queue.
+    pub fn exchange(&mut self, settled: Vec<Settled>, limit: usize) -> Exchange {
+        self.request += 1;
+        let wish = ClaimWish {
+            queues: vec![QueueName::default_queue()],
+            limit,
+        };
+        Exchange {
+            session: self.session.clone(),
+            lane: 0,
+            request: self.request,
+            floor: 0,
+            settled,
+            wish: (limit > 0).then_some(wish),
+        }
+    }
+
+    /// Its next question for all that it holds.
+    pub fn resync(&mut self) -> Resync {
+        self.request += 1;
+        Resync {
+            session: self.session.clone(),
+            lane: 0,
+            request: self.request,
+        }
+    }
+
+    /// The request for the lease.
+    #[must_use]
+    pub fn acquire(&self) -> Acquire {
+        Acquire {
+            session: self.session.clone(),
+            ttl: LEASE,
+            steal: None,
+            floor: 0,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The Redis store keeps the contract, and takes the same walks as the memory store.
+
+use std::sync::Arc;
+
+use scheduler_core::{ManualClock, MemoryStore, Namespace, Timestamp};
+use scheduler_redis::RedisStore;
+use tests::conformance::model::{seeds, walk};
+use tests::conformance::{ClockHand, Fresh, Harness};
+use tests::redis_server::RedisServer;
+use uuid::Uuid;
+
+/// A server of its own per test.
+struct Redis(Arc<RedisServer>);
+
+impl Redis {
+    fn start() -> Self {
+        Self(Arc::new(RedisServer::start().expect("a redis-server")))
+    }
+}
+
+/// Sets the clock, and keeps the server for as long as the store is in use.
+struct Hand {
+    store: RedisStore,
+    _server: Arc<RedisServer>,
+}
+
+impl ClockHand for Hand {
+    async fn set(&self, to: Timestamp) {
+        self.store
+            .set_pinned_clock(to)
+            .await
+            .expect("the server answers");
+    }
+}
+
+impl Harness for Redis {
+    type Store = RedisStore;
+    type Clock = Hand;
+
+    async fn fresh(&self, start: Timestamp) -> Fresh<RedisStore, Hand> {
+        let namespace = Namespace::new(Uuid::now_v7().simple().to_string()).expect("a namespace");
+        let store = self.0.pinned_store(&namespace);
+        let clock = Hand {
+            store: store.clone(),
+            _server: Arc::clone(&self.0),
+        };
+        clock.set(start).await;
+        Fresh { store, clock }
+    }
+}
+
+tests::conformance!(Redis::start());
+
+struct Memory;
+
+struct MemoryHand(Arc<ManualClock>);
+
+impl ClockHand for MemoryHand {
+    async fn set(&self, to: Timestamp) {
+        self.0.set(to);
+    }
+}
+
+impl Harness for Memory {
+    type Store = MemoryStore;
+    type Clock = MemoryHand;
+
+    async fn fresh(&self, start: Timestamp) -> Fresh<MemoryStore, MemoryHand> {
+        let clock = Arc::new(ManualClock::new(start));
+        let store = MemoryStore::new(Arc::<ManualClock>::clone(&clock));
+        Fresh {
+            store,
+            clock: MemoryHand(clock),
+        }
+    }
+}
+
+#[tokio::test]
+async fn random_walks_go_as_in_memory() {
+    let redis = Redis::start();
+    for seed in seeds(20) {
+        let (one, other) = (
+            walk(&Memory, seed, 200).await,
+            walk(&redis, seed, 200).await,
+        );
+        assert_eq!(one.parting(&other), None, "seed {seed}");
+    }
+}

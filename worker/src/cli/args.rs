@@ -1,0 +1,215 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::job::JobArgs;
+
+/// Rings every scheduled job on time, on exactly one of many identical workers.
+#[derive(Debug, Parser)]
+#[command(name = "carillon", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  carillon run --config carillon.toml
+      Runs the jobs of a file, in this process alone
+  carillon run --store redis://localhost:6379
+      Runs a worker; start as many as you like
+  carillon --store redis://localhost:6379 job add --id hello --every 10s \\
+      --task log --args '{\"message\": \"hello\"}'
+      Adds a job for them
+  carillon --store redis://localhost:6379 runs --follow
+      Shows what becomes of it
+
+Settings come from flags, then from the environment (CARILLON_STORE, ...), then from the
+configuration file, then from defaults. A Redis password may stand in the URL, in
+CARILLON_PASSWORD, or in a file (--password-file); it is never shown.
+
+Exit codes: 0 done, 1 refused or not found, 2 usage or configuration, 3 store unreachable.";
+
+/// What each command takes.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Global {
+    /// Configuration file (TOML)
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CARILLON_CONFIG",
+        hide_env_values = true
+    )]
+    pub(super) config: Option<PathBuf>,
+    /// Where the jobs live: redis://user:password@host:port/db, rediss:// for TLS, or memory
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "CARILLON_STORE",
+        hide_env_values = true
+    )]
+    pub(super) store: Option<String>,
+    /// File that holds the store's password
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CARILLON_PASSWORD_FILE",
+        hide_env_values = true
+    )]
+    pub(super) password_file: Option<PathBuf>,
+    /// One of several independent schedulers on the same store [default: default]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "CARILLON_NAMESPACE",
+        hide_env_values = true
+    )]
+    pub(super) namespace: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a worker
+    Run(RunArgs),
+    /// Add, show and change jobs
+    Job(JobArgs),
+    /// Show what became of fire times: runs and skips
+    Runs(RunsArgs),
+    /// Show the workers
+    Nodes(NodesArgs),
+}
+
+const RUN_HELP: &str = "\
+Examples:
+  carillon run --config carillon.toml
+  carillon run --store redis://localhost:6379 --node web-1 --concurrency 16
+  CARILLON_STORE=redis://redis CARILLON_LOG=debug carillon run
+
+Jobs of the configuration file are put into the store at start, by any number of workers at
+once. The file is the source of truth: a definition that changed there replaces the stored one,
+unless the job says replace_existing = false. Jobs that did not change keep their state.
+
+SIGTERM and Ctrl-C stop it in order: it claims no more, and waits for its handlers. Logs go to
+standard error; CARILLON_LOG sets their level (debug, warn, carillon=debug,info).";
+
+/// `carillon run`.
+#[derive(Args, Debug)]
+#[command(after_help = RUN_HELP)]
+pub(super) struct RunArgs {
+    /// This worker's name, for people [default: host name and process id]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "CARILLON_NODE",
+        hide_env_values = true
+    )]
+    pub(super) node: Option<String>,
+    /// How many runs it executes at once [default: 64]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "CARILLON_CONCURRENCY",
+        hide_env_values = true
+    )]
+    pub(super) concurrency: Option<String>,
+    /// Queue that it serves; give it again for more, the first first [default: default]
+    #[arg(
+        long = "queue",
+        value_name = "NAME",
+        env = "CARILLON_QUEUES",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub(super) queues: Vec<String>,
+    /// How long handlers may go on after it was told to stop [default: 30s]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "CARILLON_SHUTDOWN_GRACE",
+        hide_env_values = true
+    )]
+    pub(super) shutdown_grace: Option<String>,
+    /// Give up if the store cannot be reached at start, instead of waiting for it
+    #[arg(long)]
+    pub(super) no_wait: bool,
+    /// How logs are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        env = "CARILLON_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    pub(super) log_format: LogFormat,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+const RUNS_HELP: &str = "\
+Examples:
+  carillon runs --limit 100
+  carillon runs --job hello --follow
+  carillon runs --job hello --json | jq '.[] | select(.outcome == \"failed\")'
+
+With --json: a list of objects, the newest first; with --follow too, one object per line, the
+oldest first. A run has kind \"run\", time, run, job, outcome, attempt, fence, node, task, queue,
+scheduled_at, started_at, ended_at, late_ms, took_ms and detail; a skip has kind \"skip\", time,
+job, reason, count, first, last and detail. Times are RFC 3339 in UTC.";
+
+/// `carillon runs`.
+#[derive(Args, Debug)]
+#[command(after_help = RUNS_HELP)]
+pub(super) struct RunsArgs {
+    /// Only of this job
+    #[arg(long, value_name = "ID")]
+    pub(super) job: Option<String>,
+    /// Go on with what happens from now on
+    #[arg(long, short)]
+    pub(super) follow: bool,
+    /// How many to show at most, the newest
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) limit: u32,
+    /// Show them as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+const NODES_HELP: &str = "\
+Examples:
+  carillon nodes
+  carillon nodes --self    as the health check of a container
+
+With --json: a list of objects with node, session, state, leads, running, concurrency, queues,
+host, pid, version, since and deadline. The state is \"alive\", \"silent\" (no sign of life in
+time) or \"dead\" (declared so; its runs are being taken over).";
+
+/// `carillon nodes`.
+#[derive(Args, Debug)]
+#[command(after_help = NODES_HELP)]
+pub(super) struct NodesArgs {
+    /// Only the workers of this host (or of the name in CARILLON_NODE); exit code 1 if none is alive
+    #[arg(long = "self")]
+    pub(super) this: bool,
+    /// Show them as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}

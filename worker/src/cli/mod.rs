@@ -1,0 +1,59 @@
+//! The command line: what people and scripts type.
+//!
+//! `args` says what may be typed; `store` turns it into settings and a store; each command has a
+//! file of its own; `output` is the only place that writes to standard output; `failure` knows the
+//! exit codes. Logs and errors go to standard error.
+
+mod args;
+mod failure;
+mod job;
+mod logging;
+mod nodes;
+mod output;
+mod run;
+mod runs;
+mod store;
+
+use std::process::ExitCode;
+
+use carillon::config::without_passwords;
+use clap::Parser as _;
+
+use args::{Cli, Command};
+
+/// Does what the command line says.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let done = match cli.command {
+        Command::Run(args) => run::run(&cli.global, &args),
+        Command::Job(args) => job::run(&cli.global, args.command),
+        Command::Runs(args) => runs::run(&cli.global, &args),
+        Command::Nodes(args) => nodes::run(&cli.global, &args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Shows help or the version, or what was typed wrong.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let safe = without_passwords(&text);
+    let code = if error.use_stderr() {
+        ExitCode::from(failure::USAGE)
+    } else {
+        ExitCode::SUCCESS
+    };
+    if error.use_stderr() && safe != text {
+        // The parser repeats what it did not understand, and that may be a URL.
+        eprint!("{safe}");
+    } else {
+        // With colours, where there is a terminal. If nobody reads it, that is all right.
+        let _ = error.print();
+    }
+    code
+}

@@ -1,0 +1,192 @@
+//! `carillon run`: a worker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carillon::config::{Settings, StoreSettings};
+use carillon::core::{MemoryStore, Store};
+use carillon::jobs::{Jobs, JobsError, OnConflict, Put, PutWish};
+use carillon::task::builtin::{Builtins, StreamConnections};
+use carillon::{AtStart, Scheduler, SystemClock, Tasks, Timing, shutdown_signal};
+use scheduler_redis::RedisStore;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::args::{Global, RunArgs};
+use super::failure::Failure;
+use super::logging;
+
+/// How long to wait before a store that could not be reached is tried again: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+pub(super) fn run(global: &Global, args: &RunArgs) -> Result<(), Failure> {
+    logging::begin(args.log_format)?;
+    let settings = Settings::load(&args.overrides(global))?;
+    let at_start = if args.no_wait {
+        AtStart::GiveUp
+    } else {
+        AtStart::Wait
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let done = runtime.block_on(async {
+        let shutdown = shutdown_signal()?;
+        // The one place where the kind of store matters.
+        match settings.store.clone() {
+            StoreSettings::Memory => {
+                let store = MemoryStore::new(Arc::new(SystemClock));
+                work(store, None, settings, at_start, shutdown).await
+            }
+            StoreSettings::Redis(config) => {
+                let store = RedisStore::new(config, settings.namespace.clone());
+                let streams: Arc<dyn StreamConnections> = Arc::new(store.clone());
+                work(store, Some(streams), settings, at_start, shutdown).await
+            }
+        }
+    });
+    // Whatever a handler left running on the blocking threads must not hold up the end.
+    runtime.shutdown_background();
+    done
+}
+
+/// Puts the configured jobs, and works until it is told to stop.
+async fn work<S: Store>(
+    store: S,
+    streams: Option<Arc<dyn StreamConnections>>,
+    settings: Settings,
+    at_start: AtStart,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    let builtins = Builtins {
+        shell: settings.shell_enabled,
+        streams,
+    };
+    let tasks = Tasks::builtin(builtins)?;
+    tell_unknown_tasks(&settings, &tasks);
+    let put = async {
+        put_jobs(&store, &settings, at_start).await?;
+        tell_if_idle(&store, &settings).await;
+        Ok::<_, Failure>(())
+    };
+    tokio::select! {
+        put = put => put?,
+        // Told to stop while still waiting for the store: nothing has begun.
+        () = shutdown.cancelled() => return Ok(()),
+    }
+    let worker = settings.worker;
+    let mut scheduler = Scheduler::builder(store)
+        .tasks(tasks)
+        .concurrency(worker.concurrency.get())
+        .queues(worker.queues)
+        .timing(Timing {
+            lease_ttl: worker.lease_ttl,
+            session_ttl: worker.session_ttl,
+            shutdown_grace: worker.shutdown_grace,
+            ..Timing::default()
+        })
+        .at_start(at_start);
+    if let Some(node) = worker.node {
+        scheduler = scheduler.node(node);
+    }
+    Ok(scheduler.build().run(shutdown).await?)
+}
+
+/// Puts the jobs of the configuration, as soon as the store answers.
+async fn put_jobs<S: Store>(
+    store: &S,
+    settings: &Settings,
+    at_start: AtStart,
+) -> Result<(), Failure> {
+    let wishes: Vec<PutWish> = settings
+        .jobs
+        .iter()
+        .map(|configured| PutWish {
+            job: configured.job.clone(),
+            on_conflict: match configured.replace_existing {
+                Some(false) => OnConflict::Keep,
+                // The file is the source of truth.
+                Some(true) | None => OnConflict::Replace,
+            },
+        })
+        .collect();
+    let jobs = Jobs::new(store.clone());
+    let (mut delay, longest) = RETRY;
+    let outcomes = loop {
+        // Without any jobs, it is asked for one that there need not be: whether it answers at all.
+        let put = async {
+            if wishes.is_empty() {
+                store.overview().await.map_err(JobsError::from)?;
+            }
+            jobs.put_all(&wishes).await
+        };
+        match put.await {
+            Ok(outcomes) => break outcomes,
+            Err(JobsError::Store(error)) if error.is_transient() && at_start == AtStart::Wait => {
+                warn!("{}: {error}; trying again in {delay:?}", store.describe());
+                sleep(delay).await;
+                delay = (delay * 2).min(longest);
+            }
+            Err(error) => return Err(Failure::of_jobs(&store.describe(), &error)),
+        }
+    };
+    tell_outcomes(&wishes, &outcomes);
+    Ok(())
+}
+
+fn tell_outcomes(wishes: &[PutWish], outcomes: &[Put]) {
+    let (mut added, mut replaced, mut kept) = (0, 0, 0);
+    for (wish, outcome) in wishes.iter().zip(outcomes) {
+        match outcome {
+            Put::Added => added += 1,
+            Put::Replaced => replaced += 1,
+            Put::Unchanged | Put::Kept | Put::Exists => kept += 1,
+            Put::Over(why) => info!(job = %wish.job.id(), "not put: {why}"),
+        }
+    }
+    if !wishes.is_empty() {
+        info!(
+            "jobs of the configuration: {added} added, {replaced} replaced, {kept} left as they are"
+        );
+    }
+}
+
+/// Such runs would wait for another node, which there may never be.
+fn tell_unknown_tasks(settings: &Settings, tasks: &Tasks) {
+    for configured in &settings.jobs {
+        let job = &configured.job;
+        if tasks.get(job.task()).is_some() {
+            continue;
+        }
+        let hint = match job.task().as_str() {
+            "shell" => ": allow it with [tasks.shell] enabled = true",
+            _ => "",
+        };
+        warn!(job = %job.id(), "this node has no task {:?}{hint}", job.task().as_str());
+    }
+}
+
+/// Says what to do next where there is nothing to do.
+async fn tell_if_idle<S: Store>(store: &S, settings: &Settings) {
+    let is_empty = store.overview().await.is_ok_and(|view| view.jobs == 0);
+    if !is_empty {
+        return;
+    }
+    match settings.store {
+        StoreSettings::Memory => warn!("{NOTHING_TO_DO}"),
+        StoreSettings::Redis(_) => info!(
+            "there are no jobs yet: add one with `carillon job add` on the same store (see \
+             `carillon job add --help`)"
+        ),
+    }
+}
+
+const NOTHING_TO_DO: &str = r#"there is nothing to do: the embedded store is empty, and it lives inside this process only
+Either write a file carillon.toml and start `carillon run --config carillon.toml`:
+    [[jobs]]
+    id = "hello"
+    task = "log"
+    args = { message = "hello" }
+    trigger = { type = "interval", seconds = 10 }
+or share a Redis, and add jobs from anywhere:
+    carillon run --store redis://localhost:6379
+    carillon job add --store redis://localhost:6379 --id hello --every 10s --task log --args '{"message": "hello"}'"#;

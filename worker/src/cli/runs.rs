@@ -1,0 +1,255 @@
+//! `carillon runs`: history.
+
+use std::time::Duration;
+
+use carillon::core::history::{Record, RunRecord, SkipRecord};
+use carillon::core::store::{HistoryEntry, HistoryQuery};
+use carillon::core::{JobId, RunId, Store};
+use chrono_tz::Tz;
+use serde::Serialize;
+use tokio::time::sleep;
+
+use super::args::{Global, RunsArgs};
+use super::failure::Failure;
+use super::output::{self, Table, brief, local};
+use super::store;
+
+/// How often `--follow` looks for more.
+const FOLLOW: Duration = Duration::from_millis(250);
+
+/// How many records `--follow` reads at once.
+const PAGE: usize = 500;
+
+/// How much of a detail stands in a table, in characters. JSON shows all of it.
+const SHOWN_DETAIL: usize = 80;
+
+pub(super) fn run(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
+    let settings = global.settings()?;
+    let store = store::shared(&settings)?;
+    let query = HistoryQuery {
+        job: args.job.as_deref().map(JobId::new).transpose()?,
+        after: None,
+        limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
+    };
+    let zone = settings.job_defaults.timezone;
+    let runtime = store::runtime()?;
+    if args.follow {
+        runtime.block_on(follow(&store, query, args.json, zone))
+    } else {
+        runtime.block_on(list(&store, &query, args.json, zone))
+    }
+}
+
+async fn list(
+    store: &impl Store,
+    query: &HistoryQuery,
+    json: bool,
+    zone: Tz,
+) -> Result<(), Failure> {
+    let page = store.history(query).await;
+    let page = page.map_err(|error| Failure::of_store(&store.describe(), &error))?;
+    if json {
+        let entries: Vec<Entry<'_>> = page.entries.iter().map(Entry::new).collect();
+        return Ok(output::json(&entries)?);
+    }
+    let mut table = new_table();
+    page.entries
+        .iter()
+        .for_each(|entry| table.push(&row(entry, zone)));
+    Ok(output::table(&mut table, "nothing has happened yet")?)
+}
+
+/// Shows what is there, and then what is added, until it is ended from outside.
+async fn follow(
+    store: &impl Store,
+    mut query: HistoryQuery,
+    json: bool,
+    zone: Tz,
+) -> Result<(), Failure> {
+    let mut table = new_table();
+    let mut is_first = true;
+    loop {
+        let page = store.history(&query).await;
+        let mut page = page.map_err(|error| Failure::of_store(&store.describe(), &error))?;
+        if is_first {
+            // The newest come first, and are to be read last.
+            page.entries.reverse();
+        }
+        if json {
+            for entry in &page.entries {
+                output::json_line(&Entry::new(entry))?;
+            }
+        } else {
+            let rows = page.entries.iter().map(|entry| row(entry, zone));
+            rows.for_each(|row| table.push(&row));
+            if is_first {
+                output::line(&table.header())?;
+            }
+            for row in table.take_rows() {
+                output::line(&row)?;
+            }
+        }
+        if page.entries.len() < query.limit {
+            sleep(FOLLOW).await;
+        }
+        query.after = Some(page.position);
+        query.limit = PAGE;
+        is_first = false;
+    }
+}
+
+fn new_table() -> Table {
+    Table::new(&[
+        "TIME", "RUN", "OUTCOME", "ATTEMPT", "NODE", "LATE", "TOOK", "DETAIL",
+    ])
+}
+
+fn row(entry: &HistoryEntry, zone: Tz) -> Vec<String> {
+    let time = local(entry.at, zone);
+    match &entry.record {
+        Record::Run(run) => {
+            let duration = |duration: Option<Duration>| duration.map(brief).unwrap_or_default();
+            vec![
+                time,
+                run.run.to_string(),
+                run.outcome.to_string(),
+                run.attempt.to_string(),
+                run.node.clone(),
+                duration(late(run)),
+                duration(took(run)),
+                shortened(run.detail.as_deref().unwrap_or_default()),
+            ]
+        }
+        Record::Skip(skip) => {
+            let mut row = vec![
+                time,
+                RunId::fire(skip.job.clone(), skip.first).to_string(),
+                format!("skipped: {} x{}", skip.skipped.as_str(), skip.count),
+            ];
+            row.extend(["", "", "", ""].map(str::to_owned));
+            row.push(shortened(&skip_detail(skip, zone)));
+            row
+        }
+    }
+}
+
+fn skip_detail(skip: &SkipRecord, zone: Tz) -> String {
+    if let Some(detail) = &skip.detail {
+        return detail.clone();
+    }
+    let first = local(skip.first, zone);
+    if skip.first == skip.last {
+        format!("due {first}")
+    } else {
+        format!("due {first} to {}", local(skip.last, zone))
+    }
+}
+
+fn shortened(detail: &str) -> String {
+    match detail.char_indices().nth(SHOWN_DETAIL) {
+        Some((end, _)) => format!("{} ...", &detail[..end]),
+        None => detail.to_owned(),
+    }
+}
+
+/// How long after it was due the run was begun.
+fn late(run: &RunRecord) -> Option<Duration> {
+    Some(run.started_at?.since(run.run.scheduled_at()))
+}
+
+fn took(run: &RunRecord) -> Option<Duration> {
+    Some(run.ended_at?.since(run.started_at?))
+}
+
+/// A record, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Entry<'a> {
+    kind: &'static str,
+    time: String,
+    #[serde(flatten)]
+    fields: Fields<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Fields<'a> {
+    Run(RunFields<'a>),
+    Skip(SkipFields<'a>),
+}
+
+#[derive(Debug, Serialize)]
+struct RunFields<'a> {
+    run: String,
+    job: &'a str,
+    outcome: &'static str,
+    attempt: u32,
+    fence: u64,
+    node: &'a str,
+    task: Option<&'a str>,
+    queue: &'a str,
+    scheduled_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    late_ms: Option<u64>,
+    took_ms: Option<u64>,
+    detail: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct SkipFields<'a> {
+    job: &'a str,
+    reason: &'static str,
+    count: u64,
+    first: String,
+    last: String,
+    detail: Option<&'a str>,
+}
+
+impl<'a> Entry<'a> {
+    fn new(entry: &'a HistoryEntry) -> Self {
+        let (kind, fields) = match &entry.record {
+            Record::Run(run) => ("run", Fields::Run(RunFields::new(run))),
+            Record::Skip(skip) => ("skip", Fields::Skip(SkipFields::new(skip))),
+        };
+        Self {
+            kind,
+            time: entry.at.to_string(),
+            fields,
+        }
+    }
+}
+
+impl<'a> RunFields<'a> {
+    fn new(run: &'a RunRecord) -> Self {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            run: run.run.to_string(),
+            job: run.run.job.as_str(),
+            outcome: run.outcome.as_str(),
+            attempt: run.attempt,
+            fence: run.fence.0,
+            node: &run.node,
+            task: run.task.as_ref().map(|task| task.as_str()),
+            queue: run.queue.as_str(),
+            scheduled_at: run.run.scheduled_at().to_string(),
+            started_at: run.started_at.map(|at| at.to_string()),
+            ended_at: run.ended_at.map(|at| at.to_string()),
+            late_ms: late(run).map(ms),
+            took_ms: took(run).map(ms),
+            detail: run.detail.as_deref(),
+        }
+    }
+}
+
+impl<'a> SkipFields<'a> {
+    fn new(skip: &'a SkipRecord) -> Self {
+        Self {
+            job: skip.job.as_str(),
+            reason: skip.skipped.as_str(),
+            count: skip.count,
+            first: skip.first.to_string(),
+            last: skip.last.to_string(),
+            detail: skip.detail.as_deref(),
+        }
+    }
+}

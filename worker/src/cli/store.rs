@@ -1,0 +1,72 @@
+//! From what was typed to settings, and to a store.
+
+use std::env;
+
+use carillon::config::{Overrides, PASSWORD_VARIABLES, Password, Settings, StoreSettings};
+use scheduler_redis::RedisStore;
+use tokio::runtime::{Builder, Runtime};
+
+use super::args::{Global, RunArgs};
+use super::failure::{Failure, HINT};
+
+impl Global {
+    /// What these options say. Empty is as good as absent: that is how a variable is switched off
+    /// where it cannot be unset.
+    pub(super) fn overrides(&self) -> Overrides {
+        let password = PASSWORD_VARIABLES
+            .iter()
+            .find_map(|name| env::var(name).ok().filter(|password| !password.is_empty()));
+        let non_empty = |path: &std::path::PathBuf| !path.as_os_str().is_empty();
+        Overrides {
+            config: self.config.clone().filter(non_empty),
+            store: given(&self.store),
+            password: password.map(Password::new),
+            password_file: self.password_file.clone().filter(non_empty),
+            namespace: given(&self.namespace),
+            ..Overrides::default()
+        }
+    }
+
+    /// The settings of a command that talks to running workers.
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        Ok(Settings::load(&self.overrides())?)
+    }
+}
+
+impl RunArgs {
+    /// What these options say, besides the global ones.
+    pub(super) fn overrides(&self, global: &Global) -> Overrides {
+        let queues = self.queues.iter().filter(|queue| !queue.is_empty());
+        Overrides {
+            node: given(&self.node),
+            concurrency: given(&self.concurrency),
+            queues: queues.cloned().collect(),
+            shutdown_grace: given(&self.shutdown_grace),
+            ..global.overrides()
+        }
+    }
+}
+
+fn given(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| !text.is_empty())
+}
+
+/// The store that running workers share.
+pub(super) fn shared(settings: &Settings) -> Result<RedisStore, Failure> {
+    match &settings.store {
+        StoreSettings::Redis(config) => {
+            let namespace = settings.namespace.clone();
+            Ok(RedisStore::new(config.clone(), namespace))
+        }
+        StoreSettings::Memory => Err(Failure::Usage(format!(
+            "no shared store is configured: the embedded store lives inside `carillon run` only\n\
+             {HINT}give --store redis://host:port, or set CARILLON_STORE, or [store] url in the \
+             file that --config names"
+        ))),
+    }
+}
+
+/// A runtime for one command.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    Ok(Builder::new_current_thread().enable_all().build()?)
+}

@@ -1,0 +1,131 @@
+//! Jobs as typed, checked: those of a configuration file, and those of a document of jobs.
+
+use std::collections::HashMap;
+
+use scheduler_core::{Job, JobDefaults, JobSpec};
+use serde_json::Value;
+
+use super::ConfigError;
+use super::document::{Document, join};
+use super::error::{Problem, without_passwords};
+use crate::task::builtin;
+
+/// A job that somebody wrote down, ready to be put.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfiguredJob {
+    /// The job.
+    pub job: Job,
+    /// Whether it takes the place of a stored one with the same id; none where nothing was said.
+    pub replace_existing: Option<bool>,
+}
+
+/// Jobs in a text of their own: TOML (`[[jobs]]` tables, or one job), or JSON (one job, a list of
+/// jobs, or `{"jobs": [...]}`).
+#[derive(Debug)]
+pub struct JobDocument {
+    document: Document,
+    specs: Vec<(String, JobSpec)>,
+}
+
+impl JobDocument {
+    /// Reads `text`; `name` is what messages call it. A name that ends in `.toml` or `.json` says
+    /// which of the two it is; otherwise the text's beginning does.
+    ///
+    /// # Errors
+    ///
+    /// What is no such document, with line and field.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::read(Document::parse(name, text)?)
+    }
+
+    /// Reads jobs that are a value already; `name` is what messages call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn of_value(name: &str, value: Value) -> Result<Self, ConfigError> {
+        Self::read(Document::of_value(name, value))
+    }
+
+    fn read(document: Document) -> Result<Self, ConfigError> {
+        let mut specs = Vec::new();
+        for (path, part) in parts(&document)? {
+            let spec = document.read_part(&path, part)?;
+            specs.push((path, spec));
+        }
+        Ok(Self { document, specs })
+    }
+
+    /// Checks each job and fills in the defaults.
+    ///
+    /// # Errors
+    ///
+    /// All broken rules, each with line and field.
+    pub fn check(&self, defaults: &JobDefaults) -> Result<Vec<ConfiguredJob>, ConfigError> {
+        let specs = self.specs.iter().map(|(path, spec)| (path.clone(), spec));
+        let mut problems = Vec::new();
+        let jobs = check_all(&self.document, specs, defaults, &mut problems);
+        ConfigError::unless_empty(problems, jobs)
+    }
+}
+
+/// Each job of the document, with its path.
+fn parts(document: &Document) -> Result<Vec<(String, &Value)>, Problem> {
+    match document.root() {
+        Value::Array(jobs) => Ok(numbered("", jobs)),
+        Value::Object(map) => match map.get("jobs") {
+            Some(Value::Array(jobs)) => match map.keys().find(|key| *key != "jobs") {
+                Some(key) => Err(document.problem(key, "a document of jobs holds nothing else")),
+                None => Ok(numbered("jobs", jobs)),
+            },
+            Some(_) => Err(document.problem("jobs", "must be a list of jobs")),
+            None => Ok(vec![(String::new(), document.root())]),
+        },
+        _ => Err(document.problem("", "must be a job, or a list of jobs")),
+    }
+}
+
+fn numbered<'a>(path: &str, jobs: &'a [Value]) -> Vec<(String, &'a Value)> {
+    let number = |(index, job)| (format!("{path}[{index}]"), job);
+    jobs.iter().enumerate().map(number).collect()
+}
+
+/// Checks jobs that stand at these paths of the document.
+pub(super) fn check_all<'a>(
+    document: &Document,
+    specs: impl Iterator<Item = (String, &'a JobSpec)>,
+    defaults: &JobDefaults,
+    problems: &mut Vec<Problem>,
+) -> Vec<ConfiguredJob> {
+    let mut jobs: Vec<ConfiguredJob> = Vec::new();
+    let mut first_of_id: HashMap<String, String> = HashMap::new();
+    for (path, spec) in specs {
+        if let Some(first) = first_of_id.get(&spec.id) {
+            let message = format!("{:?} is the id of {first}, too", spec.id);
+            problems.push(document.problem(&join(&path, "id"), message));
+            continue;
+        }
+        first_of_id.insert(spec.id.clone(), path.clone());
+        match check(spec, defaults) {
+            Ok(job) => jobs.push(ConfiguredJob {
+                job,
+                replace_existing: spec.replace_existing,
+            }),
+            Err((field, message)) => {
+                problems.push(document.problem(&join(&path, &field), message));
+            }
+        }
+    }
+    jobs
+}
+
+/// One job; or the field that breaks a rule, and the rule.
+fn check(spec: &JobSpec, defaults: &JobDefaults) -> Result<Job, (String, String)> {
+    let job = spec
+        .resolve(defaults)
+        .map_err(|error| (error.field, without_passwords(&error.message)))?;
+    // Other tasks are known to their workers alone.
+    builtin::check_args(job.task(), job.args())
+        .map_err(|error| (join("args", &error.field), error.message))?;
+    Ok(job)
+}

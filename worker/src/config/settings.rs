@@ -1,0 +1,142 @@
+//! The second step: every rule checked, every default filled in.
+
+use std::path::{Path, PathBuf};
+
+use chrono_tz::Tz;
+use scheduler_core::{JobDefaults, Namespace, Policy};
+
+use super::check::Check;
+use super::document::Document;
+use super::error::{Problem, nearest};
+use super::jobs::check_all;
+use super::typed::{ConfigFile, JobDefaultsTable};
+use super::{ConfigError, ConfiguredJob, Password, StoreSettings, WorkerSettings};
+
+/// What was said on the command line or in the environment. It comes before the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// The store's URL.
+    pub store: Option<String>,
+    /// The store's password.
+    pub password: Option<Password>,
+    /// A file that holds the store's password.
+    pub password_file: Option<PathBuf>,
+    /// The namespace.
+    pub namespace: Option<String>,
+    /// The node's name.
+    pub node: Option<String>,
+    /// How many runs it executes at once.
+    pub concurrency: Option<String>,
+    /// The queues that it serves.
+    pub queues: Vec<String>,
+    /// How long handlers may go on after the node was told to stop.
+    pub shutdown_grace: Option<String>,
+}
+
+/// A configuration that has been checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// One of several independent schedulers on the same store.
+    pub namespace: Namespace,
+    /// Where the jobs live.
+    pub store: StoreSettings,
+    /// What jobs take where they are silent.
+    pub job_defaults: JobDefaults,
+    /// This node.
+    pub worker: WorkerSettings,
+    /// Whether jobs may run commands on this node.
+    pub shell_enabled: bool,
+    /// Jobs that are put into the store at start.
+    pub jobs: Vec<ConfiguredJob>,
+}
+
+impl Settings {
+    /// Reads the configuration file, if one was named, and checks everything.
+    ///
+    /// # Errors
+    ///
+    /// All broken rules, each with file, line and field, or with the flag.
+    pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
+        let Some(path) = &overrides.config else {
+            return Self::check("defaults", "", Path::new(""), overrides);
+        };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Problem::new(&*name, format!("cannot be read: {error}")))?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        Self::check(&name, &text, directory, overrides)
+    }
+
+    /// Checks the text of a configuration file; `name` is what messages call it, and relative paths
+    /// in it begin at `directory`.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn check(
+        name: &str,
+        text: &str,
+        directory: &Path,
+        overrides: &Overrides,
+    ) -> Result<Self, ConfigError> {
+        let document = Document::parse(name, text)?;
+        let file: ConfigFile = document.read()?;
+        let mut check = Check::new(&document);
+        let namespace = check.name(
+            ("--namespace (CARILLON_NAMESPACE)", &overrides.namespace),
+            ("namespace", &file.namespace),
+        );
+        let namespace = namespace.unwrap_or_else(Namespace::default_namespace);
+        let job_defaults = JobDefaults {
+            timezone: timezone(&mut check, file.timezone.as_deref()),
+            policy: policy(&file.job_defaults),
+        };
+        let worker = WorkerSettings::check(&mut check, overrides, &file.worker);
+        let store = StoreSettings::check(overrides, &file.store, &document, directory);
+        let store = check.or(store, StoreSettings::Memory);
+        let specs = file.jobs.iter().enumerate();
+        let jobs = check_all(
+            &document,
+            specs.map(|(index, spec)| (format!("jobs[{index}]"), spec)),
+            &job_defaults,
+            &mut check.problems,
+        );
+        let settings = Self {
+            namespace,
+            store,
+            job_defaults,
+            worker,
+            shell_enabled: file.tasks.shell.enabled,
+            jobs,
+        };
+        ConfigError::unless_empty(check.problems, settings)
+    }
+}
+
+fn policy(table: &JobDefaultsTable) -> Policy {
+    let default = Policy::default();
+    Policy {
+        coalesce: table.coalesce.unwrap_or(default.coalesce),
+        misfire_grace_time: table
+            .misfire_grace_time
+            .unwrap_or(default.misfire_grace_time),
+        max_instances: table.max_instances.unwrap_or(default.max_instances),
+        on_lost: table.on_lost.unwrap_or(default.on_lost),
+        max_lost: table.max_lost.unwrap_or(default.max_lost),
+    }
+}
+
+fn timezone(check: &mut Check<'_>, typed: Option<&str>) -> Tz {
+    let Some(name) = typed else { return Tz::UTC };
+    name.parse().unwrap_or_else(|_| {
+        let near = nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+        let hint = near.map_or_else(
+            || "give a name such as \"Europe/Berlin\"".to_owned(),
+            |near| format!("did you mean {near:?}?"),
+        );
+        check.refuse("timezone", format!("{name:?} is no time zone: {hint}"));
+        Tz::UTC
+    })
+}

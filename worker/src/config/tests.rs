@@ -1,0 +1,292 @@
+use std::path::Path;
+use std::time::Duration;
+
+use scheduler_core::{Coalesce, Grace, JobDefaults, NodeName};
+
+use super::*;
+
+fn check(text: &str) -> Result<Settings, ConfigError> {
+    check_with(text, &Overrides::default())
+}
+
+fn check_with(text: &str, overrides: &Overrides) -> Result<Settings, ConfigError> {
+    Settings::check("carillon.toml", text, Path::new(""), overrides)
+}
+
+fn errors(text: &str) -> Vec<String> {
+    let error = check(text).unwrap_err().to_string();
+    error.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn nothing_said_is_all_defaults() {
+    let settings = check("").unwrap();
+    assert_eq!(settings.namespace.as_str(), "default");
+    assert!(matches!(settings.store, StoreSettings::Memory));
+    assert_eq!(settings.job_defaults, JobDefaults::default());
+    assert_eq!(settings.worker.concurrency.get(), 64);
+    assert_eq!(settings.worker.queues.len(), 1);
+    assert_eq!(settings.worker.lease_ttl, Duration::from_secs(5));
+    assert_eq!(settings.worker.session_ttl, Duration::from_secs(10));
+    assert_eq!(settings.worker.shutdown_grace, Duration::from_secs(30));
+    assert!(!settings.shell_enabled);
+    assert!(settings.jobs.is_empty());
+}
+
+#[test]
+fn everything_said_is_heard() {
+    let settings = check(
+        r#"
+        timezone = "Asia/Shanghai"
+        namespace = "billing"
+        [store]
+        url = "redis://db:6379/1"
+        [job_defaults]
+        coalesce = false
+        max_instances = 3
+        misfire_grace_time = "15m"
+        [worker]
+        node = "web-1"
+        concurrency = 8
+        queues = ["fast", "slow"]
+        lease_ttl = 2.5
+        session_ttl = "4s"
+        shutdown_grace = 0
+        [tasks.shell]
+        enabled = true
+        [[jobs]]
+        id = "hello"
+        task = "log"
+        args = { message = "hello" }
+        trigger = { type = "interval", seconds = 10 }
+        coalesce = "earliest"
+        replace_existing = false
+        "#,
+    )
+    .unwrap();
+    assert_eq!(settings.namespace.as_str(), "billing");
+    assert!(matches!(settings.store, StoreSettings::Redis(_)));
+    assert_eq!(settings.job_defaults.timezone, chrono_tz::Asia::Shanghai);
+    assert_eq!(settings.worker.node, NodeName::new("web-1").ok());
+    assert_eq!(settings.worker.queues[1].as_str(), "slow");
+    assert_eq!(settings.worker.lease_ttl, Duration::from_millis(2500));
+    assert_eq!(settings.worker.session_ttl, Duration::from_secs(4));
+    assert_eq!(settings.worker.shutdown_grace, Duration::ZERO);
+    assert!(settings.shell_enabled);
+    let [
+        ConfiguredJob {
+            job,
+            replace_existing,
+        },
+    ] = &settings.jobs[..]
+    else {
+        panic!("one job");
+    };
+    assert_eq!(*replace_existing, Some(false));
+    assert_eq!(job.policy().coalesce, Coalesce::Earliest);
+    assert_eq!(job.policy().max_instances.get(), 3);
+    let grace = Grace::Within(Duration::from_secs(900));
+    assert_eq!(job.policy().misfire_grace_time, grace);
+}
+
+#[test]
+fn a_mistyped_key_is_told_with_its_line_and_the_near_one() {
+    assert_eq!(
+        errors("[worker]\nnode = \"a\"\nconcurency = 3\n"),
+        [
+            "carillon.toml:3: worker.concurency: unknown key `concurency`: did you mean \
+             `concurrency`? (known here: node, concurrency, queues, lease_ttl, session_ttl, \
+             shutdown_grace)"
+        ]
+    );
+    let text = "[[jobs]]\nid = \"a\"\ntask = \"log\"\n\n[[jobs]]\nid = \"b\"\ntrigger = { type = \"interval\", seconds = 1 }\n";
+    assert_eq!(
+        errors(text),
+        ["carillon.toml:1: jobs[0]: missing field `trigger`"]
+    );
+    assert_eq!(
+        errors("[worker]\nsession_ttl = \"soon\""),
+        [
+            "carillon.toml:2: worker.session_ttl: \"soon\" is no duration: give seconds (90, 1.5) \
+             or text such as \"15m\", \"1h 30m\", \"250ms\""
+        ]
+    );
+}
+
+#[test]
+fn broken_rules_are_told_all_at_once() {
+    let text = r#"timezone = "Europe/Belrin"
+namespace = "my space"
+
+[worker]
+concurrency = 0
+queues = ["a", "b", "a"]
+lease_ttl = 0.1
+
+[[jobs]]
+id = "a"
+task = "log"
+args = { message = "hi" }
+trigger = { type = "interval", seconds = 1 }
+
+[[jobs]]
+id = "a"
+task = "log"
+args = { message = "hi" }
+trigger = { type = "interval", seconds = 1 }
+
+[[jobs]]
+id = "c"
+task = "http"
+trigger = { type = "interval", seconds = 1 }
+
+[jobs.args]
+url = "http://localhost/"
+headers = { "a b" = "c" }
+"#;
+    assert_eq!(
+        errors(text),
+        [
+            "carillon.toml:2: namespace: namespace \"my space\" holds ' ': letters, digits and \
+             _ - . : are allowed",
+            "carillon.toml:1: timezone: \"Europe/Belrin\" is no time zone: did you mean \
+             \"Europe/Berlin\"?",
+            "carillon.toml:5: worker.concurrency: 0 is not between 1 and 10000",
+            "carillon.toml:6: worker.queues[2]: queue \"a\" is named twice",
+            "carillon.toml:7: worker.lease_ttl: 100ms is not between 500ms and 3600s",
+            "carillon.toml:16: jobs[1].id: \"a\" is the id of jobs[0], too",
+            "carillon.toml:28: jobs[2].args.headers: \"a b\" is no name of a header",
+        ]
+    );
+}
+
+#[test]
+fn flags_come_before_the_file() {
+    let overrides = Overrides {
+        node: Some("flag".to_owned()),
+        concurrency: Some("2".to_owned()),
+        queues: vec!["q".to_owned()],
+        store: Some("memory".to_owned()),
+        shutdown_grace: Some("1m".to_owned()),
+        ..Overrides::default()
+    };
+    let text = "[store]\nurl = \"redis://db\"\n[worker]\nnode = \"file\"\nconcurrency = 3";
+    let settings = check_with(text, &overrides).unwrap();
+    assert_eq!(settings.worker.node, NodeName::new("flag").ok());
+    assert_eq!(settings.worker.concurrency.get(), 2);
+    assert_eq!(settings.worker.queues[0].as_str(), "q");
+    assert_eq!(settings.worker.shutdown_grace, Duration::from_secs(60));
+    assert!(matches!(settings.store, StoreSettings::Memory));
+    let overrides = Overrides {
+        concurrency: Some("many".to_owned()),
+        ..Overrides::default()
+    };
+    assert_eq!(
+        check_with("", &overrides).unwrap_err().to_string(),
+        "--concurrency (CARILLON_CONCURRENCY): \"many\" is not between 1 and 10000"
+    );
+}
+
+#[test]
+fn the_password_nearest_to_the_caller_counts() {
+    let secret = |text: &str| Some(scheduler_redis::Secret::new(text.to_owned()));
+    let password = |text: &str, overrides: &Overrides| {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("secret"), "of the file\r\n").unwrap();
+        let settings = Settings::check("c.toml", text, directory.path(), overrides).unwrap();
+        let StoreSettings::Redis(config) = settings.store else {
+            panic!("no redis");
+        };
+        config.password
+    };
+    let none = Overrides::default();
+    let flag = |url: &str| Overrides {
+        store: Some(url.to_owned()),
+        ..Overrides::default()
+    };
+    let url = "[store]\nurl = \"redis://:url@db\"\n";
+    let given = format!("{url}password = \"given\"");
+    let in_file = format!("{url}password_file = \"secret\"");
+    assert_eq!(password(url, &none), secret("url"));
+    assert_eq!(password(&given, &none), secret("given"));
+    assert_eq!(password(&in_file, &none), secret("of the file"));
+    assert_eq!(password(&given, &flag("redis://db2")), secret("given"));
+    assert_eq!(password(&given, &flag("redis://:flag@db")), secret("flag"));
+    let environment = Overrides {
+        password: Some(Password::new("env".to_owned())),
+        ..flag("redis://:flag@db")
+    };
+    assert_eq!(password(&given, &environment), secret("env"));
+    let both = format!("{given}\npassword_file = \"secret\"");
+    assert_eq!(
+        errors(&both),
+        ["carillon.toml:4: store.password_file: give password or password_file, not both"]
+    );
+    let missing = format!("{url}password_file = \"/nowhere/secret\"");
+    assert!(
+        errors(&missing)[0].starts_with("carillon.toml:3: store.password_file: /nowhere/secret: ")
+    );
+}
+
+#[test]
+fn no_error_repeats_a_password() {
+    for text in [
+        "store = \"redis://:hunter2@db\"",
+        "[store]\nurl = \"http://:hunter2@db\"",
+        "[store]\nurl = \"redis://:hunter2@db:port\"",
+        "[store]\nurl = \"redis://:hunter2@db",
+        "[store]\npassword = \"hunter2",
+        "[store]\npassword = [\"hunter2\"]",
+        "[store]\npasword = \"hunter2\"",
+        "[[jobs]]\nid = \"redis://:hunter2@db\"",
+    ] {
+        let error = check(text).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2\""), "{error:?}");
+    }
+}
+
+#[test]
+fn jobs_are_read_in_either_language() {
+    let one = r#"{"id": "a", "task": "t", "trigger": {"type": "interval", "seconds": 5}}"#;
+    let toml = "id = \"a\"\ntask = \"t\"\ntrigger = { type = \"interval\", seconds = 5 }\n";
+    let parse = |name: &str, text: &str| {
+        let jobs = JobDocument::parse(name, text)?.check(&JobDefaults::default())?;
+        Ok::<_, ConfigError>(jobs)
+    };
+    let expected = parse("-", one).unwrap();
+    assert_eq!(expected.len(), 1);
+    assert_eq!(parse("-", &format!("[{one}]")).unwrap(), expected);
+    assert_eq!(
+        parse("-", &format!("{{\"jobs\": [{one}]}}")).unwrap(),
+        expected
+    );
+    assert_eq!(parse("-", toml).unwrap(), expected);
+    assert_eq!(
+        parse("jobs.toml", &format!("[[jobs]]\n{toml}")).unwrap(),
+        expected
+    );
+    let error = |name, text: &str| parse(name, text).unwrap_err().to_string();
+    assert_eq!(
+        error("-", "[worker]\nnode = \"a\"\n"),
+        "-:1: worker: unknown key `worker` (known here: id, name, task, args, trigger, queue, \
+         coalesce, misfire_grace_time, max_instances, on_lost, max_lost, replace_existing)"
+    );
+    assert_eq!(
+        error("x.json", "3"),
+        "x.json: must be a job, or a list of jobs"
+    );
+    assert_eq!(
+        error("x.toml", "jobs = 3"),
+        "x.toml:1: jobs: must be a list of jobs"
+    );
+    assert_eq!(
+        error(
+            "x.json",
+            &format!("[{}]", one.replace("\"task\"", "\"tusk\""))
+        ),
+        "x.json: [0].tusk: unknown key `tusk`: did you mean `task`? (known here: id, name, task, \
+         args, trigger, queue, coalesce, misfire_grace_time, max_instances, on_lost, max_lost, \
+         replace_existing)"
+    );
+}

@@ -1,0 +1,98 @@
+//! What people may write into a configuration file. Nothing has been checked yet but the types.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use scheduler_core::{Coalesce, Grace, JobSpec, OnLost, duration};
+use serde::Deserialize;
+
+use super::Password;
+
+/// A configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct ConfigFile {
+    /// The zone of triggers that name none. Defaults to `"UTC"`.
+    pub(crate) timezone: Option<String>,
+    /// One of several independent schedulers on the same store. Defaults to `"default"`.
+    pub(crate) namespace: Option<String>,
+    /// Where the jobs live.
+    pub(crate) store: StoreTable,
+    /// What jobs take where they are silent.
+    pub(crate) job_defaults: JobDefaultsTable,
+    /// This node.
+    pub(crate) worker: WorkerTable,
+    /// Built-in tasks.
+    pub(crate) tasks: TasksTable,
+    /// Jobs that are put into the store at start.
+    pub(crate) jobs: Vec<JobSpec>,
+}
+
+/// `[store]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct StoreTable {
+    /// `redis://user:password@host:port/db`, `rediss://` for TLS, or `memory`. Defaults to
+    /// `memory`: the store lives and ends with the process.
+    pub(crate) url: Option<String>,
+    /// The password, in place of one in the URL. Defaults to the URL's.
+    pub(crate) password: Option<Password>,
+    /// A file that holds the password, beside the configuration file where it is relative.
+    /// Defaults to none.
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// `[job_defaults]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct JobDefaultsTable {
+    /// Defaults to the latest.
+    pub(crate) coalesce: Option<Coalesce>,
+    /// Defaults to 1.
+    pub(crate) max_instances: Option<NonZeroU32>,
+    /// Defaults to however late.
+    pub(crate) misfire_grace_time: Option<Grace>,
+    /// Defaults to another attempt.
+    pub(crate) on_lost: Option<OnLost>,
+    /// Defaults to 3.
+    pub(crate) max_lost: Option<NonZeroU32>,
+}
+
+/// `[worker]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct WorkerTable {
+    /// The node's name. Defaults to the host's name and the process id.
+    pub(crate) node: Option<String>,
+    /// How many runs it executes at once. Defaults to 64.
+    pub(crate) concurrency: Option<u32>,
+    /// The queues that it serves, the first first. Defaults to `["default"]`.
+    pub(crate) queues: Option<Vec<String>>,
+    /// How long the right to dispatch lives without being renewed. Defaults to 5 s.
+    #[serde(with = "duration::option")]
+    pub(crate) lease_ttl: Option<Duration>,
+    /// How long a node counts as alive without a sign of life. Defaults to 10 s.
+    #[serde(with = "duration::option")]
+    pub(crate) session_ttl: Option<Duration>,
+    /// How long handlers may go on after the node was told to stop. Defaults to 30 s.
+    #[serde(with = "duration::option")]
+    pub(crate) shutdown_grace: Option<Duration>,
+}
+
+/// `[tasks]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct TasksTable {
+    /// The task `shell`.
+    pub(crate) shell: ShellTable,
+}
+
+/// `[tasks.shell]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct ShellTable {
+    /// Whether jobs may run commands on this node. Defaults to no: whoever may write jobs could
+    /// run anything.
+    pub(crate) enabled: bool,
+}

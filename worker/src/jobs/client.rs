@@ -1,0 +1,320 @@
+//! The operations: read, decide, write if unchanged.
+
+use std::collections::{HashSet, VecDeque};
+
+use scheduler_core::change::{self, Change};
+use scheduler_core::store::{
+    Changed, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer, StoreResult,
+};
+use scheduler_core::{Job, JobId, RunId, Store, StoredJob, Timestamp, Version};
+use uuid::{NoContext, Uuid};
+
+use super::retry::until_known;
+use super::{JobList, JobsError, OnConflict, Put, PutWish, Removed, RunRequested, Switched};
+
+/// How many jobs are written in one step.
+const BATCH: usize = 200;
+
+/// How many jobs are read in one step of a listing.
+const PAGE: usize = 500;
+
+/// How often a change is decided anew because somebody else came first. Each time, somebody else
+/// did get something done; so many times in a row is no coincidence any more.
+const MAX_ROUNDS: u32 = 50;
+
+/// The jobs of a store. See the [module](super).
+#[derive(Clone, Debug)]
+pub struct Jobs<S> {
+    store: S,
+}
+
+impl<S: Store> Jobs<S> {
+    /// The jobs of `store`.
+    pub const fn new(store: S) -> Self {
+        Self { store }
+    }
+
+    /// The job of this id.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer.
+    pub async fn get(&self, id: &JobId) -> Result<Option<StoredJob>, JobsError> {
+        Ok(self.read(id).await?.stored)
+    }
+
+    /// All jobs, by id.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer.
+    pub async fn list(&self) -> Result<JobList, JobsError> {
+        let mut list = JobList::default();
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = until_known(|| self.store.job_page(cursor.as_deref(), PAGE)).await?;
+            list.jobs.extend(page.jobs);
+            list.unreadable.extend(page.unreadable);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        // A page may show again what an earlier one showed.
+        list.jobs.sort_by(|a, b| a.job.id().cmp(b.job.id()));
+        list.jobs.dedup_by(|a, b| a.job.id() == b.job.id());
+        list.unreadable.sort();
+        list.unreadable.dedup();
+        Ok(list)
+    }
+
+    /// Puts a job.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn put(&self, job: Job, on_conflict: OnConflict) -> Result<Put, JobsError> {
+        let wish = PutWish { job, on_conflict };
+        let mut outcomes = self.put_all(std::slice::from_ref(&wish)).await?;
+        Ok(outcomes.pop().expect("one outcome for one wish"))
+    }
+
+    /// Puts many jobs, in few steps; tells for each what became of it, in order. Of several with
+    /// the same id, a later one finds what an earlier one left.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing a job. Some may have been put: asking
+    /// again completes it.
+    pub async fn put_all(&self, wishes: &[PutWish]) -> Result<Vec<Put>, JobsError> {
+        let mut outcomes: Vec<Option<Put>> = vec![None; wishes.len()];
+        let mut rounds: Vec<Rounds<'_>> = wishes.iter().map(|w| Rounds::new(w.job.id())).collect();
+        let mut pending: VecDeque<usize> = (0..wishes.len()).collect();
+        while !pending.is_empty() {
+            let batch = next_batch(wishes, &mut pending);
+            let settled = self.put_batch(wishes, &batch).await?;
+            for (index, outcome) in batch.into_iter().zip(settled).rev() {
+                if outcome.is_none() {
+                    rounds[index].again()?;
+                    pending.push_front(index);
+                }
+                outcomes[index] = outcome;
+            }
+        }
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    /// Pauses a job: its fire times no longer become runs, until it is resumed.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn pause(&self, id: &JobId) -> Result<Switched, JobsError> {
+        self.switch(id, |stored, _| change::pause(stored)).await
+    }
+
+    /// Resumes a paused job. What passed meanwhile is recorded as skipped.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn resume(&self, id: &JobId) -> Result<Switched, JobsError> {
+        self.switch(id, change::resume).await
+    }
+
+    /// Removes a job. Runs that have begun go on; those that wait end as removed.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn remove(&self, id: &JobId) -> Result<Removed, JobsError> {
+        let mut rounds = Rounds::new(id);
+        loop {
+            let read = self.read(id).await?;
+            let Some(stored) = read.stored else {
+                return Ok(Removed::NotFound);
+            };
+            let request = RemoveJob {
+                request: new_request(),
+                job: id.clone(),
+                version: stored.version,
+                next_fire: stored.next_fire,
+                skips: change::remove(&stored, read.now),
+            };
+            match until_known(|| self.store.remove(&request)).await? {
+                Changed::Done(_) => return Ok(Removed::Done),
+                Changed::Conflict => rounds.again()?,
+            }
+        }
+    }
+
+    /// Makes a run of a job now, beside its schedule. A paused job may be run, too.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn run_now(&self, id: &JobId) -> Result<RunRequested, JobsError> {
+        let mut rounds = Rounds::new(id);
+        loop {
+            let read = self.read(id).await?;
+            let Some(stored) = read.stored else {
+                return Ok(RunRequested::NotFound);
+            };
+            let uuid = uuid_at(read.now);
+            let request = RunNow {
+                request: RequestId(uuid),
+                job: stored.job,
+                version: stored.version,
+            };
+            match until_known(|| self.store.run_now(&request)).await? {
+                RunNowAnswer::Made => {
+                    return Ok(RunRequested::Made(RunId::request(id.clone(), uuid)));
+                }
+                RunNowAnswer::Full { in_flight } => return Ok(RunRequested::Full { in_flight }),
+                RunNowAnswer::Conflict => rounds.again()?,
+            }
+        }
+    }
+
+    async fn read(&self, id: &JobId) -> StoreResult<JobWrite> {
+        let ids = std::slice::from_ref(id);
+        let mut read = until_known(|| self.store.jobs(ids)).await?;
+        Ok(read.pop().expect("the store answers for each id"))
+    }
+
+    async fn switch(
+        &self,
+        id: &JobId,
+        decide: impl Fn(&StoredJob, Timestamp) -> Option<Change>,
+    ) -> Result<Switched, JobsError> {
+        let mut rounds = Rounds::new(id);
+        loop {
+            let read = self.read(id).await?;
+            let Some(stored) = read.stored else {
+                return Ok(Switched::NotFound);
+            };
+            let Some(change) = decide(&stored, read.now) else {
+                return Ok(Switched::Already);
+            };
+            match self.write(vec![(Some(stored.version), change)]).await?[..] {
+                [Changed::Done(_)] => return Ok(Switched::Done),
+                _ => rounds.again()?,
+            }
+        }
+    }
+
+    /// One round for jobs of different ids; answers in their order, with none for a conflict.
+    async fn put_batch(
+        &self,
+        wishes: &[PutWish],
+        batch: &[usize],
+    ) -> Result<Vec<Option<Put>>, JobsError> {
+        let ids: Vec<JobId> = batch.iter().map(|i| wishes[*i].job.id().clone()).collect();
+        let reads = until_known(|| self.store.jobs(&ids)).await?;
+        let mut changes = Vec::new();
+        let mut outcomes = Vec::with_capacity(batch.len());
+        let mut written = Vec::new();
+        for (index, read) in batch.iter().zip(&reads) {
+            match decide(&wishes[*index], read) {
+                Decision::Settled(outcome) => outcomes.push(Some(outcome)),
+                Decision::Write(change, outcome) => {
+                    let version: Option<Version> = read.stored.as_ref().map(|s| s.version);
+                    changes.push((version, *change));
+                    written.push(outcomes.len());
+                    outcomes.push(Some(outcome));
+                }
+            }
+        }
+        if !changes.is_empty() {
+            let answers = self.write(changes).await?;
+            for (at, answer) in written.into_iter().zip(answers) {
+                if answer == Changed::Conflict {
+                    outcomes[at] = None;
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn write(&self, changes: Vec<(Option<Version>, Change)>) -> StoreResult<Vec<Changed>> {
+        let request = PutJob {
+            request: new_request(),
+            changes,
+        };
+        until_known(|| self.store.put(&request)).await
+    }
+}
+
+/// What putting a job comes to.
+enum Decision {
+    Settled(Put),
+    /// To be written, with the outcome that it then has.
+    Write(Box<Change>, Put),
+}
+
+fn decide(wish: &PutWish, read: &JobWrite) -> Decision {
+    let job = wish.job.clone();
+    let (change, done) = match (&read.stored, wish.on_conflict) {
+        (None, _) => (change::put_new(job, read.fired, read.now), Put::Added),
+        (Some(_), OnConflict::Refuse) => return Decision::Settled(Put::Exists),
+        (Some(stored), _) if stored.job == job => return Decision::Settled(Put::Unchanged),
+        (Some(_), OnConflict::Keep) => return Decision::Settled(Put::Kept),
+        (Some(stored), OnConflict::Replace) => {
+            (change::replace(stored, job, read.now), Put::Replaced)
+        }
+    };
+    match change {
+        Ok(change) => Decision::Write(Box::new(change), done),
+        Err(over) => Decision::Settled(Put::Over(over)),
+    }
+}
+
+/// Takes the next wishes whose ids all differ; the others wait, in order.
+fn next_batch(wishes: &[PutWish], pending: &mut VecDeque<usize>) -> Vec<usize> {
+    let mut ids = HashSet::new();
+    let (mut batch, mut rest) = (Vec::new(), VecDeque::new());
+    for index in pending.drain(..) {
+        if batch.len() < BATCH && ids.insert(wishes[index].job.id()) {
+            batch.push(index);
+        } else {
+            rest.push_back(index);
+        }
+    }
+    *pending = rest;
+    batch
+}
+
+/// Counts how often a change was decided anew.
+struct Rounds<'a> {
+    job: &'a JobId,
+    conflicts: u32,
+}
+
+impl<'a> Rounds<'a> {
+    const fn new(job: &'a JobId) -> Self {
+        Self { job, conflicts: 0 }
+    }
+
+    /// Allows another round, or not.
+    fn again(&mut self) -> Result<(), JobsError> {
+        self.conflicts += 1;
+        if self.conflicts < MAX_ROUNDS {
+            return Ok(());
+        }
+        Err(JobsError::Contended {
+            job: self.job.clone(),
+            rounds: self.conflicts,
+        })
+    }
+}
+
+fn new_request() -> RequestId {
+    RequestId(Uuid::new_v4())
+}
+
+/// A UUID v7 of the store's clock: it becomes the run's "scheduled at".
+fn uuid_at(now: Timestamp) -> Uuid {
+    let ms = u64::try_from(now.as_ms()).unwrap_or(0);
+    let nanos = u32::try_from(ms % 1000).unwrap_or(0) * 1_000_000;
+    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, ms / 1000, nanos))
+}

@@ -1,0 +1,33 @@
+//! Changing and reading jobs, on any store.
+//!
+//! Each change reads the job, lets core decide what it means for the schedule, and writes the
+//! result if the job still is as it was read. So any number of clients may do so at once:
+//!
+//! - where somebody else came first (a **conflict**), the job is read and the change decided anew;
+//! - where the store's answer was lost, the *very same* request is sent again: it is done once,
+//!   whatever became of the first try;
+//! - a definition that is there already is not written at all.
+//!
+//! ```
+//! use carillon::jobs::{Jobs, OnConflict, Put};
+//! use carillon::core::{Job, Store};
+//!
+//! async fn schedule<S: Store>(store: S, job: Job) -> Result<(), carillon::jobs::JobsError> {
+//!     match Jobs::new(store).put(job, OnConflict::Replace).await? {
+//!         Put::Over(why) => println!("nothing would ever come of it: {why}"),
+//!         done => println!("{done:?}"),
+//!     }
+//!     Ok(())
+//! }
+//! ```
+
+mod client;
+mod outcome;
+mod retry;
+#[cfg(test)]
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+pub use client::Jobs;
+pub use outcome::{JobList, JobsError, OnConflict, Put, PutWish, Removed, RunRequested, Switched};

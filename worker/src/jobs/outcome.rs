@@ -1,0 +1,103 @@
+//! What may be asked about jobs, and what becomes of it.
+
+use scheduler_core::change::ChangeError;
+use scheduler_core::{Job, JobId, RunId, StoreError, StoredJob};
+
+/// What to do where a job of the same id is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Leave the stored one, and say so: an error of whoever asked. The default.
+    #[default]
+    Refuse,
+    /// Leave the stored one: that is fine.
+    Keep,
+    /// Put the new definition in its place. Due times that have come stay the job's; whether it is
+    /// paused stays as it is.
+    Replace,
+}
+
+/// A job to put.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PutWish {
+    /// The job.
+    pub job: Job,
+    /// What to do where there is one of the same id.
+    pub on_conflict: OnConflict,
+}
+
+/// What became of putting a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// There was none of this id; now there is.
+    Added,
+    /// It took the place of another definition.
+    Replaced,
+    /// The very same definition was there: nothing was written.
+    Unchanged,
+    /// Another definition was there and stays, as was asked for.
+    Kept,
+    /// One of this id was there: nothing was written.
+    Exists,
+    /// Its schedule is over: nothing was written.
+    Over(ChangeError),
+}
+
+/// What became of pausing or resuming a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switched {
+    /// It was done.
+    Done,
+    /// The job was so already.
+    Already,
+    /// There is no such job.
+    NotFound,
+}
+
+/// What became of removing a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It was done.
+    Done,
+    /// There is no such job.
+    NotFound,
+}
+
+/// What became of asking for a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunRequested {
+    /// This run was made, and waits for a node.
+    Made(RunId),
+    /// As many runs as the job allows are in flight.
+    Full {
+        /// How many that are.
+        in_flight: usize,
+    },
+    /// There is no such job.
+    NotFound,
+}
+
+/// All jobs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobList {
+    /// The jobs, by id.
+    pub jobs: Vec<StoredJob>,
+    /// Ids whose record this version cannot read, and why.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// What kept a wish from being settled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JobsError {
+    /// The store could not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Others changed the job each time between reading and writing it.
+    #[error("job {job}: changed by others {rounds} times in a row while it was to be written")]
+    Contended {
+        /// The job.
+        job: JobId,
+        /// How often it was tried.
+        rounds: u32,
+    },
+}

@@ -1,0 +1,256 @@
+//! A store that only knows jobs, on which faults can be put: lost answers, and others that come
+//! first. What it promises of `put`, `remove` and `run_now` is the store contract's.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use scheduler_core::change::Change;
+use scheduler_core::store::*;
+use scheduler_core::{JobId, SessionId, Store, StoredJob, Timestamp, Version};
+use uuid::Uuid;
+
+/// What happens to the next request that changes something.
+pub(super) enum Fault {
+    /// It is done, and its answer is lost.
+    LoseAnswer,
+    /// It is lost, and nobody knows.
+    LoseRequest,
+    /// The store cannot be reached: it was not sent.
+    Unreachable,
+    /// Somebody else comes first.
+    Meanwhile(Box<dyn FnOnce(&mut World) + Send>),
+}
+
+/// The store's clock stands still: an hour after the epoch.
+pub(super) const NOW: Timestamp = Timestamp::from_ms(3_600_000);
+
+/// What is stored.
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) jobs: BTreeMap<JobId, StoredJob>,
+    pub(super) fired: HashMap<JobId, Timestamp>,
+    /// Requests that were done, in order.
+    pub(super) done: Vec<Uuid>,
+    pub(super) faults: VecDeque<Fault>,
+    answers: HashMap<Uuid, Answer>,
+    sequence: u64,
+}
+
+#[derive(Clone)]
+enum Answer {
+    Put(Vec<Changed>),
+    Remove(Changed),
+    RunNow(RunNowAnswer),
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Shelf(pub(super) Arc<Mutex<World>>);
+
+fn error<T>(kind: StoreErrorKind) -> StoreResult<T> {
+    Err(StoreError::new(kind, "shelf", "as the test wishes"))
+}
+
+impl World {
+    pub(super) fn write(&mut self, expected: Option<Version>, change: &Change) -> Changed {
+        let id = change.job.id();
+        let stored = self.jobs.get(id);
+        if stored.map(|stored| stored.version) != expected {
+            return Changed::Conflict;
+        }
+        self.sequence += 1;
+        let stored = StoredJob {
+            job: change.job.clone(),
+            version: Version(self.sequence),
+            state: change.state,
+            next_fire: change.next_fire,
+            fired: self.fired.get(id).copied(),
+            in_flight: 0,
+        };
+        self.jobs.insert(id.clone(), stored);
+        Changed::Done(Version(self.sequence))
+    }
+
+    fn act(&mut self, id: Uuid, act: impl FnOnce(&mut Self) -> Answer) -> StoreResult<Answer> {
+        let fault = self.faults.pop_front();
+        let lost = matches!(fault, Some(Fault::LoseAnswer));
+        match fault {
+            Some(Fault::LoseRequest) => return error(StoreErrorKind::Unknown),
+            Some(Fault::Unreachable) => return error(StoreErrorKind::Unreachable),
+            Some(Fault::Meanwhile(other)) => other(self),
+            Some(Fault::LoseAnswer) | None => {}
+        }
+        let answer = match self.answers.get(&id) {
+            Some(answer) => answer.clone(),
+            None => {
+                let answer = act(self);
+                self.answers.insert(id, answer.clone());
+                self.done.push(id);
+                answer
+            }
+        };
+        if lost {
+            return error(StoreErrorKind::Unknown);
+        }
+        Ok(answer)
+    }
+}
+
+impl Store for Shelf {
+    fn detached(&self) -> Self {
+        self.clone()
+    }
+
+    fn describe(&self) -> String {
+        "shelf".to_owned()
+    }
+
+    async fn jobs(&self, ids: &[JobId]) -> StoreResult<Vec<JobWrite>> {
+        let world = self.0.lock().unwrap();
+        let read = |id| JobWrite {
+            stored: world.jobs.get(id).cloned(),
+            fired: world.fired.get(id).copied(),
+            now: NOW,
+        };
+        Ok(ids.iter().map(read).collect())
+    }
+
+    async fn job_page(&self, cursor: Option<&str>, _limit: usize) -> StoreResult<JobPage> {
+        // Pages of one, each shown twice.
+        let world = self.0.lock().unwrap();
+        let at: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
+        let jobs = world.jobs.values().nth(at / 2).cloned();
+        let next = (at + 1 < world.jobs.len() * 2).then(|| (at + 1).to_string());
+        Ok(JobPage {
+            jobs: jobs.into_iter().collect(),
+            unreadable: vec![("bad".to_owned(), "why".to_owned())],
+            next,
+        })
+    }
+
+    async fn put(&self, request: &PutJob) -> StoreResult<Vec<Changed>> {
+        let mut world = self.0.lock().unwrap();
+        let put = |world: &mut World| {
+            let changes = request.changes.iter();
+            Answer::Put(changes.map(|(v, change)| world.write(*v, change)).collect())
+        };
+        match world.act(request.request.0, put)? {
+            Answer::Put(answers) => Ok(answers),
+            _ => error(StoreErrorKind::Corrupt),
+        }
+    }
+
+    async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {
+        let mut world = self.0.lock().unwrap();
+        let remove = |world: &mut World| {
+            let stored = world.jobs.get(&request.job);
+            let is_as_read = stored.is_some_and(|stored| {
+                stored.version == request.version && stored.next_fire == request.next_fire
+            });
+            if !is_as_read {
+                return Answer::Remove(Changed::Conflict);
+            }
+            world.jobs.remove(&request.job);
+            Answer::Remove(Changed::Done(request.version))
+        };
+        match world.act(request.request.0, remove)? {
+            Answer::Remove(answer) => Ok(answer),
+            _ => error(StoreErrorKind::Corrupt),
+        }
+    }
+
+    async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
+        let mut world = self.0.lock().unwrap();
+        let run = |world: &mut World| {
+            let Some(stored) = world.jobs.get_mut(request.job.id()) else {
+                return Answer::RunNow(RunNowAnswer::Conflict);
+            };
+            if stored.version != request.version {
+                return Answer::RunNow(RunNowAnswer::Conflict);
+            }
+            if stored.in_flight > 0 {
+                return Answer::RunNow(RunNowAnswer::Full { in_flight: 1 });
+            }
+            stored.in_flight = 1;
+            Answer::RunNow(RunNowAnswer::Made)
+        };
+        match world.act(request.request.0, run)? {
+            Answer::RunNow(answer) => Ok(answer),
+            _ => error(StoreErrorKind::Corrupt),
+        }
+    }
+
+    // ----- nothing of this is asked by those who change jobs -----------------------------------
+
+    async fn register(&self, _: &Register) -> StoreResult<Registered> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn heartbeat(&self, _: &Heartbeat) -> StoreResult<HeartbeatAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn leave(&self, _: &SessionId) -> StoreResult<()> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn observe(&self, _: &SessionId) -> StoreResult<scheduler_core::lease::LeaseView> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn acquire(&self, _: &Acquire) -> StoreResult<AcquireAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn peek(&self, _: &Peek) -> StoreResult<PeekAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn dispatch(&self, _: &Dispatch) -> StoreResult<DispatchAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn park(&self, _: &Park) -> StoreResult<bool> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn promote(&self, _: &Promote) -> StoreResult<bool> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn retire(&self, _: &Retire) -> StoreResult<bool> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn tidy(&self, _: &Tidy) -> StoreResult<bool> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn release(&self, _: &scheduler_core::lease::LeaseToken) -> StoreResult<()> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn exchange(&self, _: &Exchange) -> StoreResult<ExchangeAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn resync(&self, _: &Resync) -> StoreResult<ResyncAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn wait(&self, _: &Wake) -> StoreResult<()> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn definitions(&self, _: &[(JobId, Version)]) -> StoreResult<Vec<Definition>> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn sessions(&self) -> StoreResult<Vec<scheduler_core::session::SessionSample>> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn fence_session(&self, _: &FenceSession) -> StoreResult<FenceAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn dead_claims(
+        &self,
+        _: usize,
+    ) -> StoreResult<Vec<(SessionId, Vec<scheduler_core::run::Claim>)>> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn drain(&self, _: &Drain) -> StoreResult<DrainAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn history(&self, _: &HistoryQuery) -> StoreResult<HistoryPage> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn overview(&self) -> StoreResult<Overview> {
+        error(StoreErrorKind::Refused)
+    }
+}

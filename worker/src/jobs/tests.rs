@@ -1,0 +1,269 @@
+use std::time::Duration;
+
+use scheduler_core::change::JobState;
+use scheduler_core::{Job, JobDefaults, JobId, JobSpec, RunId, Timestamp};
+use serde_json::json;
+
+use super::shelf::{Fault, NOW, Shelf, World};
+use super::*;
+
+fn job(id: &str, seconds: u64) -> Job {
+    let spec = json!({
+        "id": id,
+        "task": "log",
+        "trigger": { "type": "interval", "seconds": seconds },
+    });
+    let spec: JobSpec = serde_json::from_value(spec).unwrap();
+    spec.resolve(&JobDefaults::default()).unwrap()
+}
+
+fn id(text: &str) -> JobId {
+    JobId::new(text).unwrap()
+}
+
+fn in_seconds(seconds: u64) -> Option<Timestamp> {
+    Some(NOW.after(Duration::from_secs(seconds)))
+}
+
+struct Desk {
+    jobs: Jobs<Shelf>,
+    shelf: Shelf,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let shelf = Shelf::default();
+        Self {
+            jobs: Jobs::new(shelf.clone()),
+            shelf,
+        }
+    }
+
+    fn fault(&self, fault: Fault) {
+        self.shelf.0.lock().unwrap().faults.push_back(fault);
+    }
+
+    fn meanwhile(&self, other: impl FnOnce(&mut World) + Send + 'static) {
+        self.fault(Fault::Meanwhile(Box::new(other)));
+    }
+
+    fn writes(&self) -> usize {
+        self.shelf.0.lock().unwrap().done.len()
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_is_decided_by_what_is_there() {
+    let desk = Desk::new();
+    let put = |seconds, on_conflict| desk.jobs.put(job("a", seconds), on_conflict);
+    assert_eq!(put(10, OnConflict::Refuse).await.unwrap(), Put::Added);
+    let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+    assert_eq!(stored.next_fire, in_seconds(10));
+    assert_eq!(put(10, OnConflict::Refuse).await.unwrap(), Put::Exists);
+    assert_eq!(put(10, OnConflict::Replace).await.unwrap(), Put::Unchanged);
+    assert_eq!(put(20, OnConflict::Keep).await.unwrap(), Put::Kept);
+    assert_eq!(desk.writes(), 1);
+    assert_eq!(desk.jobs.get(&id("a")).await.unwrap(), Some(stored));
+    assert_eq!(put(20, OnConflict::Replace).await.unwrap(), Put::Replaced);
+    let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+    assert_eq!(stored.next_fire, in_seconds(20));
+}
+
+#[tokio::test]
+async fn of_many_nodes_that_put_the_same_jobs_one_writes() {
+    let desk = Desk::new();
+    let wishes: Vec<PutWish> = (0..450)
+        .map(|n| PutWish {
+            job: job(&format!("job {n}"), 10),
+            on_conflict: OnConflict::Replace,
+        })
+        .collect();
+    let nodes: Vec<_> = (0..8)
+        .map(|_| {
+            let (jobs, wishes) = (desk.jobs.clone(), wishes.clone());
+            tokio::spawn(async move { jobs.put_all(&wishes).await.unwrap() })
+        })
+        .collect();
+    let mut added = 0;
+    for node in nodes {
+        for outcome in node.await.unwrap() {
+            match outcome {
+                Put::Added => added += 1,
+                other => assert_eq!(other, Put::Unchanged),
+            }
+        }
+    }
+    assert_eq!(added, 450);
+    let versions: Vec<u64> = desk
+        .jobs
+        .list()
+        .await
+        .unwrap()
+        .jobs
+        .iter()
+        .map(|j| j.version.0)
+        .collect();
+    assert_eq!(
+        versions.iter().max(),
+        Some(&450),
+        "no job was written twice"
+    );
+}
+
+#[tokio::test]
+async fn a_put_that_somebody_came_before_is_decided_anew() {
+    let desk = Desk::new();
+    desk.meanwhile(|world| {
+        let change = scheduler_core::change::put_new(job("b", 30), None, NOW).unwrap();
+        world.write(None, &change);
+    });
+    let wish = |id, seconds| PutWish {
+        job: job(id, seconds),
+        on_conflict: OnConflict::Refuse,
+    };
+    // The others of the batch are not held up by it, and the answers keep their order.
+    let wishes = [wish("a", 10), wish("b", 10), wish("c", 10), wish("a", 20)];
+    assert_eq!(
+        desk.jobs.put_all(&wishes).await.unwrap(),
+        [Put::Added, Put::Exists, Put::Added, Put::Exists]
+    );
+}
+
+#[tokio::test]
+async fn endless_conflicts_end() {
+    let desk = Desk::new();
+    desk.jobs
+        .put(job("a", 10), OnConflict::Refuse)
+        .await
+        .unwrap();
+    for seconds in 0..100 {
+        desk.meanwhile(move |world| {
+            let stored = world.jobs[&id("a")].clone();
+            let job = job("a", 100 + seconds);
+            let change = scheduler_core::change::replace(&stored, job, NOW).unwrap();
+            world.write(Some(stored.version), &change);
+        });
+    }
+    let error = desk.jobs.pause(&id("a")).await.unwrap_err();
+    assert!(matches!(error, JobsError::Contended { .. }), "{error}");
+    assert!(error.to_string().contains("job a: changed by others"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_asked_for_again_and_nothing_is_done_twice() {
+    let desk = Desk::new();
+    desk.fault(Fault::LoseRequest);
+    desk.fault(Fault::LoseAnswer);
+    desk.fault(Fault::Unreachable);
+    let put = desk.jobs.put(job("a", 10), OnConflict::Refuse);
+    assert_eq!(put.await.unwrap(), Put::Added, "not: it exists already");
+    assert_eq!(desk.writes(), 1);
+
+    desk.fault(Fault::LoseAnswer);
+    let RunRequested::Made(run) = desk.jobs.run_now(&id("a")).await.unwrap() else {
+        panic!("no run was made");
+    };
+    let request = desk.shelf.0.lock().unwrap().done[1];
+    assert_eq!(run, RunId::request(id("a"), request));
+    assert_eq!(run.scheduled_at(), NOW, "by the store's clock");
+
+    desk.fault(Fault::LoseAnswer);
+    let removed = desk.jobs.remove(&id("a")).await.unwrap();
+    assert_eq!(removed, Removed::Done, "not: there is none");
+    assert_eq!(desk.writes(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_stays_unknown_is_told_as_unknown() {
+    let desk = Desk::new();
+    desk.fault(Fault::LoseRequest);
+    (0..20).for_each(|_| desk.fault(Fault::Unreachable));
+    let error = desk
+        .jobs
+        .put(job("a", 10), OnConflict::Refuse)
+        .await
+        .unwrap_err();
+    let JobsError::Store(error) = error else {
+        panic!("{error}");
+    };
+    assert!(error.is_unknown(), "{error}");
+
+    let desk = Desk::new();
+    desk.fault(Fault::Unreachable);
+    let error = desk
+        .jobs
+        .put(job("a", 10), OnConflict::Refuse)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("store unreachable"), "{error}");
+}
+
+#[tokio::test]
+async fn a_pause_ends_where_it_began() {
+    let desk = Desk::new();
+    desk.jobs
+        .put(job("a", 10), OnConflict::Refuse)
+        .await
+        .unwrap();
+    assert_eq!(desk.jobs.resume(&id("a")).await.unwrap(), Switched::Already);
+    assert_eq!(desk.jobs.pause(&id("a")).await.unwrap(), Switched::Done);
+    assert_eq!(desk.jobs.pause(&id("a")).await.unwrap(), Switched::Already);
+    let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+    let from = in_seconds(10);
+    assert_eq!(
+        (stored.state, stored.next_fire),
+        (JobState::Paused { from }, None)
+    );
+    assert_eq!(desk.jobs.resume(&id("a")).await.unwrap(), Switched::Done);
+    let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+    assert_eq!((stored.state, stored.next_fire), (JobState::Active, from));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let desk = Desk::new();
+    let none = id("none");
+    assert_eq!(desk.jobs.get(&none).await.unwrap(), None);
+    assert_eq!(desk.jobs.pause(&none).await.unwrap(), Switched::NotFound);
+    assert_eq!(desk.jobs.resume(&none).await.unwrap(), Switched::NotFound);
+    assert_eq!(desk.jobs.remove(&none).await.unwrap(), Removed::NotFound);
+    assert_eq!(
+        desk.jobs.run_now(&none).await.unwrap(),
+        RunRequested::NotFound
+    );
+    assert_eq!(desk.writes(), 0);
+}
+
+#[tokio::test]
+async fn a_run_too_many_is_told_with_the_number_in_flight() {
+    let desk = Desk::new();
+    desk.jobs
+        .put(job("a", 10), OnConflict::Refuse)
+        .await
+        .unwrap();
+    assert!(matches!(
+        desk.jobs.run_now(&id("a")).await.unwrap(),
+        RunRequested::Made(_)
+    ));
+    let full = RunRequested::Full { in_flight: 1 };
+    assert_eq!(desk.jobs.run_now(&id("a")).await.unwrap(), full);
+}
+
+#[tokio::test]
+async fn a_list_names_each_job_once_by_id() {
+    let desk = Desk::new();
+    for name in ["b", "c", "a"] {
+        desk.jobs
+            .put(job(name, 10), OnConflict::Refuse)
+            .await
+            .unwrap();
+    }
+    let list = desk.jobs.list().await.unwrap();
+    let ids: Vec<&str> = list
+        .jobs
+        .iter()
+        .map(|stored| stored.job.id().as_str())
+        .collect();
+    assert_eq!(ids, ["a", "b", "c"]);
+    assert_eq!(list.unreadable, [("bad".to_owned(), "why".to_owned())]);
+}

@@ -1,0 +1,139 @@
+//! The task `stream`: the bridge to consumers in any language.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use redis::aio::MultiplexedConnection;
+use scheduler_core::store::StoreResult;
+use scheduler_redis::RedisStore;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+
+use crate::task::Context;
+
+/// The fields that each entry begins with.
+const OWN_FIELDS: [&str; 7] = [
+    "run_id",
+    "job_id",
+    "scheduled_at_ms",
+    "attempt",
+    "node",
+    "fence",
+    "started_at_ms",
+];
+
+/// Hands out connections to the Redis that the task `stream` writes to.
+pub trait StreamConnections: Send + Sync + 'static {
+    /// A connection that works, as far as is known. Asked for before each entry, so one that is kept
+    /// and shared is best.
+    fn connection(&self) -> BoxFuture<'_, StoreResult<MultiplexedConnection>>;
+}
+
+impl StreamConnections for RedisStore {
+    fn connection(&self) -> BoxFuture<'_, StoreResult<MultiplexedConnection>> {
+        Box::pin(Self::connection(self))
+    }
+}
+
+/// Args of the task `stream`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with `stream`")]
+pub(super) struct StreamArgs {
+    /// The stream's key.
+    #[serde(deserialize_with = "stream")]
+    stream: String,
+    /// Fields besides the run's own. Text is written as it is, anything else as JSON. Defaults to
+    /// none.
+    #[serde(default, deserialize_with = "fields")]
+    fields: BTreeMap<String, String>,
+}
+
+fn stream<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let key = String::deserialize(from)?;
+    if key.is_empty() {
+        return Err(de::Error::custom("a stream must have a name"));
+    }
+    if key.starts_with("carillon:") {
+        let message = format!("{key:?} is refused: keys in carillon: are Carillon's own");
+        return Err(de::Error::custom(message));
+    }
+    Ok(key)
+}
+
+fn fields<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let mut fields = BTreeMap::new();
+    for (name, value) in BTreeMap::<String, Value>::deserialize(from)? {
+        if OWN_FIELDS.contains(&&*name) {
+            let message = format!("{name:?} is one of the run's own fields");
+            return Err(de::Error::custom(message));
+        }
+        let value = match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        fields.insert(name, value);
+    }
+    Ok(fields)
+}
+
+/// Appends the entries of all runs.
+#[derive(Clone)]
+pub(super) struct Writer {
+    connections: Option<Arc<dyn StreamConnections>>,
+}
+
+impl Writer {
+    pub(super) fn new(connections: Option<Arc<dyn StreamConnections>>) -> Self {
+        Self { connections }
+    }
+
+    pub(super) async fn run(self, context: Context, args: StreamArgs) -> Result<String, String> {
+        let Some(connections) = self.connections else {
+            return Err(format!(
+                "stream {:?} needs Redis: this node has the embedded store (give --store redis://...)",
+                args.stream
+            ));
+        };
+        let append = async {
+            let connection = connections.connection().await;
+            let mut connection = connection.map_err(|error| error.to_string())?;
+            // Not tried again where no answer comes: the entry may be there. The job's own policy
+            // decides about another attempt, and the fence tells the two entries apart.
+            let id: Result<String, _> = entry(&context, &args).query_async(&mut connection).await;
+            id.map_err(|error| error.to_string())
+        };
+        let appended = tokio::select! {
+            appended = append => appended,
+            () = context.cancellation().cancelled() => Err("cancelled".to_owned()),
+        };
+        appended
+            .map(|id| format!("{} {id}", args.stream))
+            .map_err(|error| format!("stream {:?}: {error}", args.stream))
+    }
+}
+
+fn entry(context: &Context, args: &StreamArgs) -> redis::Cmd {
+    let own = [
+        context.run_id().to_string(),
+        context.job_id().to_string(),
+        context.scheduled_at().as_ms().to_string(),
+        context.attempt().to_string(),
+        context.node().to_string(),
+        context.fence().to_string(),
+        context.started_at().as_ms().to_string(),
+    ];
+    let mut command = redis::cmd("XADD");
+    command.arg(&args.stream).arg("*");
+    for (name, value) in OWN_FIELDS.iter().zip(own) {
+        command.arg(name).arg(value);
+    }
+    for (name, value) in &args.fields {
+        command.arg(name).arg(value);
+    }
+    command
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

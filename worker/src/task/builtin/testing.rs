@@ -1,0 +1,35 @@
+//! Contexts for tests of built-in tasks.
+
+use std::sync::Arc;
+
+use scheduler_core::{Fence, Job, JobDefaults, JobSpec, NodeName, RunId, Timestamp};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::task::Context;
+
+/// The second attempt of a run of a job of this id.
+pub(super) fn context(id: &str) -> Context {
+    let spec = json!({
+        "id": id,
+        "task": "test",
+        "trigger": { "type": "interval", "seconds": 10 },
+    });
+    let spec: JobSpec = serde_json::from_value(spec).unwrap();
+    let job: Job = spec.resolve(&JobDefaults::default()).unwrap();
+    let at = Timestamp::from_ms(1_766_595_600_123);
+    Context {
+        run: RunId::fire(job.id().clone(), at),
+        job: Arc::new(job),
+        attempt: 2,
+        fence: Fence(77),
+        node: NodeName::new("node-1").unwrap(),
+        started_at: Timestamp::from_ms(1_766_595_600_456),
+        cancellation: CancellationToken::new(),
+    }
+}
+
+pub(super) fn args<A: DeserializeOwned>(args: Value) -> A {
+    serde_json::from_value(args).unwrap()
+}

@@ -1,0 +1,9 @@
+//! The real binary, as people and scripts meet it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
+mod binary;
+mod redis;
+mod run;
+mod shared;
+mod usage;

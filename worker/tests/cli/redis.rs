@@ -1,0 +1,66 @@
+//! A Redis for one test.
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::binary::{PASSWORD, Running, Said, carillon, until};
+
+/// A Redis of its own, with a password.
+pub(crate) struct Redis {
+    url: String,
+    _directory: TempDir,
+    _server: Running,
+}
+
+impl Redis {
+    pub(crate) fn start() -> Self {
+        // Free a moment ago; nobody else is handed it out so soon.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let directory = tempfile::tempdir().unwrap();
+        let server = Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--save",
+                "",
+                "--requirepass",
+                PASSWORD,
+            ])
+            .current_dir(directory.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("these tests need redis-server on the PATH");
+        let redis = Self {
+            url: format!("redis://127.0.0.1:{port}"),
+            _directory: directory,
+            _server: Running(server),
+        };
+        until("redis", || {
+            (Said::of(&mut redis.carillon(&["job", "list"])).code == 0).then_some(())
+        });
+        redis
+    }
+
+    pub(crate) fn carillon(&self, args: &[&str]) -> Command {
+        let mut command = carillon(args);
+        command
+            .env("CARILLON_STORE", &self.url)
+            .env("CARILLON_PASSWORD", PASSWORD);
+        command
+    }
+
+    #[track_caller]
+    pub(crate) fn said(&self, args: &[&str], code: i32) -> Said {
+        Said::of(&mut self.carillon(args)).ends_with(code)
+    }
+
+    pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.said(args, 0).out).unwrap()
+    }
+}
