@@ -179,7 +179,7 @@ impl<S: Store> SchedulerBuilder<S> {
                 queues: self.queues,
             },
             slots: self.concurrency,
-            timing: self.timing,
+            timing: self.timing.bounded(),
             retention: self.retention,
             at_start: self.at_start,
         };

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carillon::core::run::Outcome;
 use carillon::core::store::{Changed, RemoveJob, RequestId};
@@ -38,33 +38,58 @@ async fn remove(store: &impl Store, id: &JobId) {
     }
 }
 
+/// When a node comes to an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    AtTheStart,
+    Always,
+    AtTheEnd,
+}
+
 /// Runs jobs on a node that loses three answers of an operation, and sees that each run was begun
 /// once and that nothing is in flight at the end.
-async fn loses_answers_of(operation: &'static str) {
+async fn loses_answers_of(operation: &'static str, when: When) {
     let (store, log) = (store(), Log::default());
     let faulty = Faulty::new(store.clone());
-    faulty.faults().lose(operation, 3);
+    let faults = faulty.faults();
     let jobs: Vec<_> = (0..5)
         .map(|n| job(&format!("job {n}"), "note", every(0.1)))
         .collect();
     let ids: Vec<_> = jobs.iter().map(|job| job.id().clone()).collect();
     put(&store, jobs).await;
-    let node = Node::start(&faulty, "a", &noting(&log), timing());
-    // Those of its last moments are lost below.
-    if !["leave", "release"].contains(&operation) {
-        let what = format!("three answers of {operation} lost");
-        until(&what, || async { faulty.faults().lost(operation) == 3 }).await;
+    if when == When::AtTheStart {
+        faults.lose(operation, 3);
     }
-    let before = log.read().len();
-    until("more runs", || async { log.read().len() >= before + 10 }).await;
+    let node = Node::start(&faulty, "a", &noting(&log), timing());
+    let more_runs = async |count: usize| {
+        let before = log.read().len();
+        until("more runs", || async { log.read().len() >= before + count }).await;
+    };
+    more_runs(5).await;
+    for lost in 1..=3 {
+        if when != When::Always {
+            break;
+        }
+        // One by one, in the middle of work: each time something else is lost.
+        faults.lose(operation, 1);
+        until(operation, || async { faults.lost(operation) == lost }).await;
+        more_runs(5).await;
+    }
     for id in &ids {
         remove(&store, id).await;
     }
     until("nothing in flight", || async { is_idle(&store).await }).await;
+    if when == When::AtTheEnd {
+        faults.lose(operation, 3);
+    }
     let counts = node.stop_and_count().await;
-    assert_eq!(faulty.faults().lost(operation), 3, "{operation}");
+    assert_eq!(faults.lost(operation), 3, "{operation}");
     log.assert_once();
     assert_eq!(counts.stale, 0, "{operation}");
+    assert_eq!(
+        counts.found, 0,
+        "{operation}: asked again, it answers as before"
+    );
     let records = run_records(&store).await;
     let succeeded = records.iter().filter(|r| r.outcome == Outcome::Succeeded);
     assert_eq!(succeeded.count(), log.read().len(), "{operation}");
@@ -73,12 +98,12 @@ async fn loses_answers_of(operation: &'static str) {
 }
 
 macro_rules! lost_answers {
-    ($($operation:ident)*) => {
+    ($($operation:ident: $when:ident,)*) => {
         mod lost_answers_of {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $operation() {
-                    super::loses_answers_of(stringify!($operation)).await;
+                    super::loses_answers_of(stringify!($operation), super::When::$when).await;
                 }
             )*
         }
@@ -86,8 +111,19 @@ macro_rules! lost_answers {
 }
 
 lost_answers! {
-    register heartbeat leave observe acquire peek dispatch release exchange wait definitions
-    sessions dead_claims
+    register: AtTheStart,
+    observe: AtTheStart,
+    acquire: AtTheStart,
+    definitions: AtTheStart,
+    heartbeat: Always,
+    peek: Always,
+    dispatch: Always,
+    exchange: Always,
+    wait: Always,
+    sessions: Always,
+    dead_claims: Always,
+    release: AtTheEnd,
+    leave: AtTheEnd,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -217,12 +253,33 @@ async fn a_store_that_is_away_at_the_start_and_later_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_can_be_stopped_while_the_store_is_away() {
-    let store = store();
-    let faulty = Faulty::new(store.clone());
-    let mut node = Node::start(&faulty, "a", &Tasks::new(), timing());
-    node.leads().await;
-    faulty.faults().freeze(&[ALL]);
-    node.stop().await;
+    for frozen in [true, false] {
+        let (store, log) = (store(), Log::default());
+        put(&store, [job("j", "note", json!({}))]).await;
+        let faulty = Faulty::new(store.clone());
+        let mut node = Node::start(&faulty, "a", &noting(&log), timing());
+        node.leads().await;
+        let away = |operations: &[&'static str]| match frozen {
+            true => faulty.faults().freeze(operations),
+            false => faulty.faults().cut(operations),
+        };
+        // With something to hand in, and nobody to take it.
+        faulty.faults().lose("exchange", usize::MAX);
+        run_now(&store, "j").await;
+        until("an answer is lost", || async {
+            faulty.faults().lost("exchange") > 0
+        })
+        .await;
+        away(&[ALL]);
+        let told = Instant::now();
+        node.stop().await;
+        // Far less than the grace, for no handler needs it.
+        assert!(
+            told.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            told.elapsed()
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

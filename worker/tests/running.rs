@@ -4,13 +4,17 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use carillon::core::history::MAX_DETAIL;
 use carillon::core::run::{Outcome, Verdict};
-use carillon::core::{Cause, Store};
-use carillon::{Context, Event, Tasks};
+use carillon::core::{Cause, ManualClock, MemoryStore, Store};
+use carillon::{AtStart, Context, Event, Scheduler, Tasks};
 use serde_json::json;
+use support::faulty::{ALL, Faulty};
 use support::*;
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_nodes_on_one_store_run_each_fire_once() {
@@ -125,7 +129,6 @@ async fn a_task_that_only_another_node_has_is_run_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_never_executes_more_than_its_slots_at_once() {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     let store = store();
@@ -173,4 +176,68 @@ async fn a_job_that_is_put_with_an_earlier_due_time_wakes_the_leader() {
     assert_eq!(begun.job.as_str(), "near");
     node.stop().await;
     log.assert_once();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_slots_leads_and_executes_nothing() {
+    let (store, log) = (store(), Log::default());
+    let tasks = noting(&log);
+    put(&store, [job("j", "note", every(0.1))]).await;
+    let mut leader = Node::start_with(&store, "leader", &tasks, timing(), 0);
+    leader.leads().await;
+    let worker = Node::start(&store, "worker", &tasks, timing());
+    until("some runs", || async { log.read().len() >= 5 }).await;
+    let led = leader.stop_and_count().await;
+    worker.stop().await;
+    log.assert_once();
+    assert!(led.dispatched >= 5);
+    assert_eq!(led.settled, 0);
+}
+
+#[tokio::test]
+async fn a_node_that_shall_not_wait_for_the_store_gives_up_with_its_address() {
+    let faulty = Faulty::new(store());
+    faulty.faults().cut(&[ALL]);
+    let scheduler = Scheduler::builder(faulty).at_start(AtStart::GiveUp).build();
+    let error = scheduler.run(CancellationToken::new()).await.unwrap_err();
+    assert_eq!(error.to_string(), "could not register with faulty memory");
+    assert!(error.store_error().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_lives_by_the_store_s_clock_whatever_its_own_says() {
+    let long_ago = "2001-02-03T04:05:06Z".parse().unwrap();
+    let clock = Arc::new(ManualClock::new(long_ago));
+    let (store, log) = (MemoryStore::new(clock.clone()), Log::default());
+    put(&store, [job("j", "note", every(60.0))]).await;
+    // Nobody was there for an hour: one run stands for all of them.
+    clock.advance(Duration::from_secs(3600));
+    let mut node = Node::start(&store, "a", &noting(&log), timing());
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        let run = node
+            .sees("a run's end", |event| match event {
+                Event::RunEnded { run, .. } => Some(run.clone()),
+                _ => None,
+            })
+            .await;
+        runs.push(run.scheduled_at().to_string());
+        clock.advance(Duration::from_secs(60));
+    }
+    node.stop().await;
+    assert_eq!(
+        runs,
+        [
+            "2001-02-03T05:05:06Z",
+            "2001-02-03T05:06:06Z",
+            "2001-02-03T05:07:06Z"
+        ]
+    );
+    let started: Vec<_> = run_records(&store).await;
+    let started = started.iter().map(|r| r.started_at.unwrap());
+    assert!(
+        started
+            .zip(&runs)
+            .all(|(at, due)| at.to_string()[..15] == due[..15])
+    );
 }

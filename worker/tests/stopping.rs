@@ -358,3 +358,35 @@ async fn a_claim_that_the_node_does_not_know_of_is_found_and_run() {
     node.stop().await;
     log.assert_once();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_dropped_stops_its_handlers_and_its_heart() {
+    let (store, log) = (store(), Log::default());
+    let stopped = Arc::new(Semaphore::new(0));
+    let mut tasks = Tasks::new();
+    let (noted, told) = (log.clone(), Arc::clone(&stopped));
+    let run = move |context: Context, (): ()| {
+        let (log, stopped) = (noted.clone(), Arc::clone(&told));
+        async move {
+            log.note(&context);
+            if context.attempt() == 1 {
+                context.cancellation().cancelled().await;
+                stopped.add_permits(1);
+            }
+            Ok::<(), String>(())
+        }
+    };
+    tasks.register("run", run).unwrap();
+    put(&store, [job("j", "run", json!({}))]).await;
+    let mut dropped = Node::start(&store, "dropped", &tasks, timing());
+    run_now(&store, "j").await;
+    begun(&mut dropped).await;
+    dropped.running.abort();
+    let stopping = tokio::time::timeout(LIMIT, stopped.acquire());
+    assert!(stopping.await.is_ok(), "its handler was told to stop");
+    let other = Node::start(&store, "other", &tasks, timing());
+    until("it ran again", || async { is_idle(&store).await }).await;
+    other.stop().await;
+    log.assert_once();
+    assert_eq!(log.read().len(), 2);
+}

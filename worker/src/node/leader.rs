@@ -44,6 +44,10 @@ const IDLE_BEAT: Duration = Duration::from_secs(1);
 /// How long it pauses after a round that moved nothing although something was due.
 const NO_PROGRESS: Duration = Duration::from_millis(20);
 
+/// How long it plans at most before it dispatches what it has. Catching up on a long pause takes
+/// time; plans grow too old meanwhile, and a leader that only plans shows no progress.
+const PLANNING: Duration = Duration::from_millis(100);
+
 /// How often it forgets what is past keeping.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
@@ -213,7 +217,12 @@ impl<S: Store> Leader<S> {
         let mut items = Vec::with_capacity(peeked.due.len());
         let mut jobs = Vec::with_capacity(peeked.due.len());
         let mut unreadable = Vec::new();
+        let began = boottime();
         for (due, definition) in peeked.due.iter().zip(definitions) {
+            if boottime().saturating_sub(began) > PLANNING {
+                // The others are due still, and the next look finds them.
+                break;
+            }
             let why = match definition {
                 Lookup::Found(job) => {
                     items.push(self.planned(due, &job, peeked.now));

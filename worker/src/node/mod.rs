@@ -1,10 +1,10 @@
 //! The node: one worker process, from registering to leaving.
 //!
 //! Read in this order: `life` (what follows what), `session` (what a node may trust) and `heart`
-//! (what keeps that true), `standby` and `leader` (who dispatches), `work` and `executor` (who
-//! executes), `recovery` (what becomes of the dead). Beside them: `link` (the way to the store),
-//! `waiter` (its wake-ups), `definitions` (the cache), `settling` (from an ending to a record),
-//! `batch` (how much at once).
+//! (what keeps that true), `leadership` with `standby` and `leader` (who dispatches), `work` and
+//! `executor` (who executes), `recovery` (what becomes of the dead). Beside them: `settings` and
+//! `shared` (what all of these are handed), `link` (the way to the store), `waiter` (its wake-ups),
+//! `definitions` (the cache), `settling` (from an ending to a record), `batch` (how much at once).
 //!
 //! Each loop is a task that `life` owns and joins, takes a token that stops it, and does its work in
 //! a `run_once`. Stopping is looked at between two rounds, never within one. Where a loop is given

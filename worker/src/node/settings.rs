@@ -5,7 +5,8 @@ use std::time::Duration;
 use scheduler_core::lease::TakeoverRule;
 use scheduler_core::store::NodeInfo;
 
-/// How long things live, and how long a node waits for them.
+/// How long things live, and how long a node waits for them. Lives shorter than
+/// [`Timing::SHORTEST`] are made that long: below it a node does little but prove that it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// How long the lease lives without being renewed. A standby takes it earlier from a leader
@@ -31,6 +32,20 @@ impl Default for Timing {
             shutdown_grace: Duration::from_secs(30),
             last_grace: Duration::from_secs(1),
             takeover: TakeoverRule::default(),
+        }
+    }
+}
+
+impl Timing {
+    /// The shortest life of a lease or a session.
+    pub const SHORTEST: Duration = Duration::from_millis(100);
+
+    /// The same, with lives that can be kept.
+    pub(crate) fn bounded(self) -> Self {
+        Self {
+            lease_ttl: self.lease_ttl.max(Self::SHORTEST),
+            session_ttl: self.session_ttl.max(Self::SHORTEST),
+            ..self
         }
     }
 }

@@ -19,7 +19,7 @@
 //! claim is left that nobody executes. Should the store and this node ever disagree about what the
 //! session holds (the heart compares their counts), a resync asks for all of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,6 @@ use scheduler_core::store::{
 };
 use scheduler_core::{Fence, Store, StoreError, store::StoreErrorKind};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
@@ -62,6 +61,8 @@ pub(crate) struct Work<S> {
     ended: mpsc::Receiver<Settled>,
     /// Ended, and not yet taken in by the store.
     to_settle: Vec<Settled>,
+    /// The request whose answer is still missing.
+    under_way: Option<Exchange>,
     /// The number of the last request.
     request: u64,
     /// Whether there may be something to claim.
@@ -91,6 +92,7 @@ impl<S: Store> Work<S> {
             held: HashMap::new(),
             ended,
             to_settle: Vec::new(),
+            under_way: None,
             request: 0,
             hungry: true,
         }
@@ -101,27 +103,14 @@ impl<S: Store> Work<S> {
         while !self.stopping.is_cancelled() {
             self.run_once().await;
         }
-        let grace = self.shared.settings.timing.shutdown_grace;
-        let last_grace = self.shared.settings.timing.last_grace;
         let over = self.session.over().clone();
-        let finishing = tokio::time::timeout(
-            grace + last_grace * 2 + LAST_WORD,
-            over.run_until_cancelled(self.finish()),
-        );
-        if finishing.await.is_err() {
-            let held = self.held.len();
-            tracing::warn!(
-                held,
-                "could not hand in all runs in time: others will recover them"
-            );
-        }
+        over.run_until_cancelled(self.finish()).await;
         // Where the session is over, this is what ends its handlers.
         self.session.stop_handlers(Stopped::Interrupted);
         self.ended.close();
-        if tokio::time::timeout(last_grace * 2, self.executor.idle())
-            .await
-            .is_err()
-        {
+        let last_grace = self.shared.settings.timing.last_grace;
+        let idle = self.executor.idle();
+        if tokio::time::timeout(last_grace * 2, idle).await.is_err() {
             tracing::warn!("some handlers block their threads and cannot be stopped");
         }
     }
@@ -132,18 +121,26 @@ impl<S: Store> Work<S> {
             self.resync().await;
         }
         self.gather();
-        if self.to_settle.is_empty() && self.wish().is_none() {
+        let wish = self.wish();
+        if self.to_settle.is_empty() && wish.is_none() {
             self.wait().await;
         } else {
-            let wish = self.wish();
-            self.exchange(wish).await;
+            // A request that is given up here goes on under way when the work is brought to an end.
+            let stopping = self.stopping.clone();
+            stopping.run_until_cancelled(self.exchange(wish)).await;
         }
+    }
+
+    /// How many runs are being executed, or have ended and not been gathered.
+    fn executing(&self) -> usize {
+        let under_way = self.under_way.as_ref().map_or(0, |r| r.settled.len());
+        self.held.len() - self.to_settle.len() - under_way
     }
 
     /// How many more runs could be executed.
     fn free_slots(&self) -> usize {
-        let executing = self.held.len() - self.to_settle.len();
-        self.shared.settings.slots.saturating_sub(executing)
+        let slots = self.shared.settings.slots;
+        slots.saturating_sub(self.executing())
     }
 
     fn can_claim(&self) -> bool {
@@ -197,20 +194,20 @@ impl<S: Store> Work<S> {
         }
     }
 
-    /// Sends one request until it is answered, or the session is over.
+    /// Sends one request until it is answered, or the session is over. Cancel-safe: a request that
+    /// was given up stays under way, and is what the next call sends again.
     async fn exchange(&mut self, wish: Option<ClaimWish>) {
-        self.request += 1;
-        let batch = self.to_settle.len().min(BATCH);
-        let request = Exchange {
-            session: self.session.id.clone(),
-            lane: LANE,
-            request: self.request,
-            floor: self.shared.floor(),
-            settled: self.to_settle.drain(..batch).collect(),
-            wish,
+        if self.under_way.is_none() {
+            self.under_way = Some(self.compose(wish));
+            self.session.book().exchange_begins();
+        }
+        let answer = match &self.under_way {
+            Some(request) => answer_to(&self.shared.link, self.session.over(), request).await,
+            None => return,
         };
-        self.session.book().exchange_begins();
-        let answer = answer_to(&self.shared.link, self.session.over(), &request).await;
+        let Some(request) = self.under_way.take() else {
+            return;
+        };
         match answer {
             Ok(Some(ExchangeAnswer::Exchanged(exchanged))) => self.exchanged(request, exchanged),
             Ok(Some(ExchangeAnswer::Superseded)) => {
@@ -224,11 +221,24 @@ impl<S: Store> Work<S> {
                 self.to_settle.extend(request.settled);
                 self.session.want_resync();
             }
-            Ok(Some(ExchangeAnswer::Gone)) | Ok(None) => {
+            Ok(Some(ExchangeAnswer::Gone) | None) => {
                 self.session.end();
             }
         }
         self.session.book().exchange_ended(self.held.len());
+    }
+
+    fn compose(&mut self, wish: Option<ClaimWish>) -> Exchange {
+        self.request += 1;
+        let batch = self.to_settle.len().min(BATCH);
+        Exchange {
+            session: self.session.id.clone(),
+            lane: LANE,
+            request: self.request,
+            floor: self.shared.floor(),
+            settled: self.to_settle.drain(..batch).collect(),
+            wish,
+        }
     }
 
     fn exchanged(&mut self, request: Exchange, exchanged: Exchanged) {
@@ -341,43 +351,42 @@ impl<S: Store> Work<S> {
     /// gives up what does not stop. No claims any more.
     async fn finish(&mut self) {
         let timing = self.shared.settings.timing;
-        let interrupt_at = Instant::now() + timing.shutdown_grace;
-        // The executor's own last grace comes first.
-        let give_up_at = interrupt_at + timing.last_grace + timing.last_grace / 2;
-        let mut interrupted = false;
-        loop {
-            if self.session.take_resync_wanted() {
-                self.resync().await;
-            }
-            self.gather();
-            if !self.to_settle.is_empty() {
+        let _ = tokio::time::timeout(timing.shutdown_grace, self.drain()).await;
+        let count = self.executing();
+        if count > 0 {
+            tracing::warn!(count, "the grace has ended: stopping the handlers");
+            self.session.stop_handlers(Stopped::Interrupted);
+            // The executor drops those that do not listen within the same last grace.
+            let last_grace = timing.last_grace + timing.last_grace / 2;
+            let _ = tokio::time::timeout(last_grace, self.drain()).await;
+            self.give_up();
+        }
+        let last_word = async {
+            while !self.to_settle.is_empty() || self.under_way.is_some() {
                 self.exchange(None).await;
-                continue;
             }
-            if self.held.is_empty() {
-                return;
-            }
-            let next = if interrupted {
-                give_up_at
-            } else {
-                interrupt_at
-            };
-            tokio::select! {
-                Some(settled) = self.ended.recv() => self.take_in(settled),
-                () = self.session.attention() => {}
-                () = tokio::time::sleep_until(next) => {
-                    if interrupted {
-                        self.give_up();
-                        while !self.to_settle.is_empty() && !self.session.over().is_cancelled() {
-                            self.exchange(None).await;
-                        }
-                        return;
-                    }
-                    interrupted = true;
-                    let count = self.held.len();
-                    tracing::warn!(count, "the grace has ended: stopping the handlers");
-                    self.session.stop_handlers(Stopped::Interrupted);
+        };
+        if tokio::time::timeout(LAST_WORD, last_word).await.is_err() {
+            let count = self.held.len();
+            tracing::warn!(
+                count,
+                "could not hand in all runs: others will recover them"
+            );
+        }
+    }
+
+    /// Hands in what ends, until nothing is being executed. Cancel-safe.
+    async fn drain(&mut self) {
+        while self.executing() > 0 {
+            self.gather();
+            if self.to_settle.is_empty() && self.under_way.is_none() {
+                tokio::select! {
+                    Some(settled) = self.ended.recv() => self.take_in(settled),
+                    () = self.session.attention() => {}
                 }
+            } else {
+                // Where the store is away, this must not hide that the handlers have ended.
+                let _ = tokio::time::timeout(LONGEST_WAIT, self.exchange(None)).await;
             }
         }
     }
@@ -390,7 +399,13 @@ impl<S: Store> Work<S> {
             started_at: None,
             ended_at: Some(self.shared.clock.now()),
         };
-        for Order { claim, .. } in self.held.values() {
+        let under_way = self.under_way.iter().flat_map(|request| &request.settled);
+        let ended: HashSet<_> = under_way
+            .chain(&self.to_settle)
+            .map(|settled| settled.claim.fence)
+            .collect();
+        let executing = self.held.values().map(|order| &order.claim);
+        for claim in executing.filter(|claim| !ended.contains(&claim.fence)) {
             let key = (claim.run.job.clone(), claim.version);
             let Some(job) = self.shared.definitions.cached(&key) else {
                 continue;
