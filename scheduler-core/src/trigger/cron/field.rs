@@ -2,6 +2,7 @@
 
 use super::days::DayForms;
 use super::dialect::{Dialect, FieldKind, MONTHS, WEEKDAYS};
+use super::years::YearRange;
 use crate::trigger::error::TriggerError;
 
 /// A field, read.
@@ -17,14 +18,6 @@ pub(super) struct Field {
     pub(super) starred: bool,
     /// Has a `*` or a step somewhere: the field ticks on, rather than naming its times.
     pub(super) ticking: bool,
-}
-
-/// Every `step`-th year from `first` to `last`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct YearRange {
-    pub(super) first: u16,
-    pub(super) last: u16,
-    pub(super) step: u16,
 }
 
 impl Field {
@@ -56,6 +49,10 @@ impl Field {
         from: usize,
         to: usize,
     ) -> Result<Self, TriggerError> {
+        if to - from > MAX_LENGTH {
+            let message = format!("has {} characters: at most {MAX_LENGTH}", to - from);
+            return Err(TriggerError::new(field, message));
+        }
         Reader {
             kind,
             dialect,
@@ -81,6 +78,9 @@ impl Field {
         }
     }
 }
+
+/// Longer texts are refused unread: reading, and searching years, costs by the length.
+const MAX_LENGTH: usize = 1000;
 
 /// Reads one field from left to right, and remembers where it stands.
 struct Reader<'a> {

@@ -12,6 +12,7 @@ mod mask;
 mod schedule;
 mod search;
 mod words;
+mod years;
 
 pub(crate) use expression::looks_like_cron;
 pub(crate) use mask::Mask;

@@ -28,19 +28,19 @@ impl Schedule {
         }
         let every_year = self
             .years
+            .ranges()
             .iter()
             .any(|y| (y.first, y.last, y.step) == (1970, 9999, 1));
         if !every_year {
-            let years =
-                self.years
-                    .iter()
-                    .map(|years| match (years.last - years.first, years.step) {
-                        (0, _) => years.first.to_string(),
-                        (_, 1) => format!("{} to {}", years.first, years.last),
-                        (_, step) => {
-                            format!("every {step} years from {} to {}", years.first, years.last)
-                        }
-                    });
+            let years = self.years.ranges().iter().map(|years| {
+                match (years.last - years.first, years.step) {
+                    (0, _) => years.first.to_string(),
+                    (_, 1) => format!("{} to {}", years.first, years.last),
+                    (_, step) => {
+                        format!("every {step} years from {} to {}", years.first, years.last)
+                    }
+                }
+            });
             parts.push(format!("in {}", joined(&years.collect::<Vec<_>>())));
         }
         parts.join(", ")
