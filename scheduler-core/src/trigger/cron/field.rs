@@ -450,12 +450,8 @@ impl Reader<'_> {
     }
 
     fn wrong_at(&self, at: usize, why: &str) -> TriggerError {
-        let message = format!(
-            "{:?}: {why}. Allowed in {} are {}",
-            self.text,
-            self.kind.name(),
-            self.dialect.allowed(self.kind)
-        );
-        TriggerError::new(self.field, message).pointing(self.text, at)
+        let allowed = self.dialect.allowed(self.kind);
+        let why = format!("{why}. Allowed in {} are {allowed}", self.kind.name());
+        TriggerError::in_text(self.field, self.text, at, why)
     }
 }
