@@ -4,6 +4,7 @@
 //! [`expression`] several, [`days`] and [`schedule`] search wall times, [`search`] puts them on the
 //! time line where clocks jump.
 
+mod cursor;
 mod days;
 mod dialect;
 mod expression;

@@ -1,7 +1,7 @@
 //! A cron schedule in words: `at 05:30, Monday to Friday`.
 
 use super::days::DayForms;
-use super::dialect::{FieldKind, MONTHS, WEEKDAYS};
+use super::dialect::{MONTHS, WEEKDAYS, full_name};
 use super::schedule::{DayLogic, DayRule, Schedule};
 
 const ALL_SIXTY: u64 = (1 << 60) - 1;
@@ -245,14 +245,14 @@ fn month_name(month: u32) -> String {
     let short = usize::try_from(month)
         .ok()
         .and_then(|month| MONTHS.get(month - 1));
-    capitalised(FieldKind::Month.full_name(short.copied().unwrap_or_default()))
+    capitalised(full_name(short.copied().unwrap_or_default()))
 }
 
 fn weekday_name(weekday: u32) -> String {
     let short = usize::try_from(weekday)
         .ok()
         .and_then(|weekday| WEEKDAYS.get(weekday));
-    capitalised(FieldKind::DayOfWeek.full_name(short.copied().unwrap_or_default()))
+    capitalised(full_name(short.copied().unwrap_or_default()))
 }
 
 fn capitalised(word: &str) -> String {
