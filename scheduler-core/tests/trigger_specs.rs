@@ -21,6 +21,14 @@ fn a_trigger_survives_json_and_messagepack_with_its_zone_spelled_out() {
         json!({"type": "interval", "hours": 1.5, "start_date": "2026-01-01", "jitter": 10}),
         json!({"type": "cron", "minute": "*/5", "dst": "wall"}),
         json!({"type": "cron", "day": "last fri", "hour": 9, "timezone": "UTC"}),
+        json!({"type": "cron", "expression": "0 0 0 ? * 6#3", "exclude": [
+            "2026-12-25", {"start_date": "2026-01-01", "end_date": "2026-01-06"}, "* 22-23 * * *"
+        ]}),
+        json!({"type": "calendar_interval", "months": 1, "hour": 7, "start_date": "2026-01-31"}),
+        json!({"type": "or", "triggers": [
+            {"type": "and", "triggers": [{"type": "interval", "days": 1}, {"type": "cron", "day": "1"}]},
+            {"type": "date", "run_date": "2026-12-24T18:00:00Z"}
+        ]}),
     ] {
         let spec = TriggerSpec::from_value(spec).unwrap();
         let trigger = spec.resolve(Tz::Asia__Shanghai).unwrap();
@@ -62,7 +70,7 @@ fn an_error_names_field_and_value_and_points_at_the_character() {
     assert_eq!(error.field, "minute");
     assert_eq!(
         error.to_string(),
-        "minute: \"0,61\": 61 is out of range. Allowed in minute are 0 to 59, \"*\", ranges \"a-b\", \
+        "minute: \"0,61\", character 3: 61 is out of range. Allowed in minute are 0 to 59, \"*\", ranges \"a-b\", \
          steps \"*/n\" and \"a-b/n\", and lists with commas\n    0,61\n      ^"
     );
 }
@@ -139,4 +147,77 @@ fn a_third_of_a_second_does_not_drift() {
     }
     // 3000 steps of 333,333 us.
     assert_eq!(fire, at("2026-01-01T00:16:39.999Z"));
+}
+
+#[test]
+fn a_trigger_reads_from_toml_with_its_dates() {
+    #[derive(serde::Deserialize)]
+    struct Page {
+        triggers: Vec<TriggerSpec>,
+    }
+    let page = r#"
+        triggers = [
+            { type = "interval", seconds = 10 },
+            { type = "cron", minute = "*/5", timezone = "Asia/Shanghai" },
+            { type = "cron", expression = "*/5 * * * *", exclude = 2026-01-01 },
+            { type = "date", run_date = 2026-12-24T18:00:00+01:00 },
+            { type = "date", run_date = 2026-12-24 18:00:00 },
+            { type = "calendar_interval", days = 1, start_date = 2026-01-02 },
+        ]
+    "#;
+    let page: Page = toml::from_str(page).unwrap();
+    let now = at("2026-01-01T00:00:00Z");
+    let first = |spec: &TriggerSpec| {
+        spec.resolve(Tz::UTC)
+            .unwrap()
+            .first(now)
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(
+        page.triggers.iter().map(first).collect::<Vec<_>>(),
+        [
+            "2026-01-01T00:00:10Z",
+            "2026-01-01T00:00:00Z",
+            "2026-01-02T00:00:00Z",
+            "2026-12-24T17:00:00Z",
+            "2026-12-24T18:00:00Z",
+            "2026-01-02T00:00:00Z",
+        ]
+    );
+}
+
+#[test]
+fn triggers_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync + Clone + std::fmt::Debug + std::fmt::Display>() {}
+    shared::<Trigger>();
+    shared::<TriggerSpec>();
+}
+
+#[test]
+fn a_trigger_shows_itself_as_apscheduler_does() {
+    for (spec, shown) in [
+        (
+            json!({"type": "cron", "day": 1, "minute": "20"}),
+            "cron[day='1', minute='20']",
+        ),
+        (
+            json!({"type": "cron", "expression": "@daily"}),
+            "cron['@daily']",
+        ),
+        (
+            json!({"type": "interval", "hours": 2, "seconds": 0.5}),
+            "interval[hours=2, seconds=0.5]",
+        ),
+        (
+            json!({"type": "or", "triggers": [{"type": "date", "run_date": "2026-01-01"}]}),
+            "or[date[2026-01-01]]",
+        ),
+        (
+            json!({"type": "calendar_interval", "weeks": 2, "hour": 7}),
+            "calendar_interval[weeks=2, time='07:00:00']",
+        ),
+    ] {
+        assert_eq!(resolve(spec).unwrap().to_string(), shown);
+    }
 }

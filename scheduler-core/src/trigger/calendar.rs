@@ -252,12 +252,9 @@ fn date(field: &str, text: Option<&str>) -> Result<Option<NaiveDate>, TriggerErr
     match Moment::parse(field, text)? {
         Moment::Date(date) => Ok(Some(date)),
         Moment::Wall(_) | Moment::At(_) => {
-            let message = format!(
-                "{text:?} has a time of day: give a date such as \"2026-12-24\", and the time as \
-                 hour, minute and second"
-            );
             let at = text.find(['T', ' ']).unwrap_or(0);
-            Err(TriggerError::new(field, message).pointing(text, at))
+            let why = "a date has no time of day here: give that as hour, minute and second";
+            Err(TriggerError::in_text(field, text, at, why))
         }
     }
 }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use strsim::jaro_winkler;
 
+/// Longer texts are cut when they are shown.
+const MAX_SHOWN: usize = 160;
+
 /// A field of a trigger that breaks a rule.
 ///
 /// Shown as `field: message`, and where one character is to blame, with a second and third line
@@ -37,18 +40,31 @@ impl TriggerError {
         }
     }
 
-    /// The same, pointing at the byte `at` of `text`.
-    #[must_use]
-    pub(crate) fn pointing(mut self, text: &str, at: usize) -> Self {
+    /// The text of `field` breaks a rule at the byte `at`; `why` tells which.
+    pub(crate) fn in_text(
+        field: impl Into<String>,
+        text: &str,
+        at: usize,
+        why: impl fmt::Display,
+    ) -> Self {
         let characters = text
             .char_indices()
             .take_while(|(start, _)| *start < at)
             .count();
-        self.pointer = Some(Pointer {
-            text: text.to_owned(),
-            characters,
-        });
-        self
+        let shown = match text.char_indices().nth(MAX_SHOWN) {
+            Some((cut, _)) => format!("{:?}...", &text[..cut]),
+            None => format!("{text:?}"),
+        };
+        Self {
+            pointer: Some(Pointer {
+                text: text.to_owned(),
+                characters,
+            }),
+            ..Self::new(
+                field,
+                format!("{shown}, character {}: {why}", characters + 1),
+            )
+        }
     }
 
     /// The same error seen from outside: `minute` becomes `triggers[1].minute`.
@@ -70,8 +86,8 @@ impl fmt::Display for TriggerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.field, self.message)?;
         if let Some(Pointer { text, characters }) = &self.pointer {
-            // A text of several lines can't be pointed into.
-            if !text.contains(char::is_control) {
+            // A text of several lines can't be pointed into, nor one that is wider than a screen.
+            if !text.contains(char::is_control) && text.len() <= MAX_SHOWN {
                 write!(
                     f,
                     "\n    {text}\n    {:>width$}",
@@ -110,11 +126,17 @@ mod tests {
 
     #[test]
     fn an_error_points_at_the_character_not_the_byte() {
-        let error = TriggerError::new("minute", "\"ä,x\" is wrong").pointing("ä,x", 3);
+        let error = TriggerError::in_text("minute", "ä,x", 3, "no number");
         assert_eq!(
             error.to_string(),
-            "minute: \"ä,x\" is wrong\n    ä,x\n      ^"
+            "minute: \"ä,x\", character 3: no number\n    ä,x\n      ^"
         );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_when_it_is_shown() {
+        let error = TriggerError::in_text("minute", &"1,".repeat(5000), 9999, "no number");
+        assert!(error.to_string().len() < 300, "{error}");
     }
 
     #[test]

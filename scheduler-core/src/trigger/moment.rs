@@ -179,12 +179,11 @@ impl Reader<'_> {
     }
 
     fn wrong(&self, why: &str) -> TriggerError {
-        let message = format!(
-            "{:?} is no date: {why}. Allowed are \"2026-12-24\", \"2026-12-24 18:00:00\" and \
-             \"2026-12-24T18:00:00.250+01:00\"",
-            self.text
+        let why = format!(
+            "{why}. Allowed are dates such as \"2026-12-24\", \"2026-12-24 18:00:00\" and \
+             \"2026-12-24T18:00:00.250+01:00\""
         );
-        TriggerError::new(self.field, message).pointing(self.text, self.at)
+        TriggerError::in_text(self.field, self.text, self.at, why)
     }
 }
 

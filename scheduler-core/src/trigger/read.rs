@@ -47,7 +47,7 @@ impl TriggerSpec {
         };
         let mut fields = Fields {
             map,
-            known: vec!["type"],
+            known: Vec::new(),
         };
         let kind = fields.text("type")?;
         let Some(kind) = kind else {

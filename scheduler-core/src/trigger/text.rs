@@ -39,13 +39,11 @@ impl TriggerSpec {
             }));
         }
         Moment::parse("trigger", trimmed).map_err(|error| {
-            let message = "is no trigger: give a JSON object, a cron expression such as \
-                           \"*/5 * * * *\", \"every 10s\", or an instant such as \
-                           \"2026-12-24T18:00:00+01:00\"";
-            TriggerError {
-                message: format!("{trimmed:?} {message}"),
-                ..error
-            }
+            let at = error.pointer.map_or(0, |pointer| pointer.characters);
+            let why = "no trigger. Allowed are a JSON object, a cron expression such as \
+                       \"*/5 * * * *\", \"every 10s\", and an instant such as \
+                       \"2026-12-24T18:00:00+01:00\"";
+            TriggerError::in_text("trigger", trimmed, at, why)
         })?;
         Ok(Self::Date(DateSpec {
             run_date: Some(trimmed.to_owned()),

@@ -44,31 +44,6 @@ impl FieldKind {
             Self::Second => "second",
         }
     }
-
-    /// The whole word for a three-letter name.
-    pub(super) fn full_name(self, short: &str) -> &'static str {
-        match short {
-            "jan" => "january",
-            "feb" => "february",
-            "mar" => "march",
-            "apr" => "april",
-            "may" => "may",
-            "jun" => "june",
-            "jul" => "july",
-            "aug" => "august",
-            "sep" => "september",
-            "oct" => "october",
-            "nov" => "november",
-            "dec" => "december",
-            "mon" => "monday",
-            "tue" => "tuesday",
-            "wed" => "wednesday",
-            "thu" => "thursday",
-            "fri" => "friday",
-            "sat" => "saturday",
-            _ => "sunday",
-        }
-    }
 }
 
 /// Who wrote the field, which decides its numbers and its signs.
@@ -150,5 +125,30 @@ impl Dialect {
             ", \"*\", ranges \"a-b\", steps \"*/n\" and \"a-b/n\", and lists with commas",
         );
         allowed
+    }
+}
+
+/// The whole word for a three-letter name.
+pub(super) fn full_name(short: &str) -> &'static str {
+    match short {
+        "jan" => "january",
+        "feb" => "february",
+        "mar" => "march",
+        "apr" => "april",
+        "may" => "may",
+        "jun" => "june",
+        "jul" => "july",
+        "aug" => "august",
+        "sep" => "september",
+        "oct" => "october",
+        "nov" => "november",
+        "dec" => "december",
+        "mon" => "monday",
+        "tue" => "tuesday",
+        "wed" => "wednesday",
+        "thu" => "thursday",
+        "fri" => "friday",
+        "sat" => "saturday",
+        _ => "sunday",
     }
 }

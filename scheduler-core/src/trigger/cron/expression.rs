@@ -103,21 +103,22 @@ fn words(text: &str) -> Vec<(usize, usize)> {
 }
 
 fn wrong_count(field: &str, text: &str, count: usize) -> TriggerError {
-    let message = format!(
-        "{text:?} has {count} {}: allowed are 5 (minute hour day month day_of_week), 6 (second in \
-         front), 7 (second in front, year behind), or @hourly, @daily, @weekly, @monthly, @yearly",
-        if count == 1 { "field" } else { "fields" }
+    let fields = if count == 1 { "field" } else { "fields" };
+    let why = format!(
+        "{count} {fields}. Allowed are 5 (minute hour day month day_of_week), 6 (second in front), \
+         7 (second in front, year behind), or {}",
+        known_shorthands()
     );
-    TriggerError::new(field, message).pointing(text, text.len())
+    TriggerError::in_text(field, text, text.len(), why)
 }
 
 fn unknown_shorthand(field: &str, text: &str) -> TriggerError {
-    let known: Vec<_> = SHORTHANDS.iter().map(|(name, _)| *name).collect();
-    let message = format!(
-        "{text:?} is no known shorthand: allowed are {}",
-        known.join(", ")
-    );
-    TriggerError::new(field, message).pointing(text, 0)
+    let why = format!("no known shorthand. Allowed are {}", known_shorthands());
+    TriggerError::in_text(field, text, text.find('@').unwrap_or(0), why)
+}
+
+fn known_shorthands() -> String {
+    SHORTHANDS.map(|(name, _)| name).join(", ")
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! One field of a cron trigger: its text read into the values that it matches.
 
+use super::cursor::Cursor;
 use super::days::DayForms;
-use super::dialect::{Dialect, FieldKind, MONTHS, WEEKDAYS};
+use super::dialect::{Dialect, FieldKind};
+use super::years::YearRange;
 use crate::trigger::error::TriggerError;
 
 /// A field, read.
@@ -17,14 +19,6 @@ pub(super) struct Field {
     pub(super) starred: bool,
     /// Has a `*` or a step somewhere: the field ticks on, rather than naming its times.
     pub(super) ticking: bool,
-}
-
-/// Every `step`-th year from `first` to `last`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct YearRange {
-    pub(super) first: u16,
-    pub(super) last: u16,
-    pub(super) step: u16,
 }
 
 impl Field {
@@ -56,7 +50,11 @@ impl Field {
         from: usize,
         to: usize,
     ) -> Result<Self, TriggerError> {
-        Reader {
+        if to - from > MAX_LENGTH {
+            let message = format!("has {} characters: at most {MAX_LENGTH}", to - from);
+            return Err(TriggerError::new(field, message));
+        }
+        Cursor {
             kind,
             dialect,
             field,
@@ -82,25 +80,11 @@ impl Field {
     }
 }
 
-/// Reads one field from left to right, and remembers where it stands.
-struct Reader<'a> {
-    kind: FieldKind,
-    dialect: Dialect,
-    field: &'a str,
-    text: &'a str,
-    at: usize,
-    end: usize,
-}
+/// Longer texts are refused unread: reading, and searching years, costs by the length.
+const MAX_LENGTH: usize = 1000;
 
-/// A single value, and whether it was written as a name.
-#[derive(Clone, Copy)]
-struct Value {
-    number: u16,
-    named: bool,
-    at: usize,
-}
-
-impl Reader<'_> {
+impl Cursor<'_> {
+    /// A whole field: parts with commas between them.
     fn field(mut self) -> Result<Field, TriggerError> {
         let mut field = Field::default();
         self.skip_blanks();
@@ -118,6 +102,7 @@ impl Reader<'_> {
         }
     }
 
+    /// One part of the list.
     fn item(&mut self, field: &mut Field) -> Result<(), TriggerError> {
         let start = self.at;
         let (least, most) = self.dialect.range(self.kind);
@@ -197,7 +182,7 @@ impl Reader<'_> {
         }
         if self.skip_word("last") {
             if self.skip_blanks() && self.peek().is_some_and(|c| c != ',') {
-                field.days.last_weekdays |= 1 << self.weekday_name()?;
+                field.days.last_weekdays |= 1 << self.name(FieldKind::DayOfWeek)?;
             } else {
                 field.days.from_last |= 1;
             }
@@ -214,7 +199,7 @@ impl Reader<'_> {
         if !self.skip_blanks() {
             return Err(self.wrong("expected a blank and a weekday, as in \"3rd fri\""));
         }
-        field.days.nth[nth] |= 1 << self.weekday_name()?;
+        field.days.nth[nth] |= 1 << self.name(FieldKind::DayOfWeek)?;
         Ok(true)
     }
 
@@ -265,6 +250,7 @@ impl Reader<'_> {
         Ok(false)
     }
 
+    /// The signs that a day of the month may have.
     fn quartz_day(&mut self, field: &mut Field) -> Result<bool, TriggerError> {
         if self.skip_word("lw") {
             field.days.last_workday = true;
@@ -291,171 +277,5 @@ impl Reader<'_> {
         self.at += 1;
         field.days.nearest_workdays |= 1 << day.number;
         Ok(true)
-    }
-
-    fn value(&mut self) -> Result<Value, TriggerError> {
-        let at = self.at;
-        if self.peek().is_some_and(|c| c.is_ascii_digit()) {
-            let number = self.number()?;
-            let (least, most) = self.dialect.values(self.kind);
-            if number < least || number > most {
-                return Err(self.wrong_at(at, &format!("{number} is out of range")));
-            }
-            return Ok(Value {
-                number,
-                named: false,
-                at,
-            });
-        }
-        let names: &[&str] = match self.kind {
-            FieldKind::Month => &MONTHS,
-            FieldKind::DayOfWeek => &WEEKDAYS,
-            _ => return Err(self.unexpected()),
-        };
-        let letters = self
-            .rest()
-            .bytes()
-            .take_while(u8::is_ascii_alphabetic)
-            .count();
-        if letters == 0 {
-            return Err(self.unexpected());
-        }
-        let index = self.name(names, letters)?;
-        let number = match self.kind {
-            FieldKind::Month => index + 1,
-            _ => self.dialect.weekday_number(index),
-        };
-        Ok(Value {
-            number,
-            named: true,
-            at,
-        })
-    }
-
-    /// Which of `names` the next `letters` letters are.
-    fn name(&mut self, names: &[&str], letters: usize) -> Result<u16, TriggerError> {
-        let start = self.at;
-        let mut word = self.rest()[..letters].to_ascii_lowercase();
-        if self.dialect != Dialect::Fields && word.len() == 4 && word.ends_with('l') {
-            // `friL`: the sign is not part of the name.
-            word.pop();
-        }
-        // The `cron` crate also knows full names; APScheduler and crontab know three letters.
-        let full = self.dialect == Dialect::Seconds && word.len() > 3;
-        let known = names.iter().zip(0_u16..).find(|(name, _)| {
-            if full {
-                self.kind.full_name(name) == word
-            } else {
-                **name == word
-            }
-        });
-        match known {
-            Some((_, index)) => {
-                self.at = start + word.len();
-                Ok(index)
-            }
-            None => {
-                let what = if self.kind == FieldKind::Month {
-                    "month"
-                } else {
-                    "weekday"
-                };
-                let typed = &self.rest()[..letters];
-                Err(self.wrong_at(
-                    start,
-                    &format!("{typed:?} is no {what}; they are {}", names.join(", ")),
-                ))
-            }
-        }
-    }
-
-    fn weekday_name(&mut self) -> Result<u16, TriggerError> {
-        let letters = self
-            .rest()
-            .bytes()
-            .take_while(u8::is_ascii_alphabetic)
-            .count();
-        if letters == 0 {
-            return Err(self.wrong(&format!("expected a weekday: {}", WEEKDAYS.join(", "))));
-        }
-        let kind = std::mem::replace(&mut self.kind, FieldKind::DayOfWeek);
-        let index = self.name(&WEEKDAYS, letters);
-        self.kind = kind;
-        index
-    }
-
-    fn number(&mut self) -> Result<u16, TriggerError> {
-        let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 {
-            return Err(self.unexpected());
-        }
-        let Ok(number) = self.rest()[..digits].parse() else {
-            return Err(self.wrong("the number is too large"));
-        };
-        self.at += digits;
-        Ok(number)
-    }
-
-    fn is_sunday(&self, value: Value) -> bool {
-        self.kind == FieldKind::DayOfWeek && self.dialect.weekday(value.number) == 6
-    }
-
-    fn rest(&self) -> &str {
-        &self.text[self.at..self.end]
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-
-    fn skip(&mut self, wanted: char) -> bool {
-        let found = self.peek() == Some(wanted);
-        if found {
-            self.at += wanted.len_utf8();
-        }
-        found
-    }
-
-    /// Skips `word`, in any case, unless more letters follow.
-    fn skip_word(&mut self, word: &str) -> bool {
-        let rest = self.rest().as_bytes();
-        let found = rest.len() >= word.len()
-            && rest[..word.len()].eq_ignore_ascii_case(word.as_bytes())
-            && !rest.get(word.len()).is_some_and(u8::is_ascii_alphanumeric);
-        if found {
-            self.at += word.len();
-        }
-        found
-    }
-
-    fn skip_blanks(&mut self) -> bool {
-        let blanks = self
-            .rest()
-            .bytes()
-            .take_while(|b| *b == b' ' || *b == b'\t')
-            .count();
-        self.at += blanks;
-        blanks > 0
-    }
-
-    fn unexpected(&self) -> TriggerError {
-        match self.peek() {
-            Some(found) => self.wrong(&format!("{found:?} is not expected here")),
-            None => self.wrong("a value is missing at the end"),
-        }
-    }
-
-    fn wrong(&self, why: &str) -> TriggerError {
-        self.wrong_at(self.at, why)
-    }
-
-    fn wrong_at(&self, at: usize, why: &str) -> TriggerError {
-        let message = format!(
-            "{:?}: {why}. Allowed in {} are {}",
-            self.text,
-            self.kind.name(),
-            self.dialect.allowed(self.kind)
-        );
-        TriggerError::new(self.field, message).pointing(self.text, at)
     }
 }

@@ -4,6 +4,7 @@
 //! [`expression`] several, [`days`] and [`schedule`] search wall times, [`search`] puts them on the
 //! time line where clocks jump.
 
+mod cursor;
 mod days;
 mod dialect;
 mod expression;
@@ -12,6 +13,7 @@ mod mask;
 mod schedule;
 mod search;
 mod words;
+mod years;
 
 pub(crate) use expression::looks_like_cron;
 pub(crate) use mask::Mask;

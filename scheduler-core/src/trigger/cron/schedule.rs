@@ -3,21 +3,21 @@
 //! Everything here is a wall clock without a zone, in seconds since 1970-01-01T00:00. Each field is
 //! a bit mask, so that a step of the search is a shift: the next second, minute or hour in a day,
 //! the next day in a month. Months that can't match are never looked at: which months of a year
-//! have a matching day depends only on the year's *kind* (leap or not, the weekday of its first,
-//! and how many weeks the year before it had), of which there are 28, and each was tried when the
-//! schedule was made. So the search looks at one month at most, and at no more than 8,030 years
-//! (1970 to 9999) by a table: a bound that is also the cost of finding an impossible schedule,
-//! unless it has no possible kind of year at all, which costs nothing.
+//! have a matching day depends only on the year's kind (see [`super::years`]), and each kind was
+//! tried when the schedule was made. So the search looks at two months at most, and at no more than
+//! 8,030 years (1970 to 9999), by a table. A schedule that no kind of year suits is known to be
+//! impossible from the start.
 
 use chrono::{Datelike, Months, NaiveDate};
 
 use super::days::{DayForms, Month};
-use super::field::{Field, YearRange};
+use super::field::Field;
+use super::years::{KINDS, Years, is_in_range, kind_of, one_of_each_kind};
 
 const DAY: i64 = 86_400;
 const FIRST_YEAR: i32 = 1970;
-const LAST_YEAR: i32 = 9999;
-const KINDS: usize = 28;
+const ALL_DAYS: u64 = (1 << 32) - 2;
+const ALL_WEEKDAYS: u8 = 0b111_1111;
 const ALL_WEEKS: u64 = (1 << 54) - 2;
 
 /// Which days match, as one of the two fields that can say so.
@@ -42,7 +42,7 @@ pub(super) enum DayLogic {
 /// The wall times that match.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
-    pub(super) years: Vec<YearRange>,
+    pub(super) years: Years,
     pub(super) months: u64,
     pub(super) by_day: DayRule,
     pub(super) by_weekday: DayRule,
@@ -70,7 +70,7 @@ pub(super) struct Fields {
 impl Schedule {
     pub(super) fn new(fields: Fields, logic: DayLogic) -> Self {
         let mut schedule = Self {
-            years: fields.year.years,
+            years: Years::new(fields.year.years),
             months: fields.month.bits,
             by_day: DayRule {
                 days: fields.day.bits,
@@ -135,10 +135,11 @@ impl Schedule {
     fn covered_days_until(&self, day: i64) -> Option<i64> {
         let mut first = date_of(day)?;
         for _ in 0..12 {
-            let is_live = self.year_at_or_after(first.year()) == Some(first.year())
-                && self.live[kind_of(first.year())] >> first.month() & 1 == 1;
-            let days = if is_live {
-                self.days_of(first.year(), first.month())?
+            let matches = is_in_range(first.year())
+                && self.years.contains(first.year())
+                && self.months >> first.month() & 1 == 1;
+            let days = if matches {
+                self.days_of(first.with_day(1)?)
             } else {
                 0
             };
@@ -183,8 +184,11 @@ impl Schedule {
         if year < FIRST_YEAR {
             (year, month, first_day) = (FIRST_YEAR, 1, 1);
         }
+        if self.live == [0; KINDS] {
+            return None;
+        }
         loop {
-            let next_year = self.year_at_or_after(year)?;
+            let next_year = self.years.at_or_after(year)?;
             if next_year > year {
                 (year, month, first_day) = (next_year, 1, 1);
             }
@@ -193,39 +197,18 @@ impl Schedule {
                 if found > month {
                     first_day = 1;
                 }
-                month = found;
-                let days = self.days_of(year, u32::try_from(month).ok()?)?;
-                if let Some(found) = next_bit(days, first_day) {
-                    let date = NaiveDate::from_ymd_opt(year, u32::try_from(month).ok()?, 1)?;
-                    return Some(days_since_epoch(date) + found - 1);
+                let first = NaiveDate::from_ymd_opt(year, u32::try_from(found).ok()?, 1)?;
+                if let Some(day) = next_bit(self.days_of(first), first_day) {
+                    return Some(days_since_epoch(first) + day - 1);
                 }
-                (month, first_day) = (month + 1, 1);
+                (month, first_day) = (found + 1, 1);
             }
             (year, month, first_day) = (year + 1, 1, 1);
         }
     }
 
-    fn year_at_or_after(&self, year: i32) -> Option<i32> {
-        let next = |range: &YearRange| {
-            let (first, last) = (i32::from(range.first), i32::from(range.last));
-            let step = i32::from(range.step);
-            let next = if year <= first {
-                first
-            } else {
-                first + (year - first + step - 1) / step * step
-            };
-            (next <= last).then_some(next)
-        };
-        self.years
-            .iter()
-            .filter_map(next)
-            .min()
-            .filter(|year| *year <= LAST_YEAR)
-    }
-
-    /// The matching days of a month, as bits.
-    fn days_of(&self, year: i32, month: u32) -> Option<u64> {
-        let first = NaiveDate::from_ymd_opt(year, month, 1)?;
+    /// The matching days of the month that begins with `first`, as bits.
+    fn days_of(&self, first: NaiveDate) -> u64 {
         let shape = Month {
             first_weekday: first.weekday().num_days_from_monday(),
             length: u32::from(first.num_days_in_month()),
@@ -237,7 +220,7 @@ impl Schedule {
             DayLogic::Either => by_day | by_weekday,
         };
         if self.weeks == ALL_WEEKS {
-            return Some(days);
+            return days;
         }
         let in_week = |day: &u32| {
             let date = first.with_day(*day);
@@ -246,20 +229,29 @@ impl Schedule {
         let weeks = (1..=shape.length)
             .filter(in_week)
             .fold(0, |bits, day| bits | 1 << day);
-        Some(days & weeks)
+        days & weeks
     }
 
     fn find_live_months(&mut self) {
-        let mut known = [false; KINDS];
-        // The Gregorian calendar repeats after 400 years, so each kind comes up.
-        for year in 2000..2400 {
-            let kind = kind_of(year);
-            if !std::mem::replace(&mut known[kind], true) {
-                self.live[kind] = (1..=12)
-                    .filter(|month| self.months >> month & 1 == 1)
-                    .filter(|month| self.days_of(year, *month).is_some_and(|days| days != 0))
-                    .fold(0, |live, month| live | 1 << month);
-            }
+        let (all_days, all_weekdays) = (
+            self.by_day.days == ALL_DAYS,
+            self.by_weekday.weekdays == ALL_WEEKDAYS,
+        );
+        let first_28 = ALL_DAYS >> 3;
+        // Days up to the 28th, or some weekday: every month has that, so there is nothing to try.
+        let in_each_month = self.weeks == ALL_WEEKS
+            && (all_weekdays && self.by_day.days & first_28 != 0
+                || all_days && self.by_weekday.weekdays != 0);
+        for (kind, year) in one_of_each_kind() {
+            let has_match = |month: &u32| {
+                in_each_month
+                    || NaiveDate::from_ymd_opt(year, *month, 1)
+                        .is_some_and(|first| self.days_of(first) != 0)
+            };
+            self.live[kind] = (1..=12)
+                .filter(|month| self.months >> month & 1 == 1)
+                .filter(has_match)
+                .fold(0, |live, month| live | 1 << month);
         }
     }
 }
@@ -278,31 +270,6 @@ fn next_bit(bits: u64, from: i64) -> Option<i64> {
     (rest != 0).then(|| from + i64::from(rest.trailing_zeros()))
 }
 
-/// The kind of a year: two of one kind have the same weekday and the same week number on each day.
-fn kind_of(year: i32) -> usize {
-    let leap = is_leap(year);
-    let long_before = is_long(year - 1);
-    usize::from(leap) * 14 + usize::from(long_before) * 7 + first_weekday(year)
-}
-
-fn is_leap(year: i32) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-/// The weekday of 1 January, from Monday = 0.
-fn first_weekday(year: i32) -> usize {
-    let before = year - 1;
-    // 1 January of the year 1 was a Monday; each year moves it by one, each leap day by one more.
-    let weekday = (before + before / 4 - before / 100 + before / 400).rem_euclid(7);
-    usize::try_from(weekday).unwrap_or(0)
-}
-
-/// Whether a year has 53 ISO weeks.
-fn is_long(year: i32) -> bool {
-    let first = first_weekday(year);
-    first == 3 || (first == 2 && is_leap(year))
-}
-
 fn date_of(day: i64) -> Option<NaiveDate> {
     NaiveDate::from_epoch_days(i32::try_from(day).ok()?)
 }
@@ -314,28 +281,6 @@ fn days_since_epoch(date: NaiveDate) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn two_years_of_one_kind_have_the_same_weekdays_and_weeks() {
-        let mut seen: [Option<Vec<(u32, u32)>>; KINDS] = [const { None }; KINDS];
-        for year in 1970..=2400 {
-            let days: Vec<_> = NaiveDate::from_ymd_opt(year, 1, 1)
-                .unwrap()
-                .iter_days()
-                .take_while(|date| date.year() == year)
-                .map(|date| {
-                    (
-                        date.weekday().num_days_from_monday(),
-                        date.iso_week().week(),
-                    )
-                })
-                .collect();
-            match &seen[kind_of(year)] {
-                Some(known) => assert!(*known == days, "{year}"),
-                None => seen[kind_of(year)] = Some(days),
-            }
-        }
-    }
 
     #[test]
     fn the_next_bit_is_found_at_or_above() {

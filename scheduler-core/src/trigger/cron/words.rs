@@ -1,7 +1,7 @@
 //! A cron schedule in words: `at 05:30, Monday to Friday`.
 
 use super::days::DayForms;
-use super::dialect::{FieldKind, MONTHS, WEEKDAYS};
+use super::dialect::{MONTHS, WEEKDAYS, full_name};
 use super::schedule::{DayLogic, DayRule, Schedule};
 
 const ALL_SIXTY: u64 = (1 << 60) - 1;
@@ -28,19 +28,19 @@ impl Schedule {
         }
         let every_year = self
             .years
+            .ranges()
             .iter()
             .any(|y| (y.first, y.last, y.step) == (1970, 9999, 1));
         if !every_year {
-            let years =
-                self.years
-                    .iter()
-                    .map(|years| match (years.last - years.first, years.step) {
-                        (0, _) => years.first.to_string(),
-                        (_, 1) => format!("{} to {}", years.first, years.last),
-                        (_, step) => {
-                            format!("every {step} years from {} to {}", years.first, years.last)
-                        }
-                    });
+            let years = self.years.ranges().iter().map(|years| {
+                match (years.last - years.first, years.step) {
+                    (0, _) => years.first.to_string(),
+                    (_, 1) => format!("{} to {}", years.first, years.last),
+                    (_, step) => {
+                        format!("every {step} years from {} to {}", years.first, years.last)
+                    }
+                }
+            });
             parts.push(format!("in {}", joined(&years.collect::<Vec<_>>())));
         }
         parts.join(", ")
@@ -245,14 +245,14 @@ fn month_name(month: u32) -> String {
     let short = usize::try_from(month)
         .ok()
         .and_then(|month| MONTHS.get(month - 1));
-    capitalised(FieldKind::Month.full_name(short.copied().unwrap_or_default()))
+    capitalised(full_name(short.copied().unwrap_or_default()))
 }
 
 fn weekday_name(weekday: u32) -> String {
     let short = usize::try_from(weekday)
         .ok()
         .and_then(|weekday| WEEKDAYS.get(weekday));
-    capitalised(FieldKind::DayOfWeek.full_name(short.copied().unwrap_or_default()))
+    capitalised(full_name(short.copied().unwrap_or_default()))
 }
 
 fn capitalised(word: &str) -> String {
