@@ -5,6 +5,7 @@
 //! exit codes. Logs and errors go to standard error.
 
 mod args;
+mod bench;
 mod failure;
 mod job;
 mod logging;
@@ -32,6 +33,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Job(args) => job::run(&cli.global, args.command),
         Command::Runs(args) => runs::run(&cli.global, &args),
         Command::Nodes(args) => nodes::run(&cli.global, &args),
+        Command::Bench(args) => bench::run(&cli.global, &args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
