@@ -9,6 +9,10 @@
 //! time, neither moved *while something was due*: with nothing due nobody needs a leader, and with
 //! a backlog or a slow store a leader that still makes progress is left alone. Samples that took
 //! long, or that lie far apart, prove nothing about the leader, and start the window anew.
+//!
+//! A store may know more: that the leader's own connection is gone, as it is moments after its
+//! process was killed. Seen twice, that is reason enough, and much faster. A frozen leader's
+//! connection stays; that one is for the window.
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,6 +62,38 @@ impl FromStr for LeaseToken {
     }
 }
 
+/// What a store knows of the presence of the lease's holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Nothing: it cannot tell, or the holder has not announced itself (yet).
+    Unknown,
+    /// The holder's connection is there.
+    Here,
+    /// The holder had announced itself, and its connection is gone.
+    Gone,
+}
+
+/// Why a lease may be taken early. The store looks again before it believes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The holder showed no progress while something was due: its beat still is this one.
+    StoodStill {
+        /// The beat that did not move.
+        beat: u64,
+    },
+    /// The holder's connection is gone.
+    Gone,
+}
+
+/// A wish to take the lease early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steal {
+    /// The token of the holder.
+    pub token: LeaseToken,
+    /// Why it may be taken.
+    pub proof: Proof,
+}
+
 /// What a standby sees of the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseView {
@@ -65,6 +101,8 @@ pub struct LeaseView {
     pub token: Option<LeaseToken>,
     /// How often the leader has shown progress.
     pub beat: u64,
+    /// Whether its holder is there.
+    pub presence: Presence,
     /// When the head of the due queue is due, if there is one.
     pub next_due: Option<Timestamp>,
     /// The store's clock.
@@ -92,6 +130,9 @@ pub struct TakeoverRule {
     pub max_gap: Duration,
     /// How many samples it takes. Defaults to 3.
     pub min_samples: u32,
+    /// For how long the holder's connection must have been gone. Defaults to 100 ms: a connection
+    /// that was cut for a moment is back by then.
+    pub gone_for: Duration,
 }
 
 impl Default for TakeoverRule {
@@ -101,6 +142,7 @@ impl Default for TakeoverRule {
             max_round_trip: Duration::from_millis(100),
             max_gap: Duration::from_millis(500),
             min_samples: 3,
+            gone_for: Duration::from_millis(100),
         }
     }
 }
@@ -112,13 +154,8 @@ pub enum Standby {
     Wait,
     /// Nobody holds the lease.
     Acquire,
-    /// Take the lease from this holder, if its beat still is this one.
-    Steal {
-        /// The token that did not move.
-        token: LeaseToken,
-        /// The beat that did not move.
-        beat: u64,
-    },
+    /// Take the lease from its holder.
+    Steal(Steal),
 }
 
 /// Watches one lease from a standby. Times are the standby's own monotonic ones.
@@ -126,6 +163,8 @@ pub enum Standby {
 pub struct LeaseWatch {
     rule: TakeoverRule,
     still: Option<Still>,
+    /// Whose connection was seen to be gone, and since when.
+    gone: Option<(LeaseToken, Duration)>,
     round_trip: Duration,
 }
 
@@ -146,6 +185,7 @@ impl LeaseWatch {
         Self {
             rule,
             still: None,
+            gone: None,
             round_trip: Duration::ZERO,
         }
     }
@@ -156,8 +196,15 @@ impl LeaseWatch {
         self.round_trip = (self.round_trip * 7 + round_trip) / 8;
         let Some(token) = &view.token else {
             self.still = None;
+            self.gone = None;
             return Standby::Acquire;
         };
+        if self.is_gone(sent, received, token, view.presence) {
+            return Standby::Steal(Steal {
+                token: token.clone(),
+                proof: Proof::Gone,
+            });
+        }
         if round_trip >= self.rule.max_round_trip || !view.is_overdue() {
             self.still = None;
             return Standby::Wait;
@@ -176,12 +223,10 @@ impl LeaseWatch {
                 if still.samples >= self.rule.min_samples
                     && sent.saturating_sub(still.since) >= window
                 {
-                    let steal = Standby::Steal {
-                        token: still.token.clone(),
-                        beat: still.beat,
-                    };
+                    let proof = Proof::StoodStill { beat: still.beat };
+                    let token = still.token.clone();
                     self.still = None;
-                    return steal;
+                    return Standby::Steal(Steal { token, proof });
                 }
             }
             _ => {
@@ -195,6 +240,29 @@ impl LeaseWatch {
             }
         }
         Standby::Wait
+    }
+
+    /// Whether the holder's connection has been gone for long enough, in two samples at least.
+    fn is_gone(
+        &mut self,
+        sent: Duration,
+        received: Duration,
+        token: &LeaseToken,
+        presence: Presence,
+    ) -> bool {
+        if presence != Presence::Gone {
+            self.gone = None;
+            return false;
+        }
+        match &self.gone {
+            Some((gone, since)) if gone == token => {
+                sent.saturating_sub(*since) >= self.rule.gone_for
+            }
+            _ => {
+                self.gone = Some((token.clone(), received));
+                false
+            }
+        }
     }
 }
 
@@ -213,6 +281,7 @@ mod tests {
                 since: Timestamp::EPOCH,
             }),
             beat,
+            presence: Presence::Unknown,
             next_due: Some(Timestamp::from_ms(1000 + due_in_ms)),
             now: Timestamp::from_ms(1000),
             rank: Some(0),
@@ -224,7 +293,7 @@ mod tests {
         let mut watch = LeaseWatch::new(TakeoverRule::default());
         samples.iter().enumerate().position(|(i, view)| {
             let at = MS(200 * i as u64);
-            matches!(watch.sample(at, at + MS(1), view), Standby::Steal { .. })
+            matches!(watch.sample(at, at + MS(1), view), Standby::Steal(_))
         })
     }
 
@@ -270,6 +339,25 @@ mod tests {
                 "slow answers"
             );
         }
+    }
+
+    #[test]
+    fn a_leader_whose_connection_is_gone_is_replaced_at_the_second_look() {
+        let gone = LeaseView {
+            presence: Presence::Gone,
+            ..view(1, 5_000)
+        };
+        let here = LeaseView {
+            presence: Presence::Here,
+            ..view(1, 5_000)
+        };
+        let looks = [here.clone(), gone.clone(), gone.clone()];
+        assert_eq!(steals_at(&looks), Some(2), "also while nothing is due");
+        assert_eq!(
+            steals_at(&[gone.clone(), here, gone]),
+            None,
+            "it was cut for a moment"
+        );
     }
 
     #[test]

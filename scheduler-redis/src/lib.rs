@@ -6,6 +6,7 @@
 //! [`RedisStore`], which keeps the contract of [`scheduler_core::Store`] with all of these.
 #![forbid(unsafe_code)]
 
+mod attendance;
 mod codec;
 mod config;
 mod connect;

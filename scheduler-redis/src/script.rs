@@ -14,6 +14,7 @@ use crate::keys::Keys;
 const CLOCK: &str = include_str!("lua/_clock.lua");
 const LIB: &str = include_str!("lua/_lib.lua");
 const SETTLE: &str = include_str!("lua/_settle.lua");
+const PRESENCE: &str = include_str!("lua/_presence.lua");
 
 /// Where the scripts' `now()` comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,14 +158,15 @@ macro_rules! scripts {
 }
 
 scripts! {
-    acquire [],
+    acquire [PRESENCE],
+    attend [],
     dispatch [],
     drain [SETTLE],
     exchange [SETTLE],
     fence_session [],
     heartbeat [],
     leave [],
-    observe [],
+    observe [PRESENCE],
     park [],
     peek [],
     promote [],
@@ -222,7 +224,7 @@ mod tests {
                 script.name
             );
             // The rest may be there for what the shared part uses.
-            let shared = named_keys(&[CLOCK, LIB, SETTLE].concat());
+            let shared = named_keys(&[CLOCK, LIB, SETTLE, PRESENCE].concat());
             let idle: Vec<_> = header
                 .iter()
                 .filter(|key| !used.contains(*key) && !shared.contains(*key))

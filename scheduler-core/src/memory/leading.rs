@@ -3,7 +3,7 @@
 use super::state::State;
 use crate::history::{Record, SkipRecord};
 use crate::id::{Epoch, JobId, RunId, SessionId};
-use crate::lease::{LeaseToken, LeaseView};
+use crate::lease::{LeaseToken, LeaseView, Presence, Proof, Steal};
 use crate::plan::Plan;
 use crate::store::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, MAX_PLAN_AGE, Park,
@@ -20,6 +20,7 @@ impl State {
         LeaseView {
             token: token.cloned(),
             beat: self.tenure.beat(),
+            presence: Presence::Unknown,
             next_due: self.schedule.head(),
             now,
             rank: self.sessions.rank(session, token.map(|t| &t.session)),
@@ -54,10 +55,10 @@ impl State {
     /// The holder still stands where it was seen to stand still, something waits for it, and it has
     /// had its time.
     fn may_steal(&self, request: &Acquire, held: &LeaseToken, now: Timestamp) -> bool {
-        let stands_still = request
-            .steal
-            .as_ref()
-            .is_some_and(|(token, beat)| token == held && *beat == self.tenure.beat());
+        // In one process nobody can be gone while others go on.
+        let stands_still = matches!(&request.steal,
+            Some(Steal { token, proof: Proof::StoodStill { beat } })
+                if token == held && *beat == self.tenure.beat());
         let is_overdue = self.schedule.head().is_some_and(|due| due <= now);
         stands_still && is_overdue && !self.tenure.is_protected(request.ttl, now)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::id::{JobId, QueueName, SessionId, Version};
-use crate::lease::LeaseToken;
+use crate::lease::{LeaseToken, Steal};
 use crate::plan::Plan;
 use crate::run::WaitingRun;
 use crate::time::Timestamp;
@@ -15,8 +15,8 @@ pub struct Acquire {
     pub session: SessionId,
     /// How long the lease lives without being renewed.
     pub ttl: Duration,
-    /// The holder that stood still, and the beat it stood still at, to take the lease early.
-    pub steal: Option<(LeaseToken, u64)>,
+    /// From whom to take the lease early, and why.
+    pub steal: Option<Steal>,
     /// The highest number from the shard's counter that the caller has seen.
     pub floor: u64,
 }

@@ -104,7 +104,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Looks at the lease, as a standby does.
     fn observe(&self, session: &SessionId) -> impl Future<Output = StoreResult<LeaseView>> + Send;
 
-    /// Takes the lease if nobody holds it, or early from a holder that stood still. Asked again by
+    /// Takes the lease if nobody holds it, or early from a holder that stood still or
+    /// is gone. Asked again by
     /// the session that holds it: the same token.
     fn acquire(&self, request: &Acquire)
     -> impl Future<Output = StoreResult<AcquireAnswer>> + Send;

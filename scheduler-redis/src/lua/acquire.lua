@@ -1,7 +1,28 @@
--- Takes the lease: a free one, or early from a holder that stood still.
--- KEYS: leader beat due seq nodes ranks steals
--- ARGV: session, ttl ms, floor, token to take it from or "", beat that stood still
+-- Takes the lease: a free one, or early from a holder that stood still or is gone.
+-- KEYS: leader beat due seq nodes ranks steals attended alive
+-- ARGV: session, ttl ms, floor, token to take it from or "", beat that stood still or "gone"
 -- Answers: {"acquired" | "held", token}; or {"gone"}. Asked again by its holder: the same token.
+
+-- Whether the lease may be taken from the holder of `token`, for this proof.
+local function may_steal(token, proof, t, ttl)
+  -- A `since` that lies ahead comes from a clock that went back, and protects nobody.
+  local led_for = t - tonumber(string.match(token, '(%d+)$'))
+  if proof == 'gone' then
+    -- Once a second at most, should connections be cut again and again.
+    return presence(token) == 'gone' and (led_for < 0 or led_for >= math.min(ttl, 1000))
+  end
+  -- Progress decides, never lateness: the beat is the one that stood still, and something is due
+  -- that only a leader can settle.
+  local head = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
+  if (redis.call('GET', K.beat) or '0') ~= proof or not head[2] or tonumber(head[2]) > t then
+    return false
+  end
+  -- Against thrashing: the more steals in the last minute, the longer a new leader is left alone.
+  local steals = redis.call('ZCOUNT', K.steals, '(' .. int(t - 60000), int(t))
+  local tenure = math.min(ttl, 1000 * 2 ^ math.min(steals, 20))
+  return led_for < 0 or led_for >= tenure
+end
+
 local session, ttl, from = ARGV[1], tonumber(ARGV[2]), ARGV[4]
 if not redis.call('ZSCORE', K.nodes, session) then
   return { 'gone' }
@@ -13,19 +34,7 @@ if token then
     renew_lease(ttl)
     return { 'acquired', token }
   end
-  -- Progress decides, never lateness: the token and the beat are those that stood still, and
-  -- something is due that only a leader can settle.
-  local head = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
-  if token ~= from or (redis.call('GET', K.beat) or '0') ~= ARGV[5] or not head[2]
-    or tonumber(head[2]) > t then
-    return { 'held', token }
-  end
-  -- Against thrashing: the more steals in the last minute, the longer a new leader is left alone.
-  -- A `since` that lies ahead comes from a clock that went back, and protects nobody.
-  local steals = redis.call('ZCOUNT', K.steals, '(' .. int(t - 60000), int(t))
-  local tenure = math.min(ttl, 1000 * 2 ^ math.min(steals, 20))
-  local led_for = t - tonumber(string.match(token, '(%d+)$'))
-  if led_for >= 0 and led_for < tenure then
+  if token ~= from or not may_steal(token, ARGV[5], t, ttl) then
     return { 'held', token }
   end
 end
@@ -34,8 +43,10 @@ local mine = session .. ' ' .. int(epoch) .. ' ' .. int(t)
 grant_lease(mine, ttl)
 redis.call('INCR', K.beat)
 if token then
-  redis.call('ZREMRANGEBYSCORE', K.steals, '-inf', int(t - 60000))
-  redis.call('ZADD', K.steals, int(t), int(epoch))
+  if ARGV[5] ~= 'gone' then
+    redis.call('ZREMRANGEBYSCORE', K.steals, '-inf', int(t - 60000))
+    redis.call('ZADD', K.steals, int(t), int(epoch))
+  end
   -- The deposed leader stands last in line.
   redis.call('ZADD', K.ranks, 'XX', int(epoch), string.match(token, '^%S+'))
 end

@@ -1,8 +1,10 @@
 //! The lease, and what its holder does.
 
+use std::sync::Arc;
+
 use redis::Value;
 use scheduler_core::history::{Record, SkipRecord};
-use scheduler_core::lease::{LeaseToken, LeaseView};
+use scheduler_core::lease::{LeaseToken, LeaseView, Presence, Proof, Steal};
 use scheduler_core::plan::Skip;
 use scheduler_core::store::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DueJob, DueRetry, MAX_PLAN_AGE, Park, Peek,
@@ -11,6 +13,7 @@ use scheduler_core::store::{
 use scheduler_core::{JobId, SessionId, Timestamp, Version};
 
 use super::{Call, Queues, RedisStore, ms, optional_ms, or_empty, score_to_timestamp};
+use crate::attendance::Attendant;
 use crate::codec;
 
 /// The records of skipped fire times, one a line.
@@ -31,7 +34,8 @@ impl RedisStore {
     pub(super) async fn do_observe(&self, session: &SessionId) -> StoreResult<LeaseView> {
         let mut call = self.call(&self.scripts().observe, None, &[]);
         call.arg(session.as_str());
-        let (token, beat, head, now, rank): (String, u64, String, i64, i64) = call.send().await?;
+        let (token, beat, head, now, rank, there): (String, u64, String, i64, i64, String) =
+            call.send().await?;
         let token = if token.is_empty() {
             None
         } else {
@@ -40,6 +44,11 @@ impl RedisStore {
         Ok(LeaseView {
             token,
             beat,
+            presence: match there.as_str() {
+                "here" => Presence::Here,
+                "gone" => Presence::Gone,
+                _ => Presence::Unknown,
+            },
             next_due: score_to_timestamp(&head),
             now: Timestamp::from_ms(now),
             rank: usize::try_from(rank).ok(),
@@ -52,12 +61,23 @@ impl RedisStore {
             .arg(ms(request.ttl))
             .arg(request.floor);
         match &request.steal {
-            Some((token, beat)) => call.arg(token.to_string()).arg(*beat),
+            Some(Steal {
+                token,
+                proof: Proof::StoodStill { beat },
+            }) => call.arg(token.to_string()).arg(*beat),
+            Some(Steal {
+                token,
+                proof: Proof::Gone,
+            }) => call.arg(token.to_string()).arg("gone"),
             None => call.arg("").arg(""),
         };
         let answer: Vec<String> = call.send().await?;
         match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["acquired", token] => Ok(AcquireAnswer::Acquired(token_from(&call, token)?)),
+            ["acquired", token] => {
+                let token = token_from(&call, token)?;
+                self.attend(&token);
+                Ok(AcquireAnswer::Acquired(token))
+            }
             ["held", token] => Ok(AcquireAnswer::Held(token_from(&call, token)?)),
             ["gone"] => Ok(AcquireAnswer::Gone),
             _ => Err(call.corrupt(format!("answer {answer:?}"))),
@@ -67,7 +87,21 @@ impl RedisStore {
     pub(super) async fn do_release(&self, token: &LeaseToken) -> StoreResult<()> {
         let mut call = self.call(&self.scripts().release, None, &[]);
         call.arg(token.to_string());
-        call.send().await
+        call.send::<()>().await?;
+        self.shared.attendance.end();
+        Ok(())
+    }
+
+    /// Keeps a subscription for as long as this process holds the lease.
+    fn attend(&self, token: &LeaseToken) {
+        let shared = &self.shared;
+        self.shared.attendance.begin(token, || Attendant {
+            config: shared.config.clone(),
+            scripts: Arc::clone(&shared.scripts),
+            keys: shared.keys.clone(),
+            link: shared.link.clone(),
+            token: token.clone(),
+        });
     }
 
     pub(super) async fn do_peek(&self, request: &Peek) -> StoreResult<PeekAnswer> {
@@ -91,6 +125,7 @@ impl RedisStore {
         call.arg(queues.0.len());
         let answer: Value = call.send().await?;
         if is_word(&answer, "lost") {
+            self.shared.attendance.end();
             return Ok(PeekAnswer::LeaseLost);
         }
         let (now, due, versions, busy, next_due, retries, next_retry, finished): Answer =

@@ -25,6 +25,7 @@ use scheduler_core::store::{
 };
 use scheduler_core::{JobId, Namespace, QueueName, SessionId, Timestamp, Version};
 
+use crate::attendance::Attendance;
 use crate::config::RedisConfig;
 use crate::connect::{self, Link};
 use crate::keys::Keys;
@@ -57,6 +58,7 @@ struct Shared {
     link: Link,
     blocking: Pool,
     waiters: Mutex<Vec<Waiter>>,
+    attendance: Attendance,
 }
 
 impl std::fmt::Debug for RedisStore {
@@ -108,6 +110,7 @@ impl RedisStore {
             link,
             blocking,
             waiters,
+            attendance: Attendance::default(),
         };
         Self {
             shared: Arc::new(shared),

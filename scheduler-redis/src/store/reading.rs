@@ -222,7 +222,8 @@ impl RedisStore {
     async fn leader_and_clock(&self) -> StoreResult<(Option<LeaseToken>, Timestamp)> {
         let mut call = self.call(&self.scripts().observe, None, &[]);
         call.arg("");
-        let (token, _, _, now, _): (String, String, String, i64, i64) = call.send().await?;
+        let (token, _, _, now, _, _): (String, String, String, i64, i64, String) =
+            call.send().await?;
         Ok((token.parse().ok(), Timestamp::from_ms(now)))
     }
 }

@@ -27,6 +27,6 @@ mod world;
 
 pub use harness::{ClockHand, Fresh, Harness};
 pub use make::*;
-pub use node::Node;
+pub use node::{Node, stood_still};
 pub use sight::Sight;
 pub use world::World;

@@ -1,5 +1,6 @@
 //! A node under test, and the requests that it makes.
 
+use scheduler_core::lease::{LeaseToken, Proof, Steal};
 use scheduler_core::store::{
     Acquire, ClaimWish, Exchange, Heartbeat, NodeInfo, Register, Resync, Settled,
 };
@@ -83,5 +84,14 @@ impl Node {
             steal: None,
             floor: 0,
         }
+    }
+}
+
+/// The wish to take the lease from a holder that stood still at this beat.
+#[must_use]
+pub fn stood_still(token: LeaseToken, beat: u64) -> Steal {
+    Steal {
+        token,
+        proof: Proof::StoodStill { beat },
     }
 }

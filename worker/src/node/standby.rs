@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::Store;
-use scheduler_core::lease::{LeaseToken, LeaseView, LeaseWatch, Standby};
+use scheduler_core::lease::{LeaseToken, LeaseView, LeaseWatch, Presence, Proof, Standby, Steal};
 use scheduler_core::store::{Acquire, AcquireAnswer, StoreResult, Wake};
 use tokio_util::sync::CancellationToken;
 
@@ -114,13 +114,17 @@ impl<S: Store> Watcher<S> {
                 None
             }
             Standby::Acquire => None,
-            Standby::Steal { token, beat } if is_close => Some((token, beat)),
-            Standby::Steal { .. } | Standby::Wait => {
+            Standby::Steal(steal) if is_close => Some(steal),
+            Standby::Steal(_) | Standby::Wait => {
                 return Ok(Look::Again(self.pause(rank, &view)));
             }
         };
-        if let Some((token, _)) = &steal {
-            tracing::info!(leader = %token.session, "the leader stands still: taking the lease");
+        if let Some(Steal { token, proof }) = &steal {
+            let why = match proof {
+                Proof::StoodStill { .. } => "the leader stands still: taking the lease",
+                Proof::Gone => "the leader is gone: taking the lease",
+            };
+            tracing::info!(leader = %token.session, "{why}");
         }
         let request = Acquire {
             session: self.session.id.clone(),
@@ -158,6 +162,9 @@ impl<S: Store> Watcher<S> {
             return now_and_then;
         };
         let later = LATER_PER_RANK * u32::try_from(rank).unwrap_or(0);
+        if view.presence == Presence::Gone {
+            return self.shared.settings.timing.takeover.gone_for + later;
+        }
         match view.next_due {
             None => now_and_then,
             Some(due) if due <= view.now => CLOSE_LOOK + later,

@@ -8,7 +8,7 @@ use scheduler_core::store::{
 };
 
 use super::walker::Walker;
-use crate::conformance::{Harness, done, peek};
+use crate::conformance::{Harness, done, peek, stood_still};
 
 impl<H: Harness> Walker<H> {
     pub(super) async fn acquire(&mut self) {
@@ -16,7 +16,7 @@ impl<H: Harness> Walker<H> {
         let node = self.nodes[at].node.clone();
         let view = done(self.world.store.observe(&node.session).await);
         let held = view.token.clone();
-        let steal = view.token.map(|token| (token, view.beat));
+        let steal = view.token.map(|token| stood_still(token, view.beat));
         let request = Acquire {
             ttl: Duration::from_secs(30),
             steal: steal.filter(|_| self.random.bool()),

@@ -7,7 +7,7 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::store::{Acquire, AcquireAnswer};
 
 use super::lease::nothing_can_be_done_with;
-use crate::conformance::{Harness, LEASE, Node, START, World, done, job};
+use crate::conformance::{Harness, LEASE, Node, START, World, done, job, stood_still};
 
 /// Longer than any leader is protected.
 const LONG: Duration = Duration::from_secs(600);
@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(600);
 /// Asks for the lease as a standby that has seen the leader stand still until this very moment.
 async fn steal<H: Harness>(world: &World<H>, by: &Node) -> AcquireAnswer {
     let view = done(world.store.observe(&by.session).await);
-    let steal = view.token.map(|token| (token, view.beat));
+    let steal = view.token.map(|token| stood_still(token, view.beat));
     let request = Acquire {
         steal,
         ..by.acquire()
@@ -85,7 +85,7 @@ pub async fn nobody_is_deposed_who_made_progress_since<H: Harness>(mut world: Wo
     world.peek(&token).await;
     let before = world.see().await;
     let request = Acquire {
-        steal: Some((token.clone(), view.beat)),
+        steal: Some(stood_still(token.clone(), view.beat)),
         ..b.acquire()
     };
     let answer = done(world.store.acquire(&request).await);
@@ -106,7 +106,7 @@ pub async fn nobody_is_deposed_for_another<H: Harness>(mut world: World<H>) {
     world.advance(LONG).await;
     let view = done(world.store.observe(&nodes[2].session).await);
     let request = Acquire {
-        steal: Some((first, view.beat)),
+        steal: Some(stood_still(first, view.beat)),
         ..nodes[2].acquire()
     };
     let answer = done(world.store.acquire(&request).await);
@@ -162,7 +162,7 @@ pub async fn no_leader_is_protected_for_longer_than_a_lease<H: Harness>(mut worl
     for (by, tenure_ms) in [(1, 1_000), (0, 2_000), (1, 3_000), (0, 3_000)] {
         world.advance(Duration::from_millis(tenure_ms)).await;
         let view = done(world.store.observe(&nodes[by].session).await);
-        let steal = view.token.map(|token| (token, view.beat));
+        let steal = view.token.map(|token| stood_still(token, view.beat));
         let request = Acquire {
             ttl,
             steal,
