@@ -24,8 +24,9 @@ use crate::trigger::Stretch;
 /// How many passed fire times one call looks at.
 pub const MAX_FIRES_PER_PLAN: u64 = 10_000;
 
-/// How many runs one call makes of one job.
-pub const MAX_RUNS_PER_PLAN: usize = 100;
+/// How many runs one call makes of one job. Few, for a leader plans hundreds of jobs at once, and
+/// their runs are made in one step.
+pub const MAX_RUNS_PER_PLAN: usize = 20;
 
 /// Why a fire time did not become a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

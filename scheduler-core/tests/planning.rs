@@ -188,8 +188,8 @@ fn a_settled_due_time_is_only_moved_past() {
 fn days_of_missed_seconds_are_settled_in_bounded_plans() {
     let second = trigger(json!({ "type": "interval", "seconds": 1 }));
     let ten_days = 10 * 86_400;
-    for (coalesce, runs) in [(Coalesce::Latest, 1), (Coalesce::All, 150)] {
-        let job = job(second.clone(), coalesce, Grace::Unlimited, 150);
+    for (coalesce, runs) in [(Coalesce::Latest, 1), (Coalesce::All, 40)] {
+        let job = job(second.clone(), coalesce, Grace::Unlimited, 40);
         let account = settle_all(&job, at(1), at(ten_days), 0);
         assert_eq!(account.runs.len(), runs, "{coalesce:?}");
         assert_eq!(account.settled, 864_000, "{coalesce:?}");

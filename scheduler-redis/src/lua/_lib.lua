@@ -34,18 +34,36 @@ local function count_words(text)
   return blanks + 1
 end
 
--- The words of a text (or false) without one of them; false where none is left.
-local function without(words, word)
-  if not words or words == word then
-    return false
-  end
+-- The words of a text (or false) without those that are keys of `freed`; false where none is left.
+local function without(words, freed)
   local kept = {}
-  for each in string.gmatch(words, '%S+') do
-    if each ~= word then
+  for each in string.gmatch(words or '', '%S+') do
+    if not freed[each] then
       kept[#kept + 1] = each
     end
   end
   return #kept > 0 and table.concat(kept, ' ')
+end
+
+-- The job of a run, if its text is a run's: `<job>@<ms>` or `<job>!<uuid>`.
+local HEX4 = '%x%x%x%x'
+local UUID = HEX4 .. HEX4 .. '%-' .. HEX4 .. '%-' .. HEX4 .. '%-' .. HEX4 .. '%-' .. HEX4 .. HEX4 .. HEX4
+local function job_of(run)
+  if string.find(run, '%c') then
+    return nil
+  end
+  local job, ms = string.match(run, '^(.+)@%-?(%d+)$')
+  if not job or #ms > 16 then
+    job = string.match(run, '^(.+)!' .. UUID .. '$')
+  end
+  return job and #job <= 255 and not string.find(job, '^%s') and not string.find(job, '%s$') and job
+end
+
+-- Redis refuses a script's growing writes when its memory is full, but none that follow a delete.
+-- What must go on then (what keeps nodes alive, and what frees memory) begins with one that deletes
+-- nothing; `key` is a sorted set.
+local function go_on_when_full(key)
+  redis.call('ZREM', key, '')
 end
 
 -- Writes records (lines of JSON) into history as one packed entry, and tells listeners.
@@ -56,6 +74,7 @@ local function write_history(lines, t)
   local packed = table.concat(lines, '\n')
   redis.call('XADD', K.history, '*', 'n', #lines, 'at', int(t), 'records', packed)
   redis.call('INCRBY', K.lines, #lines)
+  redis.call('RPUSH', K.packed, #lines)
   redis.call('PUBLISH', K.events, packed)
 end
 

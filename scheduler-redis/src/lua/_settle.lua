@@ -44,11 +44,11 @@ local function read_settled(first, count)
   return s
 end
 
--- Frees a run's slot in what was read of `busy`; written by `write_busy`.
+-- Notes that a run's slot is to be freed; written by `write_busy`.
 local function free(s, job, run)
-  s.busy[job] = without(s.busy[job], string.sub(run, #job + 1))
   s.freed = s.freed or {}
-  s.freed[job] = true
+  s.freed[job] = s.freed[job] or {}
+  s.freed[job][string.sub(run, #job + 1)] = true
 end
 
 -- Takes the claims away and moves the runs. Begins with a delete, so that it works on a full Redis.
@@ -86,10 +86,11 @@ local function write_busy(s, t)
     return
   end
   local gone, kept = {}, {}
-  for job in pairs(s.freed) do
-    if s.busy[job] then
+  for job, runs in pairs(s.freed) do
+    local left = without(s.busy[job], runs)
+    if left then
       kept[#kept + 1] = job
-      kept[#kept + 1] = s.busy[job]
+      kept[#kept + 1] = left
     else
       gone[#gone + 1] = job
     end
@@ -97,12 +98,15 @@ local function write_busy(s, t)
   if #gone > 0 then
     variadic('HDEL', K.busy, gone, 1)
     if redis.call('EXISTS', K.finished) == 1 then
-      local over = redis.call('ZMSCORE', K.finished, unpack(gone))
       local marked = {}
-      for i, job in ipairs(gone) do
-        if over[i] then
-          marked[#marked + 1] = int(t)
-          marked[#marked + 1] = job
+      for first = 1, #gone, 500 do
+        local last = math.min(first + 499, #gone)
+        local over = redis.call('ZMSCORE', K.finished, unpack(gone, first, last))
+        for i = first, last do
+          if over[i - first + 1] then
+            marked[#marked + 1] = int(t)
+            marked[#marked + 1] = gone[i]
+          end
         end
       end
       if #marked > 0 then

@@ -31,6 +31,7 @@ local t = now()
 local token = held_lease()
 if token then
   if string.sub(token, 1, #session + 1) == session .. ' ' then
+    go_on_when_full(K.due)
     renew_lease(ttl)
     return { 'acquired', token }
   end
@@ -38,6 +39,7 @@ if token then
     return { 'held', token }
   end
 end
+go_on_when_full(K.due)
 local epoch = take_numbers(1, tonumber(ARGV[3]))
 local mine = session .. ' ' .. int(epoch) .. ' ' .. int(t)
 grant_lease(mine, ttl)

@@ -1,5 +1,5 @@
 -- Settles due fire times as planned: the due time moves and the runs appear, in one step per job.
--- KEYS: leader beat due versions fired busy finished history lines events, then (ready, wake) of
+-- KEYS: leader beat due versions fired busy finished history lines packed events, then (ready, wake) of
 --   each queue
 -- ARGV: token, planned at, greatest age ms, queues, items (at most 500), then per item:
 --   job, due, version, next due or "", first and last fire time that it settles, queue index,

@@ -1,5 +1,5 @@
 -- Settles claims of a dead session, and forgets it when none is left.
--- KEYS: dead session claims busy retry finished history lines events, then (ready, wake) of each
+-- KEYS: dead session claims busy retry finished history lines packed events, then (ready, wake) of each
 --   queue
 -- ARGV: session, settled runs (at most 200), then these (see _settle.lua)
 -- Answers: claims left. Asked again: what was settled is left alone.

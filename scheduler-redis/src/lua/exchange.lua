@@ -1,6 +1,6 @@
 -- Hands in settled runs and claims new ones.
--- KEYS: nodes session claims busy versions seq retry finished history lines events parked, then
---   (ready, wake) of each queue, those to claim from first
+-- KEYS: nodes session claims busy versions seq retry finished history lines packed events parked,
+--   then (ready, wake) of each queue, those to claim from first
 -- ARGV: session, lane, request, floor, queues to claim from, limit (at most 500),
 --   settled runs (at most 500), then these (see _settle.lua)
 -- Answers: one text: "<stale> <claims>", then a line for each stale run, then one for each claim
@@ -28,6 +28,7 @@ for i = 1, sources do
   redis.call('LLEN', KEYS[TAIL + 2 * i - 1])
 end
 
+go_on_when_full(K.nodes)
 -- Hand in first: what is given back may be claimed again by the same call.
 write_settled(s, t)
 
@@ -38,7 +39,7 @@ local function claim(texts, queue)
   local found, unbound = {}, {}
   for _, text in ipairs(texts) do
     local attempt, version, losses, run = string.match(text, '^(%d+) (%S+) (%d+) (.+)$')
-    local job = run and string.match(run, '^(.*)[@!]')
+    local job = run and (version == '-' or string.find(version, '^%d+$')) and job_of(run)
     if not job then
       unreadable[#unreadable + 1] = int(t)
       unreadable[#unreadable + 1] = text
@@ -49,42 +50,51 @@ local function claim(texts, queue)
       end
     end
   end
-  local current = {}
+  local current, jobless = {}, {}
   if #unbound > 0 then
     local versions = redis.call('HMGET', K.versions, unpack(unbound))
     for i, job in ipairs(unbound) do
       current[job] = versions[i]
+      if not versions[i] and s.busy[job] == nil then
+        jobless[#jobless + 1] = job
+      end
+    end
+  end
+  if #jobless > 0 then
+    local busy = redis.call('HMGET', K.busy, unpack(jobless))
+    for i, job in ipairs(jobless) do
+      s.busy[job] = busy[i]
     end
   end
   for _, each in ipairs(found) do
     local run, job, attempt, version, losses = unpack(each)
-    version = version == '-' and current[job] or version
-    if version and version ~= '-' then
+    if version == '-' then
+      version = current[job]
+    end
+    if version then
       claims[#claims + 1] = { run, version .. ' ' .. attempt .. ' ' .. losses .. ' ' .. queue }
     else
       s.lines[#s.lines + 1] = '{"run":' .. cjson.encode(run) .. ',"outcome":"removed","attempt":'
         .. attempt .. ',"queue":' .. cjson.encode(queue)
         .. ',"detail":"the job was removed before the run was begun"}'
-      if s.busy[job] == nil then
-        s.busy[job] = redis.call('HGET', K.busy, job)
-      end
       free(s, job, run)
     end
   end
 end
 
-local popped = {}
+-- Runs that end as removed take nobody's place, but a call pops a bounded number in all.
+local popped, left = {}, 1000
 for i = 1, sources do
   local ready = KEYS[TAIL + 2 * i - 1]
   local queue = string.match(ready, '}:ready:(.*)$')
   popped[i] = 0
-  -- Runs that end as removed take nobody's place; a bounded number of them per call.
-  while #claims < limit and popped[i] < 2000 do
-    local texts = redis.call('LPOP', ready, limit - #claims)
+  while #claims < limit and left > 0 do
+    local texts = redis.call('LPOP', ready, math.min(limit - #claims, left))
     if not texts then
       break
     end
     popped[i] = popped[i] + #texts
+    left = left - #texts
     claim(texts, queue)
   end
 end

@@ -7,6 +7,7 @@ if not redis.call('ZSCORE', K.nodes, session) then
   return 'gone'
 end
 local t = now()
+go_on_when_full(K.nodes)
 -- A heartbeat that was overtaken by a later one proves nothing any more.
 local before = string.match(redis.call('HGET', K.beats, session) or '0', '^%d+')
 if tonumber(ARGV[2]) >= tonumber(before) then

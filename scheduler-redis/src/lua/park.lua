@@ -1,5 +1,5 @@
 -- Sets due jobs aside whose record is missing or cannot be read, so that they hold up nobody.
--- KEYS: leader beat due versions fired parked history lines events
+-- KEYS: leader beat due versions fired parked history lines packed events
 -- ARGV: token, items (at most 500), then per item: job, due, version or "", record (one line)
 -- Answers: 1; or 0 where the lease was lost. Asked again: nothing more happens.
 if held_lease() ~= ARGV[1] then

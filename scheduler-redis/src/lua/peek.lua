@@ -1,12 +1,13 @@
 -- Renews the lease, shows progress, and looks at what is due.
 -- KEYS: leader beat due versions busy retry finished, then (ready, wake) of each queue
 -- ARGV: token, ttl ms, limit (at most 500), queues
--- Answers: {now, due (job, score, ...), versions, busy texts, next due or "", retries (member,
+-- Answers: {now, due (job, score, ...), versions, runs in flight, next due or "", retries (member,
 --   score, ...), next retry or "", finished jobs}; or "lost". Asked again: harmless.
 if held_lease() ~= ARGV[1] then
   return 'lost'
 end
 local t = now()
+go_on_when_full(K.finished)
 renew_lease(tonumber(ARGV[2]))
 redis.call('INCR', K.beat)
 local till = int(t)
@@ -18,7 +19,9 @@ end
 local versions, busy = {}, {}
 if #jobs > 0 then
   versions = redis.call('HMGET', K.versions, unpack(jobs))
-  busy = redis.call('HMGET', K.busy, unpack(jobs))
+  for i, runs in ipairs(redis.call('HMGET', K.busy, unpack(jobs))) do
+    busy[i] = count_words(runs)
+  end
 end
 local next_due =
   redis.call('ZRANGE', K.due, '(' .. till, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')

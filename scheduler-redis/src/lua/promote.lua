@@ -6,6 +6,7 @@ if held_lease() ~= ARGV[1] then
   return 0
 end
 local t = now()
+go_on_when_full(K.retry)
 local queues, count, FIRST, ARGS = tonumber(ARGV[2]), tonumber(ARGV[3]), 4, 4
 local members = {}
 for i = 1, count do

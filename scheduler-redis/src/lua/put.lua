@@ -1,5 +1,5 @@
 -- Writes jobs, each if it still is as it was read.
--- KEYS: due fired versions busy old finished gone parked seq queues requests replies history lines
+-- KEYS: due fired versions busy old finished gone parked seq queues requests replies history lines packed
 --   events wake:leader, then the job of each item
 -- ARGV: request, items (at most 200), then per item: job, expected version or "", next due or "",
 --   first and last of the skipped fire times or "" and "", records of these (one a line), state,

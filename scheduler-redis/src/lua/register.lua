@@ -7,6 +7,7 @@ local t = now()
 if redis.call('ZSCORE', K.nodes, session) or redis.call('ZSCORE', K.dead, session) then
   return t
 end
+go_on_when_full(K.nodes)
 redis.call('HSET', K.session, 'info', ARGV[3], 'since', int(t), 'running', 0)
 redis.call('ZADD', K.nodes, int(t + ttl), session)
 redis.call('HSET', K.beats, session, '0 ' .. ARGV[2])

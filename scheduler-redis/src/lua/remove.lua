@@ -1,5 +1,5 @@
 -- Removes a job if it still is as it was read.
--- KEYS: due fired versions busy old finished gone parked requests replies history lines events,
+-- KEYS: due fired versions busy old finished gone parked requests replies history lines packed events,
 --   then the job
 -- ARGV: request, job, version, due or "", first and last of the skipped fire times or "" and "",
 --   records of these (one a line)

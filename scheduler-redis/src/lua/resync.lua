@@ -12,6 +12,7 @@ if before > request or (before == request and last[2]) then
   return 'superseded'
 end
 if before < request then
+  go_on_when_full(K.nodes)
   redis.call('HDEL', K.session, 'reply:' .. lane)
   redis.call('HSET', K.session, 'request:' .. lane, ARGV[3])
 end

@@ -6,6 +6,7 @@ if held_lease() ~= ARGV[1] then
   return 0
 end
 local t, count = now(), tonumber(ARGV[2])
+go_on_when_full(K.finished)
 redis.call('INCR', K.beat)
 if count == 0 then
   return 1

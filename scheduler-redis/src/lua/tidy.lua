@@ -1,22 +1,29 @@
 -- Forgets what is past keeping, a bounded amount per call.
--- KEYS: leader beat requests replies gone fired versions history lines old busy
+-- KEYS: leader beat requests replies gone fired versions history lines packed old busy
 -- ARGV: token, records of history to keep, requests ms, fire times of removed jobs ms
--- Answers: 1; or 0 where the lease was lost.
+-- Answers: 1; 2 where there is more to forget; or 0 where the lease was lost.
+local MOST = 500
 if held_lease() ~= ARGV[1] then
   return 0
 end
 local t = now()
+go_on_when_full(K.requests)
 redis.call('INCR', K.beat)
+local more = false
 
-local requests =
-  redis.call('ZRANGE', K.requests, '-inf', int(t - tonumber(ARGV[3])), 'BYSCORE', 'LIMIT', 0, 500)
+local function past(key, ms)
+  local found = redis.call('ZRANGE', key, '-inf', int(t - ms), 'BYSCORE', 'LIMIT', 0, MOST)
+  more = more or #found == MOST
+  return found
+end
+
+local requests = past(K.requests, tonumber(ARGV[3]))
 if #requests > 0 then
   redis.call('ZREM', K.requests, unpack(requests))
   redis.call('HDEL', K.replies, unpack(requests))
 end
 
-local gone =
-  redis.call('ZRANGE', K.gone, '-inf', int(t - tonumber(ARGV[4])), 'BYSCORE', 'LIMIT', 0, 500)
+local gone = past(K.gone, tonumber(ARGV[4]))
 if #gone > 0 then
   -- A job that was put again under its old id keeps what was settled.
   local versions, forget = redis.call('HMGET', K.versions, unpack(gone)), {}
@@ -31,20 +38,38 @@ if #gone > 0 then
   end
 end
 
+-- History is packed; `packed` says how many records each entry holds, the oldest first, so that no
+-- entry has to be read to be counted.
+local entries = redis.call('XLEN', K.history)
+if redis.call('LLEN', K.packed) ~= entries then
+  -- Somebody trimmed the stream by hand. Count what is left anew.
+  if entries == 0 then
+    redis.call('DEL', K.packed)
+  else
+    redis.call('LTRIM', K.packed, -entries, -1)
+    redis.call('XTRIM', K.history, 'MAXLEN', redis.call('LLEN', K.packed))
+    entries = redis.call('XLEN', K.history)
+  end
+  local total = 0
+  for _, n in ipairs(redis.call('LRANGE', K.packed, 0, -1)) do
+    total = total + tonumber(n)
+  end
+  redis.call('SET', K.lines, int(total))
+end
 local excess = tonumber(redis.call('GET', K.lines) or '0') - tonumber(ARGV[2])
 if excess > 0 then
-  local removed, last = 0, nil
-  for _, entry in ipairs(redis.call('XRANGE', K.history, '-', '+', 'COUNT', 500)) do
-    local n = tonumber(entry[2][2]) or 1
-    if removed + n > excess then
+  local dropped, records = 0, 0
+  for _, n in ipairs(redis.call('LRANGE', K.packed, 0, MOST - 1)) do
+    if records + tonumber(n) > excess then
       break
     end
-    removed, last = removed + n, entry[1]
+    dropped, records = dropped + 1, records + tonumber(n)
   end
-  if last then
-    local ms, seq = string.match(last, '^(%d+)-(%d+)$')
-    redis.call('XTRIM', K.history, 'MINID', ms .. '-' .. int(tonumber(seq) + 1))
-    redis.call('DECRBY', K.lines, removed)
+  if dropped > 0 then
+    redis.call('XTRIM', K.history, 'MAXLEN', entries - dropped)
+    redis.call('LTRIM', K.packed, dropped, -1)
+    redis.call('DECRBY', K.lines, records)
+    more = more or dropped == MOST
   end
 end
 
@@ -60,4 +85,4 @@ if redis.call('EXISTS', K.old) == 1 then
     redis.call('HDEL', K.old, unpack(unused))
   end
 end
-return 1
+return more and 2 or 1

@@ -107,63 +107,95 @@ impl RedisStore {
     pub(super) async fn do_peek(&self, request: &Peek) -> StoreResult<PeekAnswer> {
         type Answer = (
             i64,
-            Vec<(JobText, String)>,
-            Vec<Option<u64>>,
+            Vec<(String, String)>,
             Vec<Option<String>>,
+            Vec<usize>,
             String,
             Vec<(String, String)>,
             String,
-            Vec<JobText>,
+            Vec<String>,
         );
-        type JobText = String;
 
         let queues = Queues::of(&request.queues);
         let mut call = self.call(&self.scripts().peek, None, &self.queue_keys(&queues));
-        call.arg(request.token.to_string())
-            .arg(ms(request.ttl))
-            .arg(request.limit.min(500));
-        call.arg(queues.0.len());
+        call.arg(request.token.to_string()).arg(ms(request.ttl));
+        call.arg(request.limit.min(500)).arg(queues.0.len());
         let answer: Value = call.send().await?;
         if is_word(&answer, "lost") {
             self.shared.attendance.end();
             return Ok(PeekAnswer::LeaseLost);
         }
-        let (now, due, versions, busy, next_due, retries, next_retry, finished): Answer =
+        let (now, due, versions, in_flight, next_due, retries, next_retry, finished): Answer =
             redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
 
+        // Entries that are none of ours must not keep the leader from the rest: set them aside.
+        let mut strange = Vec::new();
         let mut due_jobs = Vec::with_capacity(due.len());
-        for (((job, score), version), busy) in due.into_iter().zip(versions).zip(busy) {
-            due_jobs.push(DueJob {
-                job: JobId::new(&job).map_err(|error| call.corrupt(error.to_string()))?,
-                due: score_to_timestamp(&score)
-                    .ok_or_else(|| call.corrupt(format!("due time {score:?} of {job:?}")))?,
-                // A due job without a record: no definition will be found under this number.
-                version: Version(version.unwrap_or(0)),
-                in_flight: codec::count_busy(busy.as_deref()),
-            });
+        for (((job, score), version), in_flight) in due.into_iter().zip(versions).zip(in_flight) {
+            // A due job without a record: no definition will be found under the number 0.
+            let number = version
+                .as_deref()
+                .map_or(Some(0), |version| version.parse().ok());
+            match (JobId::new(&job), score_to_timestamp(&score), number) {
+                (Ok(job), Some(due), Some(version)) => {
+                    due_jobs.push(DueJob {
+                        job,
+                        due,
+                        version: Version(version),
+                        in_flight,
+                    });
+                }
+                _ => strange.push(("due", job, score)),
+            }
         }
-        let retries = retries
-            .into_iter()
-            .filter_map(|(member, score)| {
-                let (queue, waiting) = codec::retry_from_text(&member)?;
-                Some(DueRetry {
-                    queue,
-                    waiting,
-                    not_before: score_to_timestamp(&score)?,
-                })
-            })
-            .collect();
+        let mut due_retries = Vec::with_capacity(retries.len());
+        for (member, score) in retries {
+            match (codec::retry_from_text(&member), score_to_timestamp(&score)) {
+                (Some((queue, waiting)), Some(not_before)) => {
+                    due_retries.push(DueRetry {
+                        queue,
+                        waiting,
+                        not_before,
+                    });
+                }
+                _ => strange.push(("retry", member, score)),
+            }
+        }
+        self.set_aside(&strange).await?;
         Ok(PeekAnswer::Peeked(Peeked {
             now: Timestamp::from_ms(now),
             due: due_jobs,
             next_due: score_to_timestamp(&next_due),
-            retries,
+            retries: due_retries,
             next_retry: score_to_timestamp(&next_retry),
             finished: finished
                 .iter()
                 .filter_map(|id| JobId::new(id).ok())
                 .collect(),
         }))
+    }
+
+    /// Moves members of sorted sets that nobody can read to `parked`.
+    async fn set_aside(&self, strange: &[(&'static str, String, String)]) -> StoreResult<()> {
+        if strange.is_empty() {
+            return Ok(());
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        for (key, member, score) in strange {
+            tracing::error!(key, member, "an entry that nobody can read: parked");
+            pipeline.cmd("ZREM").arg(self.key(key)).arg(member);
+            pipeline
+                .cmd("ZADD")
+                .arg(self.key("parked"))
+                .arg(score)
+                .arg(member);
+        }
+        self.shared
+            .link
+            .pipeline::<Value>("set_aside", &pipeline)
+            .await
+            .map(drop)
     }
 
     pub(super) async fn do_dispatch(&self, request: &Dispatch) -> StoreResult<DispatchAnswer> {

@@ -62,13 +62,15 @@ impl RedisStore {
             position: String::new(),
         };
         let mut end = "+".to_owned();
+        // An entry may hold hundreds of records: few are read at first.
+        let mut count = 4;
         loop {
             let mut cmd = redis::cmd("XREVRANGE");
             cmd.arg(self.key("history"))
                 .arg(&end)
                 .arg("-")
                 .arg("COUNT")
-                .arg(ENTRIES);
+                .arg(count);
             let entries: Vec<Entry> = self.query("history", &cmd).await?;
             let read = entries.len();
             for (id, fields) in entries {
@@ -80,9 +82,10 @@ impl RedisStore {
                 }
                 end = format!("({id}");
             }
-            if read < ENTRIES || page.entries.len() >= query.limit {
+            if read < count || page.entries.len() >= query.limit {
                 break;
             }
+            count = (count * 2).min(ENTRIES);
         }
         page.entries.truncate(query.limit);
         if page.position.is_empty() {

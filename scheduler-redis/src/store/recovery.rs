@@ -2,9 +2,7 @@
 
 use scheduler_core::run::Claim;
 use scheduler_core::session::SessionSample;
-use scheduler_core::store::{
-    Drain, DrainAnswer, FenceAnswer, FenceSession, StoreError, StoreErrorKind, StoreResult,
-};
+use scheduler_core::store::{Drain, DrainAnswer, FenceAnswer, FenceSession, StoreResult};
 use scheduler_core::{RunId, SessionId};
 
 use super::{Queues, RedisStore, settling};
@@ -68,12 +66,12 @@ impl RedisStore {
                 let claim = run
                     .parse::<RunId>()
                     .ok()
-                    .and_then(|run| codec::claim_from_text(run, &value))
-                    .ok_or_else(|| {
-                        let message = format!("claim {run:?} of {session}: {value:?}");
-                        StoreError::new(StoreErrorKind::Corrupt, "dead_claims", message)
-                    })?;
-                claims.push(claim);
+                    .and_then(|run| codec::claim_from_text(run, &value));
+                match claim {
+                    Some(claim) => claims.push(claim),
+                    // It must not keep the others from being settled.
+                    None => self.set_claim_aside(&session, &run, &value).await?,
+                }
             }
             left -= claims.len();
             dead.push((session, claims));
@@ -82,6 +80,32 @@ impl RedisStore {
             }
         }
         Ok(dead)
+    }
+
+    /// Moves a claim that nobody can read to `parked`.
+    async fn set_claim_aside(
+        &self,
+        session: &SessionId,
+        run: &str,
+        value: &str,
+    ) -> StoreResult<()> {
+        tracing::error!(%session, run, value, "a claim that nobody can read: parked");
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        pipeline
+            .cmd("HDEL")
+            .arg(self.session_key("claims", session))
+            .arg(run);
+        pipeline
+            .cmd("ZADD")
+            .arg(self.key("parked"))
+            .arg(0)
+            .arg(format!("{value} {run}"));
+        self.shared
+            .link
+            .pipeline::<redis::Value>("set_aside", &pipeline)
+            .await
+            .map(drop)
     }
 
     pub(super) async fn do_drain(&self, request: &Drain) -> StoreResult<DrainAnswer> {
