@@ -19,6 +19,8 @@ use super::error::{TriggerError, near};
 const DAY: i64 = 86_400;
 /// 1900-01-01. Before it, a zone keeps the offset that it had then.
 const FIRST_PROBE: i64 = -2_208_988_800;
+/// Shorter than any offset has lasted: the shortest times are a week (Gaza, around Ramadan).
+const PROBE_STEP: i64 = 3 * DAY;
 /// 2100-01-01: the tables of `chrono-tz` end with the century.
 const LAST_PROBE: i64 = 4_102_444_800;
 /// A zone that changes its clocks until the tables end is taken to go on by the same rule for so
@@ -150,8 +152,12 @@ fn spans_of(tz: Tz) -> &'static [Span] {
     tables[tz as usize].get_or_init(|| probe(tz))
 }
 
-/// Finds every change of offset: looks at each day's midnight, and bisects where two differ.
+/// Finds every change of offset: looks every few days, and bisects where two looks differ.
 fn probe(tz: Tz) -> Box<[Span]> {
+    probe_every(tz, PROBE_STEP)
+}
+
+fn probe_every(tz: Tz, step: i64) -> Box<[Span]> {
     let mut spans = vec![Span {
         start: i64::MIN,
         offset: offset_at(tz, FIRST_PROBE),
@@ -159,9 +165,9 @@ fn probe(tz: Tz) -> Box<[Span]> {
     let mut day = FIRST_PROBE;
     let mut offset = spans[0].offset;
     while day < LAST_PROBE {
-        let next = offset_at(tz, day + DAY);
+        let next = offset_at(tz, day + step);
         if next != offset {
-            let (mut before, mut after) = (day, day + DAY);
+            let (mut before, mut after) = (day, day + step);
             while after - before > 1 {
                 let middle = before + (after - before) / 2;
                 if offset_at(tz, middle) == offset {
@@ -176,7 +182,7 @@ fn probe(tz: Tz) -> Box<[Span]> {
             });
             offset = next;
         }
-        day += DAY;
+        day += step;
     }
     go_on(&mut spans);
     spans.into_boxed_slice()
@@ -259,6 +265,20 @@ mod tests {
                     "{tz} {second}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn looking_every_few_days_misses_no_change() {
+        let sample = TZ_VARIANTS.into_iter().step_by(40);
+        for tz in sample.chain([Tz::Asia__Gaza, Tz::Africa__Tunis, Tz::Africa__Casablanca]) {
+            let changes = |step| {
+                probe_every(tz, step)
+                    .iter()
+                    .map(|s| s.start)
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(changes(PROBE_STEP), changes(DAY / 2), "{tz}");
         }
     }
 
