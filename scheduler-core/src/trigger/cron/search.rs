@@ -23,6 +23,8 @@ use crate::trigger::zone::Zone;
 const EARLIEST_MS: i64 = -172_800_000;
 /// Later than any wall time.
 const NEVER: i64 = i64::MAX / 2;
+/// No clock is set back so far that it shows again, later than this, what has passed.
+const REPEATED_WITHIN: i64 = 2 * 86_400;
 
 /// A cron trigger, ready to be asked.
 #[derive(Clone, Debug)]
@@ -117,6 +119,9 @@ impl Cron {
             } else if shown != last_shown && (shown < floor || wall < shown) {
                 // The clock shows again what was passed, or never shows what was found.
                 wall = self.schedule.at_or_after(shown).unwrap_or(NEVER);
+            }
+            if wall == NEVER && span.start > from + REPEATED_WITHIN {
+                return None;
             }
             floor = floor.max(last_shown);
         }
