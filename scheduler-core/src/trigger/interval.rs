@@ -59,6 +59,9 @@ impl Interval {
     /// The first time of the grid at or after `from`. The grid begins at the start date; without
     /// one, it has always been there, through the epoch.
     pub(crate) fn at_or_after(&self, from: Timestamp) -> Option<Timestamp> {
+        if from > Timestamp::MAX {
+            return None;
+        }
         let start = us(self.start.unwrap_or(Timestamp::EPOCH));
         let from = us(from);
         if self.start.is_some() && from <= start {
@@ -69,6 +72,9 @@ impl Interval {
 
     /// The first time at or after `from` of the grid that `fire` is on.
     pub(crate) fn resumed(&self, fire: Timestamp, from: Timestamp) -> Option<Timestamp> {
+        if from > Timestamp::MAX {
+            return None;
+        }
         let fire = self.exact(fire);
         self.bounded(us(from) + (fire - us(from)).rem_euclid(self.every_us))
     }
