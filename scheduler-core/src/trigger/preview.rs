@@ -14,7 +14,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::error::TriggerError;
+use super::error::{TriggerError, quoted};
 use super::schedule::Trigger;
 use super::spec::TriggerSpec;
 use super::zone::Zone;
@@ -155,7 +155,7 @@ fn instant(
             Ok(at) => Ok(Some(at.to_utc())),
             Err(error) => Err(TriggerError::new(
                 field,
-                format!("{text:?} is no RFC 3339 instant: {error}"),
+                format!("{} is no RFC 3339 instant: {error}", quoted(&text)),
             )),
         },
         other => Err(TriggerError::new(

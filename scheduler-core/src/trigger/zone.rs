@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-use super::error::{TriggerError, near};
+use super::error::{TriggerError, near, quoted};
 
 const DAY: i64 = 86_400;
 /// 1900-01-01. Before it, a zone keeps the offset that it had then.
@@ -77,11 +77,11 @@ impl Zone {
             let hint = if near.is_empty() {
                 "give a name of the tz database, such as \"Europe/Berlin\" or \"UTC\"".to_owned()
             } else {
-                format!("did you mean {}?", quoted(&near))
+                format!("did you mean {}?", alternatives(&near))
             };
             TriggerError::new(
                 "timezone",
-                format!("{name:?} is no known time zone: {hint}"),
+                format!("{} is no known time zone: {hint}", quoted(name)),
             )
         })
     }
@@ -138,7 +138,7 @@ impl PartialEq for Zone {
     }
 }
 
-fn quoted(names: &[&str]) -> String {
+fn alternatives(names: &[&str]) -> String {
     names
         .iter()
         .map(|name| format!("{name:?}"))
