@@ -24,14 +24,10 @@ pub(crate) struct Interval {
 
 impl Interval {
     pub(crate) fn new(spec: &IntervalSpec, zone: &Zone) -> Result<Self, TriggerError> {
-        let bound = |field: &str, text: &Option<String>| match text {
-            Some(text) => Moment::parse(field, text).map(|moment| Some(moment.start(zone))),
-            None => Ok(None),
-        };
         Ok(Self {
             every_us: length_us(spec)?,
-            start: bound("start_date", &spec.start_date)?,
-            end: bound("end_date", &spec.end_date)?,
+            start: Moment::instant("start_date", spec.start_date.as_deref(), zone)?,
+            end: Moment::instant("end_date", spec.end_date.as_deref(), zone)?,
         })
     }
 

@@ -44,13 +44,9 @@ impl Cron {
             None => named_fields(spec)?,
         };
         let ticking = fields.hour.ticking || fields.minute.ticking;
-        let bound = |field: &str, text: &Option<String>| match text {
-            Some(text) => Moment::parse(field, text).map(|moment| Some(moment.start(&zone))),
-            None => Ok(None),
-        };
         Ok(Self {
-            start: bound("start_date", &spec.start_date)?,
-            end: bound("end_date", &spec.end_date)?,
+            start: Moment::instant("start_date", spec.start_date.as_deref(), &zone)?,
+            end: Moment::instant("end_date", spec.end_date.as_deref(), &zone)?,
             once: spec.dst.unwrap_or_default() == Dst::Once && !ticking,
             schedule: Schedule::new(fields, logic),
             zone,
