@@ -9,7 +9,7 @@
 //! {"id": 2, "error": {"field": "hour", "message": "..."}}
 //! ```
 
-use chrono::{DateTime, Offset, SecondsFormat, SubsecRound};
+use chrono::{DateTime, SecondsFormat, SubsecRound};
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -43,12 +43,13 @@ impl Trigger {
         first: Option<Timestamp>,
         mut wanted: impl FnMut(Timestamp) -> bool,
     ) -> Vec<Upcoming> {
+        let zone = Zone::new(self.timezone());
         let mut list: Vec<Upcoming> = Vec::new();
         let mut offset = None;
         let mut next = first;
         while let Some(at) = next.filter(|at| wanted(*at)) {
-            let local = at.to_datetime().with_timezone(&self.timezone());
-            let shown = local.offset().fix();
+            let local = zone.local(at);
+            let shown = *local.offset();
             list.push(Upcoming {
                 at,
                 local: local.to_rfc3339_opts(SecondsFormat::AutoSi, false),

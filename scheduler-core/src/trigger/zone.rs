@@ -11,10 +11,11 @@
 
 use std::sync::OnceLock;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::error::{TriggerError, near, quoted};
+use crate::time::Timestamp;
 
 const DAY: i64 = 86_400;
 /// 1900-01-01. Before it, a zone keeps the offset that it had then.
@@ -105,6 +106,14 @@ impl Zone {
     /// What the wall clock shows at `second`, as seconds since the wall's own 1970-01-01T00:00.
     pub(crate) fn wall_at(&self, second: i64) -> i64 {
         second + self.spans[self.span_at(second)].offset
+    }
+
+    /// The same instant, as the zone shows it.
+    pub(crate) fn local(&self, at: Timestamp) -> DateTime<FixedOffset> {
+        let second = at.as_ms().div_euclid(1000);
+        let offset = i32::try_from(self.wall_at(second) - second).ok();
+        let offset = offset.and_then(FixedOffset::east_opt).unwrap_or(Utc.fix());
+        at.to_datetime().with_timezone(&offset)
     }
 
     /// When the wall clock shows `wall`.
@@ -246,7 +255,7 @@ mod tests {
     }
 
     fn instant(text: &str) -> i64 {
-        text.parse::<DateTime<chrono::Utc>>().unwrap().timestamp()
+        text.parse::<DateTime<Utc>>().unwrap().timestamp()
     }
 
     #[test]
