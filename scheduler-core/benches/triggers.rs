@@ -64,14 +64,27 @@ fn next_fire_time(c: &mut Criterion) {
             .unwrap()
             .resolve(ZONE)
             .unwrap();
+        let cron = cron::Schedule::from_str(expression).unwrap();
+        let croner = croner(expression);
+        for at in &instants {
+            // What is timed is the same answer.
+            let found = carillon.next_after(Timestamp::from(*at));
+            assert_eq!(
+                found,
+                cron.after(at).next().map(Timestamp::from),
+                "{name} after {at}"
+            );
+            if name != "30_february" {
+                let next = croner.find_next_occurrence(at, false).unwrap();
+                assert_eq!(found, Some(Timestamp::from(next)), "{name} after {at}");
+            }
+        }
         let mut at = in_turn(&stamps);
         group.bench_function("carillon", |b| {
             b.iter(|| carillon.next_after(*black_box(at())));
         });
-        let cron = cron::Schedule::from_str(expression).unwrap();
         let mut at = in_turn(&instants);
         group.bench_function("cron", |b| b.iter(|| cron.after(black_box(at())).next()));
-        let croner = croner(expression);
         let mut at = in_turn(&instants);
         group.bench_function("croner", |b| {
             b.iter(|| croner.find_next_occurrence(black_box(at()), false).ok());

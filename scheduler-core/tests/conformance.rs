@@ -1,18 +1,19 @@
 //! What APScheduler 3.11 answered, case by case, and what Carillon answers.
 //!
-//! `data/triggers.json` holds the calls and answers of the real package. Where Carillon answers
-//! otherwise on purpose, the difference has a row in `docs/triggers.md`, which names its cases; the
-//! rows are read here, so a difference without a row fails, and so does a row without a difference.
-
+//! `data/triggers.json` holds the calls and answers of the real package; the calls are made through
+//! the preview protocol. Where Carillon answers otherwise on purpose, the difference has a row in
+//! `docs/triggers.md` that names its cases. The rows are read here: a difference without a row
+//! fails, and so does a row without a difference.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "how many cases pass is worth knowing")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::DateTime;
 use chrono_tz::Tz;
 use scheduler_core::Timestamp;
-use scheduler_core::trigger::{Trigger, TriggerSpec};
+use scheduler_core::trigger::TriggerSpec;
+use scheduler_core::trigger::preview::answer_line;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -46,8 +47,7 @@ fn written(kind: &str, args: &Map<String, Value>) -> Value {
         let expression = args["expr"].as_str().unwrap();
         let fields: Vec<_> = expression.split_whitespace().collect();
         if fields.len() != 5 {
-            // Carillon reads other numbers of fields in other dialects: nothing to compare.
-            return json!({"type": "cron", "fields": fields.len()});
+            return json!({"type": "cron", "expression": expression});
         }
         let names = ["minute", "hour", "day", "month", "day_of_week"];
         spec = names
@@ -71,56 +71,59 @@ fn written(kind: &str, args: &Map<String, Value>) -> Value {
     Value::Object(spec)
 }
 
-fn resolve(case: &Case, dst: &str) -> Result<Trigger, String> {
-    let mut spec = written(&case.kind, &case.args);
+/// The question as a program would ask it.
+fn request(case: &Case, dst: &str) -> Value {
+    let mut trigger = written(&case.kind, &case.args);
     if matches!(case.kind.as_str(), "cron" | "crontab" | "calendarinterval") {
-        spec["dst"] = dst.into();
+        trigger["dst"] = dst.into();
     }
-    spec["timezone"] = case.timezone.clone().into();
-    let spec = TriggerSpec::from_value(spec).map_err(|error| error.to_string())?;
-    spec.resolve(Tz::UTC).map_err(|error| error.to_string())
-}
-
-fn instant(text: &str) -> DateTime<Utc> {
-    DateTime::parse_from_rfc3339(text).unwrap().to_utc()
-}
-
-/// Carillon tells time in milliseconds. A `now` between two of them begins with the next one; a
-/// previous fire time was stored as the one before.
-fn rounded_up(text: &str) -> Timestamp {
-    let exact = instant(text);
-    let ms = Timestamp::from(exact.trunc_subsecs(3));
-    if ms.to_datetime() < exact {
-        Timestamp::from_ms(ms.as_ms() + 1)
-    } else {
-        ms
-    }
-}
-
-fn rounded_down(text: &str) -> Timestamp {
-    Timestamp::from(instant(text))
+    json!({
+        "id": case.id, "trigger": trigger, "timezone": case.timezone,
+        "now": case.now, "previous": case.previous,
+    })
 }
 
 /// As many fire times as `count`, and whether the schedule is over after them.
-fn fire_times(case: &Case, trigger: &Trigger, count: usize) -> (Vec<Timestamp>, bool) {
-    let now = rounded_up(case.now.as_ref().unwrap());
-    let mut next = match &case.previous {
-        Some(previous) => trigger.next_after(rounded_down(previous)),
-        None => trigger.first(now),
-    };
+fn answer(case: &Case, dst: &str, count: usize) -> Result<(Vec<Timestamp>, bool), String> {
+    let mut request = request(case, dst);
+    if let Some(draw) = case.draw {
+        return jittered(&request, draw, count);
+    }
+    request["count"] = count.into();
+    let line = answer_line(&request.to_string(), Tz::UTC, Timestamp::EPOCH);
+    let answer: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(answer["id"], *case.id);
+    if answer.get("error").is_some() {
+        return Err(answer["error"].to_string());
+    }
+    let times: Vec<String> = serde_json::from_value(answer["fire_times"].clone()).unwrap();
+    Ok((
+        times.iter().map(|time| time.parse().unwrap()).collect(),
+        answer["exhausted"] == true,
+    ))
+}
+
+/// The same with jitter, which is no part of the schedule. APScheduler goes on from the jittered
+/// time; to compare, so does this loop.
+fn jittered(request: &Value, draw: f64, count: usize) -> Result<(Vec<Timestamp>, bool), String> {
+    let spec = TriggerSpec::from_value(request["trigger"].clone()).map_err(|e| e.to_string())?;
+    let timezone = request["timezone"].as_str().unwrap().parse().unwrap();
+    let trigger = spec.resolve(timezone).map_err(|e| e.to_string())?;
+    let mut next = trigger.first(rounded_down(request["now"].as_str().unwrap()));
     let mut found = Vec::new();
-    while let Some(mut at) = next {
-        if found.len() == count {
-            return (found, false);
-        }
-        if let Some(draw) = case.draw {
-            at = trigger.jittered(at, draw);
-        }
+    while let Some(nominal) = next
+        && found.len() < count
+    {
+        let at = trigger.jittered(nominal, draw);
         found.push(at);
-        // APScheduler goes on from the jittered time; to compare, so does this loop.
         next = trigger.next_after(at);
     }
-    (found, true)
+    Ok((found, next.is_none()))
+}
+
+/// Carillon tells time in milliseconds, and cuts what is finer.
+fn rounded_down(text: &str) -> Timestamp {
+    Timestamp::from(DateTime::parse_from_rfc3339(text).unwrap())
 }
 
 /// What is expected under a rule for clock changes.
@@ -138,17 +141,16 @@ fn expected<'a>(case: &'a Case, dst: &str) -> &'a [String] {
 }
 
 fn differs(case: &Case, dst: &str) -> Option<String> {
-    let trigger = match (resolve(case, dst), &case.error) {
-        (Err(_), Some(_)) => return None,
-        (Err(error), None) => return Some(format!("refused: {error}")),
-        (Ok(_), Some(error)) => return Some(format!("accepted, not refused: {error}")),
-        (Ok(trigger), None) => trigger,
-    };
     let expected: Vec<_> = expected(case, dst)
         .iter()
         .map(|text| rounded_down(text))
         .collect();
-    let (found, over) = fire_times(case, &trigger, expected.len());
+    let (found, over) = match (answer(case, dst, expected.len()), &case.error) {
+        (Err(_), Some(_)) => return None,
+        (Err(error), None) => return Some(format!("refused: {error}")),
+        (Ok(_), Some(error)) => return Some(format!("accepted, not refused: {error}")),
+        (Ok(found), None) => found,
+    };
     if found != expected {
         let show = |list: &[Timestamp]| {
             list.iter()

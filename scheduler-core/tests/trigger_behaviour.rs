@@ -452,3 +452,26 @@ fn jitter_never_touches_the_schedule() {
         Some(at("2026-01-01T00:01:00Z"))
     );
 }
+
+#[test]
+fn nothing_fires_after_the_last_instant() {
+    let after = Timestamp::from_ms(Timestamp::MAX.as_ms() + 1);
+    for spec in [
+        json!({"type": "interval", "seconds": 0.001}),
+        json!({"type": "interval", "weeks": 1, "start_date": "9999-12-31"}),
+        json!({"type": "cron", "second": "*"}),
+        json!({"type": "calendar_interval", "days": 1, "start_date": "9999-12-31"}),
+        json!({"type": "calendar_interval", "months": 1, "days": 1, "start_date": "2026-01-01"}),
+    ] {
+        let trigger = trigger(spec, Tz::America__New_York);
+        assert_eq!(trigger.at_or_after(after), None, "{trigger}");
+        assert_eq!(trigger.next_after(Timestamp::MAX), None, "{trigger}");
+        assert_eq!(
+            trigger.next_after(Timestamp::from_ms(i64::MAX)),
+            None,
+            "{trigger}"
+        );
+        let _ = trigger.first(Timestamp::from_ms(i64::MIN));
+        let _ = trigger.next_after(Timestamp::from_ms(i64::MIN));
+    }
+}

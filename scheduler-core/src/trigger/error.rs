@@ -6,6 +6,8 @@ use strsim::jaro_winkler;
 
 /// Longer texts are cut when they are shown.
 const MAX_SHOWN: usize = 160;
+/// Longer texts are no names.
+const MAX_NAME: usize = 64;
 
 /// A field of a trigger that breaks a rule.
 ///
@@ -51,10 +53,7 @@ impl TriggerError {
             .char_indices()
             .take_while(|(start, _)| *start < at)
             .count();
-        let shown = match text.char_indices().nth(MAX_SHOWN) {
-            Some((cut, _)) => format!("{:?}...", &text[..cut]),
-            None => format!("{text:?}"),
-        };
+        let shown = quoted(text);
         Self {
             pointer: Some(Pointer {
                 text: text.to_owned(),
@@ -100,12 +99,24 @@ impl fmt::Display for TriggerError {
     }
 }
 
+/// A text as it was typed, in quotes; cut where it is long.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((cut, _)) => format!("{:?}...", &text[..cut]),
+        None => format!("{text:?}"),
+    }
+}
+
 /// The names that a mistyped one probably meant, nearest first; none where nothing is near.
 pub(crate) fn near<'a>(
     typed: &str,
     known: impl IntoIterator<Item = &'a str>,
     most: usize,
 ) -> Vec<&'a str> {
+    // Comparing costs by the length, and no long text is a mistyped name.
+    if typed.len() > MAX_NAME {
+        return Vec::new();
+    }
     let typed = typed.to_lowercase();
     let mut scored: Vec<(f64, &str)> = known
         .into_iter()
@@ -137,6 +148,7 @@ mod tests {
     fn a_long_text_is_cut_when_it_is_shown() {
         let error = TriggerError::in_text("minute", &"1,".repeat(5000), 9999, "no number");
         assert!(error.to_string().len() < 300, "{error}");
+        assert!(near(&"minute".repeat(100), ["minute"], 1).is_empty());
     }
 
     #[test]

@@ -24,14 +24,10 @@ pub(crate) struct Interval {
 
 impl Interval {
     pub(crate) fn new(spec: &IntervalSpec, zone: &Zone) -> Result<Self, TriggerError> {
-        let bound = |field: &str, text: &Option<String>| match text {
-            Some(text) => Moment::parse(field, text).map(|moment| Some(moment.start(zone))),
-            None => Ok(None),
-        };
         Ok(Self {
             every_us: length_us(spec)?,
-            start: bound("start_date", &spec.start_date)?,
-            end: bound("end_date", &spec.end_date)?,
+            start: Moment::instant("start_date", spec.start_date.as_deref(), zone)?,
+            end: Moment::instant("end_date", spec.end_date.as_deref(), zone)?,
         })
     }
 
@@ -59,6 +55,9 @@ impl Interval {
     /// The first time of the grid at or after `from`. The grid begins at the start date; without
     /// one, it has always been there, through the epoch.
     pub(crate) fn at_or_after(&self, from: Timestamp) -> Option<Timestamp> {
+        if from > Timestamp::MAX {
+            return None;
+        }
         let start = us(self.start.unwrap_or(Timestamp::EPOCH));
         let from = us(from);
         if self.start.is_some() && from <= start {
@@ -69,6 +68,9 @@ impl Interval {
 
     /// The first time at or after `from` of the grid that `fire` is on.
     pub(crate) fn resumed(&self, fire: Timestamp, from: Timestamp) -> Option<Timestamp> {
+        if from > Timestamp::MAX {
+            return None;
+        }
         let fire = self.exact(fire);
         self.bounded(us(from) + (fire - us(from)).rem_euclid(self.every_us))
     }

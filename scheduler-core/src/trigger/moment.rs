@@ -28,6 +28,16 @@ impl Moment {
         Reader { field, text, at: 0 }.moment()
     }
 
+    /// The instant that the value of a field means, if there is one.
+    pub(crate) fn instant(
+        field: &str,
+        text: Option<&str>,
+        zone: &Zone,
+    ) -> Result<Option<Timestamp>, TriggerError> {
+        text.map(|text| Ok(Self::parse(field, text)?.start(zone)))
+            .transpose()
+    }
+
     /// The instant: a date means its midnight, a wall time that of `zone`.
     pub(crate) fn start(self, zone: &Zone) -> Timestamp {
         match self {

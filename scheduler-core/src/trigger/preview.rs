@@ -9,12 +9,12 @@
 //! {"id": 2, "error": {"field": "hour", "message": "..."}}
 //! ```
 
-use chrono::{DateTime, Offset, SecondsFormat, SubsecRound};
+use chrono::{DateTime, SecondsFormat, SubsecRound};
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::error::TriggerError;
+use super::error::{TriggerError, quoted};
 use super::schedule::Trigger;
 use super::spec::TriggerSpec;
 use super::zone::Zone;
@@ -43,12 +43,13 @@ impl Trigger {
         first: Option<Timestamp>,
         mut wanted: impl FnMut(Timestamp) -> bool,
     ) -> Vec<Upcoming> {
+        let zone = Zone::new(self.timezone());
         let mut list: Vec<Upcoming> = Vec::new();
         let mut offset = None;
         let mut next = first;
         while let Some(at) = next.filter(|at| wanted(*at)) {
-            let local = at.to_datetime().with_timezone(&self.timezone());
-            let shown = local.offset().fix();
+            let local = zone.local(at);
+            let shown = *local.offset();
             list.push(Upcoming {
                 at,
                 local: local.to_rfc3339_opts(SecondsFormat::AutoSi, false),
@@ -155,7 +156,7 @@ fn instant(
             Ok(at) => Ok(Some(at.to_utc())),
             Err(error) => Err(TriggerError::new(
                 field,
-                format!("{text:?} is no RFC 3339 instant: {error}"),
+                format!("{} is no RFC 3339 instant: {error}", quoted(&text)),
             )),
         },
         other => Err(TriggerError::new(

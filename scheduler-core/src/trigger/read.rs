@@ -6,7 +6,7 @@
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::{Map, Value};
 
-use super::error::{TriggerError, near};
+use super::error::{TriggerError, near, quoted};
 use super::spec::{
     CalendarIntervalSpec, CombinedSpec, CronSpec, DateSpec, Dst, ExcludeSpec, IntervalSpec,
     TriggerSpec,
@@ -114,7 +114,8 @@ impl TriggerSpec {
             other => {
                 let hint = suggestion(other, TYPES);
                 let message = format!(
-                    "{other:?} is no trigger; allowed are {}{hint}",
+                    "{} is no trigger; allowed are {}{hint}",
+                    quoted(other),
                     TYPES.join(", ")
                 );
                 return Err(TriggerError::new("type", message));
@@ -290,7 +291,7 @@ impl Fields {
         let known = self.known.join(", ");
         let hint = suggestion(name, self.known);
         Err(TriggerError::new(
-            name,
+            name.chars().take(64).collect::<String>(),
             format!("is no field of a trigger of type {kind:?}{hint}; its fields are {known}"),
         ))
     }

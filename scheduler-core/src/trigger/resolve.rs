@@ -29,7 +29,11 @@ impl TriggerSpec {
         *timezone = Some(tz.name().to_owned());
         let zone = Zone::new(tz);
         let rule = match &mut spec {
-            Self::Date(date) => Rule::Date(run_date(date, &zone)?),
+            Self::Date(date) => Rule::Date(Moment::instant(
+                "run_date",
+                date.run_date.as_deref(),
+                &zone,
+            )?),
             Self::Interval(interval) => Rule::Interval(Interval::new(interval, &zone)?),
             Self::Cron(cron) => Rule::Cron(Box::new(Cron::new(cron, zone)?)),
             Self::CalendarInterval(spec) => Rule::Calendar(CalendarInterval::new(spec, zone)?),
@@ -63,13 +67,6 @@ impl TriggerSpec {
             Self::CalendarInterval(spec) => (spec.jitter, &spec.exclude),
             Self::And(spec) | Self::Or(spec) => (spec.jitter, &spec.exclude),
         }
-    }
-}
-
-fn run_date(spec: &DateSpec, zone: &Zone) -> Result<Option<crate::Timestamp>, TriggerError> {
-    match &spec.run_date {
-        Some(text) => Ok(Some(Moment::parse("run_date", text)?.start(zone))),
-        None => Ok(None),
     }
 }
 

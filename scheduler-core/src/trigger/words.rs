@@ -6,6 +6,7 @@ use super::combine::{Combined, Logic};
 use super::rule::Rule;
 use super::schedule::Trigger;
 use super::spec::{CalendarIntervalSpec, ExcludeSpec, TriggerSpec};
+use super::zone::Zone;
 use crate::time::Timestamp;
 
 impl Trigger {
@@ -65,7 +66,7 @@ impl Trigger {
     }
 
     fn date_in_words(&self, at: Timestamp) -> String {
-        let local = at.to_datetime().with_timezone(&self.timezone());
+        let local = Zone::new(self.timezone()).local(at);
         let weekday: Weekday = chrono::Datelike::weekday(&local);
         format!("{weekday} {}", local.format("%Y-%m-%d at %H:%M:%S%.f"))
     }

@@ -11,14 +11,17 @@
 
 use std::sync::OnceLock;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, TimeZone};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-use super::error::{TriggerError, near};
+use super::error::{TriggerError, near, quoted};
+use crate::time::Timestamp;
 
 const DAY: i64 = 86_400;
 /// 1900-01-01. Before it, a zone keeps the offset that it had then.
 const FIRST_PROBE: i64 = -2_208_988_800;
+/// Shorter than any offset has lasted: the shortest times are a week (Gaza, around Ramadan).
+const PROBE_STEP: i64 = 3 * DAY;
 /// 2100-01-01: the tables of `chrono-tz` end with the century.
 const LAST_PROBE: i64 = 4_102_444_800;
 /// A zone that changes its clocks until the tables end is taken to go on by the same rule for so
@@ -75,11 +78,11 @@ impl Zone {
             let hint = if near.is_empty() {
                 "give a name of the tz database, such as \"Europe/Berlin\" or \"UTC\"".to_owned()
             } else {
-                format!("did you mean {}?", quoted(&near))
+                format!("did you mean {}?", alternatives(&near))
             };
             TriggerError::new(
                 "timezone",
-                format!("{name:?} is no known time zone: {hint}"),
+                format!("{} is no known time zone: {hint}", quoted(name)),
             )
         })
     }
@@ -103,6 +106,14 @@ impl Zone {
     /// What the wall clock shows at `second`, as seconds since the wall's own 1970-01-01T00:00.
     pub(crate) fn wall_at(&self, second: i64) -> i64 {
         second + self.spans[self.span_at(second)].offset
+    }
+
+    /// The same instant, as the zone shows it.
+    pub(crate) fn local(&self, at: Timestamp) -> DateTime<FixedOffset> {
+        let second = at.as_ms().div_euclid(1000);
+        let offset = i32::try_from(self.wall_at(second) - second).ok();
+        let offset = offset.and_then(FixedOffset::east_opt).unwrap_or(Utc.fix());
+        at.to_datetime().with_timezone(&offset)
     }
 
     /// When the wall clock shows `wall`.
@@ -136,7 +147,7 @@ impl PartialEq for Zone {
     }
 }
 
-fn quoted(names: &[&str]) -> String {
+fn alternatives(names: &[&str]) -> String {
     names
         .iter()
         .map(|name| format!("{name:?}"))
@@ -150,8 +161,12 @@ fn spans_of(tz: Tz) -> &'static [Span] {
     tables[tz as usize].get_or_init(|| probe(tz))
 }
 
-/// Finds every change of offset: looks at each day's midnight, and bisects where two differ.
+/// Finds every change of offset: looks every few days, and bisects where two looks differ.
 fn probe(tz: Tz) -> Box<[Span]> {
+    probe_every(tz, PROBE_STEP)
+}
+
+fn probe_every(tz: Tz, step: i64) -> Box<[Span]> {
     let mut spans = vec![Span {
         start: i64::MIN,
         offset: offset_at(tz, FIRST_PROBE),
@@ -159,9 +174,9 @@ fn probe(tz: Tz) -> Box<[Span]> {
     let mut day = FIRST_PROBE;
     let mut offset = spans[0].offset;
     while day < LAST_PROBE {
-        let next = offset_at(tz, day + DAY);
+        let next = offset_at(tz, day + step);
         if next != offset {
-            let (mut before, mut after) = (day, day + DAY);
+            let (mut before, mut after) = (day, day + step);
             while after - before > 1 {
                 let middle = before + (after - before) / 2;
                 if offset_at(tz, middle) == offset {
@@ -176,7 +191,7 @@ fn probe(tz: Tz) -> Box<[Span]> {
             });
             offset = next;
         }
-        day += DAY;
+        day += step;
     }
     go_on(&mut spans);
     spans.into_boxed_slice()
@@ -240,7 +255,7 @@ mod tests {
     }
 
     fn instant(text: &str) -> i64 {
-        text.parse::<DateTime<chrono::Utc>>().unwrap().timestamp()
+        text.parse::<DateTime<Utc>>().unwrap().timestamp()
     }
 
     #[test]
@@ -259,6 +274,20 @@ mod tests {
                     "{tz} {second}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn looking_every_few_days_misses_no_change() {
+        let sample = TZ_VARIANTS.into_iter().step_by(40);
+        for tz in sample.chain([Tz::Asia__Gaza, Tz::Africa__Tunis, Tz::Africa__Casablanca]) {
+            let changes = |step| {
+                probe_every(tz, step)
+                    .iter()
+                    .map(|s| s.start)
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(changes(PROBE_STEP), changes(DAY / 2), "{tz}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Reading a cron field by the character: where the reader stands, and what went wrong there.
 
 use super::dialect::{Dialect, FieldKind, MONTHS, WEEKDAYS, full_name};
-use crate::trigger::error::TriggerError;
+use crate::trigger::error::{TriggerError, quoted};
 
 /// Reads one field from left to right, and remembers where it stands.
 pub(super) struct Cursor<'a> {
@@ -78,7 +78,7 @@ impl Cursor<'_> {
         let Some((_, index)) = known else {
             let why = match letters {
                 0 => format!("expected a {what}"),
-                _ => format!("{:?} is no {what}", &self.rest()[..letters]),
+                _ => format!("{} is no {what}", quoted(&self.rest()[..letters])),
             };
             return Err(self.wrong_at(start, &format!("{why}; they are {}", names.join(", "))));
         };

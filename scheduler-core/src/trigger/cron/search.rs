@@ -23,6 +23,8 @@ use crate::trigger::zone::Zone;
 const EARLIEST_MS: i64 = -172_800_000;
 /// Later than any wall time.
 const NEVER: i64 = i64::MAX / 2;
+/// No clock is set back so far that it shows again, later than this, what has passed.
+const REPEATED_WITHIN: i64 = 2 * 86_400;
 
 /// A cron trigger, ready to be asked.
 #[derive(Clone, Debug)]
@@ -42,13 +44,9 @@ impl Cron {
             None => named_fields(spec)?,
         };
         let ticking = fields.hour.ticking || fields.minute.ticking;
-        let bound = |field: &str, text: &Option<String>| match text {
-            Some(text) => Moment::parse(field, text).map(|moment| Some(moment.start(&zone))),
-            None => Ok(None),
-        };
         Ok(Self {
-            start: bound("start_date", &spec.start_date)?,
-            end: bound("end_date", &spec.end_date)?,
+            start: Moment::instant("start_date", spec.start_date.as_deref(), &zone)?,
+            end: Moment::instant("end_date", spec.end_date.as_deref(), &zone)?,
             once: spec.dst.unwrap_or_default() == Dst::Once && !ticking,
             schedule: Schedule::new(fields, logic),
             zone,
@@ -117,6 +115,9 @@ impl Cron {
             } else if shown != last_shown && (shown < floor || wall < shown) {
                 // The clock shows again what was passed, or never shows what was found.
                 wall = self.schedule.at_or_after(shown).unwrap_or(NEVER);
+            }
+            if wall == NEVER && span.start > from + REPEATED_WITHIN {
+                return None;
             }
             floor = floor.max(last_shown);
         }
