@@ -18,3 +18,8 @@ pub use scheduler::{Scheduler, SchedulerBuilder};
 pub use scheduler_core as core;
 pub use signal::shutdown_signal;
 pub use task::{Context, Tasks};
+
+// The README's example is a doc-test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -1,0 +1,142 @@
+//! What the documents say is there, is there: links, and every key that the scripts touch.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The Markdown files of the project's root and of `docs`.
+fn documents() -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for folder in [root(), root().join("docs")] {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.len() > 4, "{found:?}");
+    Ok(found)
+}
+
+/// The targets of `[text](target)`, outside of code blocks.
+fn links(text: &str) -> Vec<String> {
+    let mut in_code = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        if in_code {
+            continue;
+        }
+        for rest in line.split("](").skip(1) {
+            found.push(rest.split(')').next().unwrap_or_default().to_owned());
+        }
+    }
+    found
+}
+
+/// A heading as the anchor that it gets: small letters and digits, blanks as `-`.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+fn has_anchor(text: &str, wanted: &str) -> bool {
+    text.lines()
+        .any(|line| line.starts_with('#') && anchor(line) == wanted)
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut broken = Vec::new();
+    for document in documents().unwrap() {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in links(&text) {
+            if link.contains("://") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if path.is_empty() {
+                document.clone()
+            } else {
+                document.with_file_name("").join(path)
+            };
+            let leads = if heading.is_empty() {
+                target.exists()
+            } else {
+                fs::read_to_string(&target).is_ok_and(|text| has_anchor(&text, heading))
+            };
+            if !leads {
+                broken.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links to nowhere: {broken:#?}");
+}
+
+/// The names behind `KEYS:` in a script's header, as the key table writes them.
+fn keys_of(script: &str) -> BTreeSet<String> {
+    let mut text = String::new();
+    let mut reading = false;
+    for line in script.lines().map_while(|line| line.strip_prefix("-- ")) {
+        if let Some(rest) = line.strip_prefix("KEYS: ") {
+            reading = true;
+            text.push_str(rest);
+        } else if reading && line.starts_with("  ") {
+            text.push(' ');
+            text.push_str(line.trim());
+        } else {
+            reading = false;
+        }
+    }
+    let (fixed, rest) = text.split_once(", then").unwrap_or((&text, ""));
+    let mut keys: BTreeSet<String> = fixed
+        .split_whitespace()
+        .map(|name| match name {
+            "session" | "claims" => format!("{name}:<session>"),
+            name => name.to_owned(),
+        })
+        .collect();
+    if rest.contains("(ready, wake)") {
+        keys.extend(["ready:<queue>".to_owned(), "wake:<queue>".to_owned()]);
+    }
+    if rest.contains("job") {
+        keys.insert("job:<id>".to_owned());
+    }
+    keys
+}
+
+#[test]
+fn the_key_table_has_every_key_of_the_scripts() {
+    let mut keys = BTreeSet::new();
+    for entry in fs::read_dir(root().join("scheduler-redis/src/lua")).unwrap() {
+        let path = entry.unwrap().path();
+        let is_operation = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| !name.starts_with('_'));
+        if is_operation {
+            let found = keys_of(&fs::read_to_string(&path).unwrap());
+            assert!(!found.is_empty(), "no KEYS in {}", path.display());
+            keys.extend(found);
+        }
+    }
+    let guide = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let listed: BTreeSet<String> = guide
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .map(|(key, _)| key.to_owned())
+        .collect();
+    let missing: Vec<_> = keys.difference(&listed).collect();
+    assert!(missing.is_empty(), "not in the key table: {missing:?}");
+}
