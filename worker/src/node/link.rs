@@ -104,8 +104,9 @@ impl Reachability {
         let now = boottime();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         self.trouble.store(true, Ordering::Release);
-        let is_new = told.since.is_none();
         let since = *told.since.get_or_insert(now);
+        // Also where it began right after another warning: it is told once it turns out to last.
+        let is_new = !told.owes_all_clear;
         let quiet = if is_new { NEW_TROUBLE } else { REMINDER };
         if told
             .warned_at
@@ -214,5 +215,10 @@ mod tests {
         // Trouble that flickers is not told again at once, and then owes no all-clear either.
         reachability.failed(&error);
         assert!(!owes());
+        // Once it lasts, it is.
+        let warned_at = boottime().checked_sub(NEW_TROUBLE);
+        reachability.told.lock().unwrap().warned_at = warned_at;
+        reachability.failed(&error);
+        assert!(owes());
     }
 }
