@@ -65,7 +65,7 @@ impl Trigger {
     }
 
     fn date_in_words(&self, at: Timestamp) -> String {
-        let local = at.to_datetime().with_timezone(&self.timezone());
+        let local = self.local(at);
         let weekday: Weekday = chrono::Datelike::weekday(&local);
         format!("{weekday} {}", local.format("%Y-%m-%d at %H:%M:%S%.f"))
     }
