@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::id::{JobId, NameError, QueueName, TaskName};
 use crate::policy::{Coalesce, Grace, OnLost, Policy};
-use crate::trigger::{Trigger, TriggerError, TriggerSpec};
+use crate::trigger::{Pointer, Trigger, TriggerError, TriggerSpec};
 
 /// A job: which task runs with which args, when, and under which policies.
 ///
@@ -204,14 +204,16 @@ pub struct JobSpec {
     pub replace_existing: Option<bool>,
 }
 
-/// A job spec that breaks a rule.
+/// A job spec that breaks a rule. Shown as a [`TriggerError`] is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}")]
+#[error("{}", TriggerError::from(self))]
 pub struct JobError {
     /// The field, from the job inwards: `"id"`, `"trigger.minute"`.
     pub field: String,
-    /// The value, and the rule that it breaks.
+    /// The value, and the rule that it breaks; one line.
     pub message: String,
+    /// Where in the value the reading stopped, if it is a text that was read by the character.
+    pub pointer: Option<Pointer>,
 }
 
 impl JobError {
@@ -219,13 +221,25 @@ impl JobError {
         Self {
             field: field.to_owned(),
             message: error.to_string(),
+            pointer: None,
         }
     }
 
-    fn trigger(error: &TriggerError) -> Self {
+    fn trigger(error: TriggerError) -> Self {
         Self {
             field: format!("trigger.{}", error.field),
+            message: error.message,
+            pointer: error.pointer,
+        }
+    }
+}
+
+impl From<&JobError> for TriggerError {
+    fn from(error: &JobError) -> Self {
+        Self {
+            field: error.field.clone(),
             message: error.message.clone(),
+            pointer: error.pointer.clone(),
         }
     }
 }
@@ -250,12 +264,13 @@ impl JobSpec {
             return Err(JobError {
                 field: "name".to_owned(),
                 message,
+                pointer: None,
             });
         }
         let trigger = self
             .trigger
             .resolve(defaults.timezone)
-            .map_err(|e| JobError::trigger(&e))?;
+            .map_err(JobError::trigger)?;
         let policy = Policy {
             coalesce: self.coalesce.unwrap_or(defaults.policy.coalesce),
             misfire_grace_time: self

@@ -9,7 +9,7 @@
 //! {"id": 2, "error": {"field": "hour", "message": "..."}}
 //! ```
 
-use chrono::{DateTime, SecondsFormat, SubsecRound};
+use chrono::{DateTime, FixedOffset, SecondsFormat, SubsecRound};
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -37,6 +37,15 @@ pub struct Upcoming {
 }
 
 impl Trigger {
+    /// What the wall clock of the trigger's zone shows at an instant.
+    ///
+    /// Told by the rules that the fire times follow, which go on when the tables of the tz database
+    /// end.
+    #[must_use]
+    pub fn local(&self, at: Timestamp) -> DateTime<FixedOffset> {
+        Zone::new(self.timezone()).local(at)
+    }
+
     /// Walks the schedule that begins with `first`, for as long as `wanted` says yes to a fire time.
     pub fn upcoming(
         &self,
@@ -271,6 +280,22 @@ mod tests {
                 ("2026-03-29T12:00:00+02:00", true),
                 ("2026-03-30T12:00:00+02:00", false)
             ]
+        );
+    }
+
+    #[test]
+    fn local_times_follow_the_clock_after_the_tables_end() {
+        let trigger = TriggerSpec::from_text("30 5 28 6 *").unwrap();
+        let trigger = trigger.resolve(Tz::Europe__Berlin).unwrap();
+        let first = trigger.first("2128-01-01T00:00:00Z".parse().unwrap());
+        let list = trigger.upcoming(first, |at| Some(at) == first);
+        assert_eq!(list[0].local, "2128-06-28T05:30:00+02:00");
+        let once = TriggerSpec::from_text("2128-06-28 05:30:00").unwrap();
+        let once = once.resolve(Tz::Europe__Berlin).unwrap();
+        assert!(
+            once.describe().contains("at 05:30:00"),
+            "{}",
+            once.describe()
         );
     }
 }

@@ -66,7 +66,7 @@ impl Trigger {
     }
 
     fn date_in_words(&self, at: Timestamp) -> String {
-        let local = Zone::new(self.timezone()).local(at);
+        let local = self.local(at);
         let weekday: Weekday = chrono::Datelike::weekday(&local);
         format!("{weekday} {}", local.format("%Y-%m-%d at %H:%M:%S%.f"))
     }

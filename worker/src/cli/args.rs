@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::job::JobArgs;
+use super::preview::PreviewArgs;
 
 /// Rings every scheduled job on time, on exactly one of many identical workers.
 #[derive(Debug, Parser)]
@@ -27,6 +28,8 @@ Examples:
       Adds a job for them
   carillon --store redis://localhost:6379 runs --follow
       Shows what becomes of it
+  carillon preview '30 5 * * mon-fri' --timezone Asia/Shanghai
+      Shows when a trigger fires, before a job has it
 
 Settings come from flags, then from the environment (CARILLON_STORE, ...), then from the
 configuration file, then from defaults. A Redis password may stand in the URL, in
@@ -83,6 +86,8 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Add, show and change jobs
     Job(JobArgs),
+    /// Show when a trigger fires
+    Preview(PreviewArgs),
     /// Show what became of fire times: runs and skips
     Runs(RunsArgs),
     /// Show the workers

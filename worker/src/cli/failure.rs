@@ -18,6 +18,8 @@ const UNREACHABLE: u8 = 3;
 
 /// How a line of a message begins that says what to do.
 pub(super) const HINT: &str = "hint: ";
+/// How a line of a message begins that goes on with the one before: a text, and what points into it.
+const MORE: &str = "    ";
 
 /// Why a command did not do what was asked; more than one line where there is more than one reason.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Failure {
             Self::Closed => return ExitCode::SUCCESS,
         };
         for line in message.lines() {
-            let kind = if line.starts_with(HINT) {
+            let kind = if line.starts_with(HINT) || line.starts_with(MORE) {
                 ""
             } else {
                 "error: "

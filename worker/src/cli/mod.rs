@@ -11,6 +11,7 @@ mod job;
 mod logging;
 mod nodes;
 mod output;
+mod preview;
 mod run;
 mod runs;
 mod store;
@@ -31,6 +32,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&cli.global, &args),
         Command::Job(args) => job::run(&cli.global, args.command),
+        Command::Preview(args) => preview::run(&cli.global, &args),
         Command::Runs(args) => runs::run(&cli.global, &args),
         Command::Nodes(args) => nodes::run(&cli.global, &args),
         Command::Bench(args) => bench::run(&cli.global, &args),

@@ -15,7 +15,7 @@ pub(crate) struct Problem {
     pub(crate) place: String,
     /// The field, from the document inwards; empty where the place says it all.
     pub(crate) field: String,
-    /// The value, and the rule that it breaks.
+    /// The value, and the rule that it breaks; indented lines that follow point into the value.
     pub(crate) message: String,
 }
 

@@ -121,9 +121,13 @@ pub(super) fn check_all<'a>(
 
 /// One job; or the field that breaks a rule, and the rule.
 fn check(spec: &JobSpec, defaults: &JobDefaults) -> Result<Job, (String, String)> {
-    let job = spec
-        .resolve(defaults)
-        .map_err(|error| (error.field, without_passwords(&error.message)))?;
+    let job = spec.resolve(defaults).map_err(|error| {
+        // As it is shown, and so with the character that it points at.
+        let shown = error.to_string();
+        let said = shown.strip_prefix(&format!("{}: ", error.field));
+        let said = without_passwords(said.unwrap_or(&shown));
+        (error.field, said)
+    })?;
     // Other tasks are known to their workers alone.
     builtin::check_args(job.task(), job.args())
         .map_err(|error| (join("args", &error.field), error.message))?;

@@ -9,7 +9,7 @@ use super::check::Check;
 use super::document::Document;
 use super::error::{Problem, nearest};
 use super::jobs::check_all;
-use super::typed::{ConfigFile, JobDefaultsTable};
+use super::typed::{ConfigFile, JobDefaultsTable, TimezoneOnly};
 use super::{ConfigError, ConfiguredJob, Password, StoreSettings, WorkerSettings};
 
 /// What was said on the command line or in the environment. It comes before the file.
@@ -62,11 +62,26 @@ impl Settings {
         let Some(path) = &overrides.config else {
             return Self::check("defaults", "", Path::new(""), overrides);
         };
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Problem::new(&*name, format!("cannot be read: {error}")))?;
+        let (name, text) = read(path)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         Self::check(&name, &text, directory, overrides)
+    }
+
+    /// The zone of triggers that name none, and nothing else of the configuration file.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, and a zone that is none.
+    pub fn load_timezone(config: Option<&Path>) -> Result<Tz, ConfigError> {
+        let Some(path) = config else {
+            return Ok(Tz::UTC);
+        };
+        let (name, text) = read(path)?;
+        let document = Document::parse(&name, &text)?;
+        let file: TimezoneOnly = document.read()?;
+        let mut check = Check::new(&document);
+        let zone = timezone(&mut check, file.timezone.as_deref());
+        ConfigError::unless_empty(check.problems, zone)
     }
 
     /// Checks the text of a configuration file; `name` is what messages call it, and relative paths
@@ -112,6 +127,15 @@ impl Settings {
             jobs,
         };
         ConfigError::unless_empty(check.problems, settings)
+    }
+}
+
+/// The name and the text of a configuration file.
+fn read(path: &Path) -> Result<(String, String), Problem> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(Problem::new(&*name, format!("cannot be read: {error}"))),
     }
 }
 

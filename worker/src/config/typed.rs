@@ -29,6 +29,14 @@ pub(crate) struct ConfigFile {
     pub(crate) jobs: Vec<JobSpec>,
 }
 
+/// What those read of a configuration file who need no more.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "a table")]
+pub(crate) struct TimezoneOnly {
+    /// The zone of triggers that name none. Defaults to `"UTC"`.
+    pub(crate) timezone: Option<String>,
+}
+
 /// `[store]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]

@@ -8,6 +8,7 @@ fn help_teaches_by_examples() {
         &["--help"][..],
         &["run", "--help"],
         &["job", "add", "--help"],
+        &["preview", "--help"],
         &["runs", "--help"],
         &["nodes", "--help"],
     ] {
@@ -71,6 +72,11 @@ fn what_is_typed_wrong_is_a_usage_error() {
             "job", "add", "--id", "a", "--task", "log", "--every", "1s", "--args", "{}",
         ],
         &["job", "add", "--file", "/nowhere/jobs.toml"],
+        &["preview"],
+        &["preview", "* * * * *", "--jsonl"],
+        &["preview", "--jsonl", "--json"],
+        &["preview", "* * * * *", "--count", "0"],
+        &["preview", "* * * * *", "--between", "2026-01-01"],
         &["runs", "--limit", "0"],
     ] {
         let said = said(args, 2);
@@ -144,7 +150,7 @@ fn a_wrong_file_is_told_with_line_field_and_rule() {
             "[store]\npassword = 7\nurl = \"redis://h\"",
             ":2: store.password: ",
         ),
-        (&*jobs, ":15: jobs[2].trigger.minute: "),
+        (&*jobs, ":15: jobs[2].trigger.minute: \"61\", character 1: "),
         (
             &*jobs.replace("minute = \"61\"", "minuet = 6"),
             ":15: jobs[2].trigger.minuet: ",

@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 pub(super) use table::Table;
-pub(super) use time::{brief, local};
+pub(super) use time::{brief, local, wall};
 
 /// Writes one line.
 pub(super) fn line(text: &str) -> io::Result<()> {

@@ -1,22 +1,26 @@
 //! Instants and durations for people.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use carillon::core::Timestamp;
+use chrono::{DateTime, TimeZone};
 use chrono_tz::Tz;
 
 /// The wall clock of this zone, with its offset: `2026-12-24 18:00:00 +01:00`. Milliseconds are
 /// shown where there are any.
 pub(in crate::cli) fn local(at: Timestamp, zone: Tz) -> String {
-    let form = if at.as_ms() % 1000 == 0 {
+    wall(&at.to_datetime().with_timezone(&zone))
+}
+
+/// The same of an instant whose wall clock is known.
+pub(in crate::cli) fn wall<Z: TimeZone<Offset: Display>>(local: &DateTime<Z>) -> String {
+    let form = if local.timestamp_subsec_millis() == 0 {
         "%Y-%m-%d %H:%M:%S %:z"
     } else {
         "%Y-%m-%d %H:%M:%S%.3f %:z"
     };
-    at.to_datetime()
-        .with_timezone(&zone)
-        .format(form)
-        .to_string()
+    local.format(form).to_string()
 }
 
 /// A duration at a glance: `7ms`, `1.25s`, `3m 20s`, `5h 1m`, `2d 3h`.
