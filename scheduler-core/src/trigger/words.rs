@@ -6,7 +6,6 @@ use super::combine::{Combined, Logic};
 use super::rule::Rule;
 use super::schedule::Trigger;
 use super::spec::{CalendarIntervalSpec, ExcludeSpec, TriggerSpec};
-use super::zone::Zone;
 use crate::time::Timestamp;
 
 impl Trigger {

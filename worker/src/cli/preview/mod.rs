@@ -1,8 +1,8 @@
 //! `carillon preview`: when a trigger fires. Asks no store.
 //!
-//! `request` turns what was typed into a trigger and a stretch of time, `pointer` tells where that
-//! went wrong, `schedule` walks it, `clock`
-//! knows where the wall clock changes, `view` shows it all; `lines` talks with programs.
+//! `request` turns what was typed into a trigger and a stretch of time, and `pointer` tells where that
+//! went wrong; `schedule` walks the stretch; `clock` knows where the wall clock changes; `view` shows it
+//! all. `lines` talks with programs.
 
 mod clock;
 mod lines;
