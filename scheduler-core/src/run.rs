@@ -130,6 +130,12 @@ pub enum Verdict {
     },
     /// It goes back to the head of its queue, as if it had never been claimed.
     GiveBack,
+    /// This node cannot execute it: it waits a while for another. A run that was never begun is
+    /// bound anew then, so that correcting or removing the job helps.
+    Defer {
+        /// How long, at least; never zero.
+        after: Duration,
+    },
 }
 
 /// How long a run waits before another node is tried, where this one has no such task.
@@ -143,10 +149,8 @@ pub fn settle(policy: &Policy, claim: &Claim, ending: &Ending) -> Verdict {
         Ending::Failed(_) | Ending::Panicked(_) => Verdict::End(Outcome::Failed),
         Ending::NotBegun => Verdict::GiveBack,
         Ending::Interrupted | Ending::TrustLost | Ending::NodeLost => lost(policy, claim),
-        Ending::UnknownTask(_) => Verdict::Again {
+        Ending::UnknownTask(_) => Verdict::Defer {
             after: UNKNOWN_TASK_DELAY,
-            attempt: claim.attempt,
-            losses: claim.losses,
         },
         Ending::DefinitionGone => Verdict::End(Outcome::Removed),
         Ending::DefinitionUnreadable(_) => Verdict::End(Outcome::Unreadable),
@@ -162,6 +166,20 @@ fn lost(policy: &Policy, claim: &Claim) -> Verdict {
             losses,
         },
         OnLost::Retry | OnLost::Fail => Verdict::End(Outcome::Lost),
+    }
+}
+
+impl Claim {
+    /// The run, waiting for this very attempt again: bound as it is, or, if this was the first
+    /// attempt, to be bound anew.
+    #[must_use]
+    pub fn deferred(&self) -> WaitingRun {
+        WaitingRun {
+            run: self.run.clone(),
+            attempt: self.attempt,
+            version: (self.attempt > 1).then_some(self.version),
+            losses: self.losses,
+        }
     }
 }
 

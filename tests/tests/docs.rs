@@ -103,7 +103,7 @@ fn keys_of(script: &str) -> BTreeSet<String> {
     let mut keys: BTreeSet<String> = fixed
         .split_whitespace()
         .map(|name| match name {
-            "session" | "claims" => format!("{name}:<session>"),
+            "session" | "claims" | "alive" => format!("{name}:<session>"),
             name => name.to_owned(),
         })
         .collect();

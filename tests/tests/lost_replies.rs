@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use scheduler_core::change;
 use scheduler_core::job::{JobDefaults, JobSpec};
-use scheduler_core::lease::LeaseToken;
+use scheduler_core::lease::{LeaseToken, Presence};
 use scheduler_core::plan::plan;
 use scheduler_core::run::{Claim, Outcome, Verdict};
 use scheduler_core::store::{
@@ -19,6 +19,7 @@ use scheduler_core::store::{
 };
 use scheduler_core::{Job, JobId, NodeName, QueueName, SessionId, Timestamp};
 use scheduler_redis::{RedisConfig, RedisStore};
+use tests::node::until;
 use tests::proxy::Proxy;
 use tests::redis_server::RedisServer;
 use uuid::Uuid;
@@ -64,7 +65,7 @@ impl World {
         let AcquireAnswer::Acquired(token) = store.acquire(&acquire(&session)).await? else {
             bail!("the lease is free");
         };
-        Ok(Self {
+        let world = Self {
             _server: server,
             proxy,
             store,
@@ -72,7 +73,18 @@ impl World {
             token,
             requests: 0,
             losses: 0,
+        };
+        world.attended(&world.session).await?;
+        Ok(world)
+    }
+
+    /// Waits until the leader's own subscription stands, which goes the same way: none of its answers
+    /// shall be the lost one.
+    async fn attended(&self, session: &SessionId) -> Result<()> {
+        until("the leader's attendance", || async {
+            Ok(self.store.observe(session).await?.presence == Presence::Here)
         })
+        .await
     }
 
     /// Asks twice: the first answer is lost.
@@ -276,6 +288,7 @@ async fn register_and_acquire() -> Result<()> {
     assert_eq!(token.session, session);
     let again = world.store.acquire(&request).await?;
     assert_eq!(again, AcquireAnswer::Acquired(token.clone()));
+    world.attended(&session).await?;
     world
         .twice(|store| {
             let token = token.clone();

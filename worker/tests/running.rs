@@ -108,7 +108,7 @@ async fn a_task_that_only_another_node_has_is_run_there() {
     without
         .sees("the run put aside", |event| match event {
             Event::RunEnded {
-                verdict: Verdict::Again { attempt: 1, .. },
+                verdict: Verdict::Defer { .. },
                 ..
             } => Some(()),
             _ => None,

@@ -52,6 +52,13 @@ impl Runs {
         self.append(queue, waiting);
     }
 
+    /// Notes that a run is bound to no definition any more.
+    pub(super) fn unbind(&mut self, run: &RunId) {
+        if let Some(bound) = self.busy.get_mut(&run.job).and_then(|b| b.get_mut(run)) {
+            *bound = None;
+        }
+    }
+
     /// Binds a run to a definition.
     pub(super) fn bind(&mut self, run: &RunId, version: Version) {
         if let Some(bound) = self.busy.get_mut(&run.job).and_then(|b| b.get_mut(run)) {

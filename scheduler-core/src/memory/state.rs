@@ -106,6 +106,17 @@ impl State {
                     });
                 }
             }
+            Verdict::Defer { after } => {
+                let waiting = claim.deferred();
+                if waiting.version.is_none() {
+                    self.runs.unbind(&claim.run);
+                }
+                self.runs.delay(DueRetry {
+                    queue: claim.queue,
+                    waiting,
+                    not_before: now.after(after),
+                });
+            }
             Verdict::GiveBack => {
                 let waiting = WaitingRun {
                     run: claim.run,

@@ -73,6 +73,10 @@ pub(super) fn add_args<'a>(
                 let text = codec::retry_text(&item.claim.queue, &waiting(attempt, losses));
                 call.arg(format!("A{}", ms(after))).arg(0).arg(text)
             }
+            Verdict::Defer { after } => {
+                let text = codec::retry_text(&item.claim.queue, &item.claim.deferred());
+                call.arg(format!("A{}", ms(after))).arg(0).arg(text)
+            }
         };
         call.arg(
             item.record

@@ -69,7 +69,7 @@ pub fn peek(token: &LeaseToken) -> Peek {
 pub fn settled_as(claim: &Claim, verdict: Verdict, ending: &Ending) -> Settled {
     let outcome = match verdict {
         Verdict::End(outcome) => outcome,
-        Verdict::Again { .. } | Verdict::GiveBack => Outcome::Retrying,
+        Verdict::Again { .. } | Verdict::Defer { .. } | Verdict::GiveBack => Outcome::Retrying,
     };
     let record = RunRecord {
         run: claim.run.clone(),

@@ -116,6 +116,7 @@ macro_rules! conformance {
             }
             retries {
                 a_run_that_is_tried_again_waits_for_its_time,
+                a_deferred_run_is_bound_anew_when_it_was_never_begun,
                 only_what_waits_exactly_so_is_promoted,
                 a_run_that_is_tried_again_without_delay_is_there_at_the_next_beat,
                 a_run_that_is_given_back_is_the_next_to_be_claimed,

@@ -36,8 +36,10 @@ pub(crate) fn settled(
     let verdict = settle(policy, &claim, ending);
     let outcome = match verdict {
         Verdict::End(outcome) => Some(outcome),
-        Verdict::Again { .. } if telling == Telling::Record => Some(Outcome::Retrying),
-        Verdict::Again { .. } | Verdict::GiveBack => None,
+        Verdict::Again { .. } | Verdict::Defer { .. } if telling == Telling::Record => {
+            Some(Outcome::Retrying)
+        }
+        Verdict::Again { .. } | Verdict::Defer { .. } | Verdict::GiveBack => None,
     };
     let record = outcome.map(|outcome| {
         Record::Run(RunRecord {

@@ -154,3 +154,49 @@ pub async fn a_run_that_is_given_back_is_the_next_to_be_claimed<H: Harness>(worl
     assert_eq!(next, expected, "as if it had never been claimed");
     assert!(next.fence > claim.fence);
 }
+
+pub async fn a_deferred_run_is_bound_anew_when_it_was_never_begun<H: Harness>(mut world: World<H>) {
+    let mut a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let first = world.put(job("j").args("first")).await;
+    world.run_now("j").await;
+    let claim = world.claim_one(&mut a).await;
+    assert_eq!(claim.version, first.version);
+    let after = Duration::from_secs(1);
+    let settled = Settled {
+        claim,
+        verdict: Verdict::Defer { after },
+        record: None,
+    };
+    let request = a.exchange(vec![settled], 0);
+    world.exchange(&request).await;
+    let second = world.put(job("j").args("second")).await;
+    world.advance(after).await;
+    world.beat(&token).await;
+    let claim = world.claim_one(&mut a).await;
+    assert_eq!((claim.version, claim.attempt), (second.version, 1));
+
+    // One that was begun once keeps its definition.
+    let again = Settled {
+        claim: claim.clone(),
+        verdict: again(after, &claim),
+        record: None,
+    };
+    let request = a.exchange(vec![again], 0);
+    world.exchange(&request).await;
+    world.advance(after).await;
+    world.beat(&token).await;
+    let claim = world.claim_one(&mut a).await;
+    let settled = Settled {
+        claim,
+        verdict: Verdict::Defer { after },
+        record: None,
+    };
+    let request = a.exchange(vec![settled], 0);
+    world.exchange(&request).await;
+    world.put(job("j").args("third")).await;
+    world.advance(after).await;
+    world.beat(&token).await;
+    let claim = world.claim_one(&mut a).await;
+    assert_eq!((claim.version, claim.attempt), (second.version, 2));
+}
