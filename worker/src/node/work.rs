@@ -61,6 +61,8 @@ pub(crate) struct Work<S> {
     ended: mpsc::Receiver<Settled>,
     /// Ended, and not yet taken in by the store.
     to_settle: Vec<Settled>,
+    /// Settled although they never ended: what still comes of them is nothing to hand in.
+    given_up: HashSet<Fence>,
     /// The request whose answer is still missing.
     under_way: Option<Exchange>,
     /// The number of the last request.
@@ -92,6 +94,7 @@ impl<S: Store> Work<S> {
             held: HashMap::new(),
             ended,
             to_settle: Vec::new(),
+            given_up: HashSet::new(),
             under_way: None,
             request: 0,
             hungry: true,
@@ -171,7 +174,8 @@ impl<S: Store> Work<S> {
 
     fn take_in(&mut self, settled: Settled) {
         // A claim that a resync found to be gone is nothing to hand in any more.
-        if self.held.contains_key(&settled.claim.fence) {
+        let fence = &settled.claim.fence;
+        if self.held.contains_key(fence) && !self.given_up.contains(fence) {
             self.to_settle.push(settled);
         }
     }
@@ -361,9 +365,11 @@ impl<S: Store> Work<S> {
             let _ = tokio::time::timeout(last_grace, self.drain()).await;
             self.give_up();
         }
+        // The request under way when the node was told to stop may bring claims still. They are
+        // never begun, and handed in as that.
         let last_word = async {
-            while !self.to_settle.is_empty() || self.under_way.is_some() {
-                self.exchange(None).await;
+            while self.executing() > 0 || !self.to_settle.is_empty() || self.under_way.is_some() {
+                self.drain_once().await;
             }
         };
         if tokio::time::timeout(LAST_WORD, last_word).await.is_err() {
@@ -378,16 +384,21 @@ impl<S: Store> Work<S> {
     /// Hands in what ends, until nothing is being executed. Cancel-safe.
     async fn drain(&mut self) {
         while self.executing() > 0 {
-            self.gather();
-            if self.to_settle.is_empty() && self.under_way.is_none() {
-                tokio::select! {
-                    Some(settled) = self.ended.recv() => self.take_in(settled),
-                    () = self.session.attention() => {}
-                }
-            } else {
-                // Where the store is away, this must not hide that the handlers have ended.
-                let _ = tokio::time::timeout(LONGEST_WAIT, self.exchange(None)).await;
+            self.drain_once().await;
+        }
+    }
+
+    /// One request that hands in what ended, or one wait for something to end. Cancel-safe.
+    async fn drain_once(&mut self) {
+        self.gather();
+        if self.to_settle.is_empty() && self.under_way.is_none() {
+            tokio::select! {
+                Some(settled) = self.ended.recv() => self.take_in(settled),
+                () = self.session.attention() => {}
             }
+        } else {
+            // Where the store is away, this must not hide that the handlers have ended.
+            let _ = tokio::time::timeout(LONGEST_WAIT, self.exchange(None)).await;
         }
     }
 
@@ -411,6 +422,7 @@ impl<S: Store> Work<S> {
                 continue;
             };
             let ending = Ending::Interrupted;
+            self.given_up.insert(claim.fence);
             self.to_settle.push(settled(
                 claim.clone(),
                 Some(&job),
