@@ -293,6 +293,43 @@ async fn a_node_whose_session_is_gone_begins_another_and_its_runs_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_heart_reaches_nobody_learns_that_its_session_is_gone() {
+    let (store, log) = (store(), Log::default());
+    for leads in [true, false] {
+        let faulty = Faulty::new(store.clone());
+        let mut other = None;
+        if !leads {
+            let mut node = Node::start(&store, "other", &noting(&log), timing());
+            node.leads().await;
+            other = Some(node);
+        }
+        let mut node = Node::start(&faulty, "cut-off", &noting(&log), timing());
+        let first = node.is_registered().await;
+        if leads {
+            node.leads().await;
+        }
+        faulty.faults().freeze(&["heartbeat"]);
+        node.sees("trust lost", |event| {
+            matches!(event, Event::TrustLost { .. }).then_some(())
+        })
+        .await;
+        if leads {
+            fence(&store, &first).await;
+        }
+        node.sees("its end", |event| {
+            matches!(event, Event::SessionGone { .. }).then_some(())
+        })
+        .await;
+        assert_ne!(node.is_registered().await, first);
+        faulty.faults().thaw();
+        node.stop().await;
+        if let Some(other) = other {
+            other.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_runs_of_a_node_that_fell_silent_are_recovered_after_its_handlers_stopped() {
     let (store, log) = (store(), Log::default());
     let (stopped, again) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));

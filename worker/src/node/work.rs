@@ -125,7 +125,7 @@ impl<S: Store> Work<S> {
         }
         self.gather();
         let wish = self.wish();
-        if self.to_settle.is_empty() && wish.is_none() {
+        if self.to_settle.is_empty() && wish.is_none() && !self.is_in_doubt() {
             self.wait().await;
         } else {
             // A request that is given up here goes on under way when the work is brought to an end.
@@ -160,6 +160,12 @@ impl<S: Store> Work<S> {
             queues: self.shared.settings.info.queues.clone(),
             limit: self.free_slots().min(BATCH),
         })
+    }
+
+    /// Whether to ask if there still is a session, now and then while nobody hears of it: a node
+    /// whose heart reaches nobody has no other way to learn that it was declared dead.
+    fn is_in_doubt(&mut self) -> bool {
+        !self.session.is_trusted() && std::mem::take(&mut self.hungry)
     }
 
     /// Takes in what has ended, as far as one request can carry it.
