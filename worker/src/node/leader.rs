@@ -22,7 +22,7 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{move_past, plan};
 use scheduler_core::store::{
     Dispatch, DispatchAnswer, DispatchItem, DueJob, Park, ParkItem, Peek, PeekAnswer, Peeked,
-    Promote, Refusal, Refused, Retire, StoreResult, Tidy, Wake,
+    Promote, Refusal, Refused, Retire, StoreResult, Tidy, TidyAnswer, Wake,
 };
 use scheduler_core::{Job, QueueName, Store, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -79,7 +79,8 @@ pub(crate) struct Leader<S> {
     /// Queues in which runs may wait, as far as this leader has seen.
     queues: BTreeSet<QueueName>,
     batch: BatchSize,
-    tidied_at: Duration,
+    /// When to forget next what is past keeping, by [`boottime`].
+    tidy_at: Duration,
 }
 
 /// What one dispatch did.
@@ -109,7 +110,8 @@ impl<S: Store> Leader<S> {
             token,
             queues,
             batch: BatchSize::new(),
-            tidied_at: boottime(),
+            // A term may be short: each begins with it.
+            tidy_at: Duration::ZERO,
         }
     }
 
@@ -178,15 +180,20 @@ impl<S: Store> Leader<S> {
 
         let mut next = earliest(peeked.next_due, peeked.next_retry);
         let mut stuck = false;
+        // What makes room must go on where nothing else does: a full store takes in nothing more.
+        let mut trouble = None;
         if !peeked.due.is_empty() {
-            let Some(moved) = self.settle_due(&peeked).await? else {
-                return Ok(Round::LeaseLost);
-            };
-            stuck = moved.jobs == 0;
-            next = earliest(next, moved.next);
-            if moved.jobs < peeked.due.len() || peeked.due.len() >= limit {
-                // Some were not as they had been seen, or not all were seen.
-                next = earliest(next, Some(peeked.now));
+            match self.settle_due(&peeked).await {
+                Ok(Some(moved)) => {
+                    stuck = moved.jobs == 0;
+                    next = earliest(next, moved.next);
+                    if moved.jobs < peeked.due.len() || peeked.due.len() >= limit {
+                        // Some were not as they had been seen, or not all were seen.
+                        next = earliest(next, Some(peeked.now));
+                    }
+                }
+                Ok(None) => return Ok(Round::LeaseLost),
+                Err(error) => trouble = Some(error),
             }
         }
         if !peeked.retries.is_empty() {
@@ -194,10 +201,20 @@ impl<S: Store> Leader<S> {
             next = earliest(next, Some(peeked.now));
             stuck = false;
         }
-        let leads =
-            self.promote(&peeked).await? && self.retire(&peeked).await? && self.tidy().await?;
-        if !leads {
-            return Ok(Round::LeaseLost);
+        let promoted = self.promote(&peeked).await;
+        let retired = self.retire(&peeked).await;
+        let tidied = self.tidy().await;
+        for done in [promoted, retired, tidied] {
+            match done {
+                Ok(true) => {}
+                Ok(false) => return Ok(Round::LeaseLost),
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(error) = trouble {
+            return Err(error);
         }
         Ok(match next {
             Some(_) if stuck => Round::NoProgress,
@@ -394,13 +411,15 @@ impl<S: Store> Leader<S> {
         link.ask("retire", link.store.retire(&request)).await
     }
 
-    /// Forgets what is past keeping, now and then: also under a load that never lets it rest.
+    /// Forgets what is past keeping: now and then, and with each round while there is more of it
+    /// than one call may forget. Also under a load that never lets the leader rest. False where the
+    /// lease is lost.
     async fn tidy(&mut self) -> StoreResult<bool> {
         let now = boottime();
-        if now.saturating_sub(self.tidied_at) < TIDY_EVERY {
+        if now < self.tidy_at {
             return Ok(true);
         }
-        self.tidied_at = now;
+        self.tidy_at = now + TIDY_EVERY;
         let retention = self.shared.settings.retention;
         let request = Tidy {
             token: self.token.clone(),
@@ -409,7 +428,11 @@ impl<S: Store> Leader<S> {
             keep_fired: retention.fired,
         };
         let link = &self.shared.link;
-        link.ask("tidy", link.store.tidy(&request)).await
+        let answer = link.ask("tidy", link.store.tidy(&request)).await?;
+        if answer == TidyAnswer::More {
+            self.tidy_at = now;
+        }
+        Ok(answer != TidyAnswer::LeaseLost)
     }
 }
 

@@ -32,6 +32,10 @@ pub(crate) struct Faults {
     spoilt: Mutex<Vec<JobId>>,
     /// Operations that cannot be reached.
     cut: Mutex<Vec<&'static str>>,
+    /// Operations that the store answers with an error.
+    refused: Mutex<Vec<&'static str>>,
+    /// How often each operation was done.
+    done: Mutex<HashMap<&'static str, usize>>,
 }
 
 impl<S> Faulty<S> {
@@ -42,6 +46,8 @@ impl<S> Faulty<S> {
             frozen: watch::Sender::new(Vec::new()),
             spoilt: Mutex::default(),
             cut: Mutex::default(),
+            refused: Mutex::default(),
+            done: Mutex::default(),
         };
         Self {
             inner,
@@ -85,6 +91,16 @@ impl Faults {
         self.cut.lock().unwrap().clear();
     }
 
+    /// Lets the store refuse operations.
+    pub(crate) fn refuse(&self, operations: &[&'static str]) {
+        *self.refused.lock().unwrap() = operations.to_vec();
+    }
+
+    /// How often an operation was done.
+    pub(crate) fn done(&self, operation: &str) -> usize {
+        *self.done.lock().unwrap().get(operation).unwrap_or(&0)
+    }
+
     /// Makes a job's definition unreadable.
     pub(crate) fn spoil(&self, job: JobId) {
         self.spoilt.lock().unwrap().push(job);
@@ -98,10 +114,15 @@ impl Faults {
             let kind = StoreErrorKind::Unreachable;
             return Err(StoreError::new(kind, operation, "cut on purpose"));
         }
+        if hit(&self.refused.lock().unwrap()) {
+            let kind = StoreErrorKind::Refused;
+            return Err(StoreError::new(kind, operation, "refused on purpose"));
+        }
         Ok(())
     }
 
     fn after<T>(&self, operation: &'static str, answer: T) -> StoreResult<T> {
+        *self.done.lock().unwrap().entry(operation).or_default() += 1;
         let mut lose = self.lose.lock().unwrap();
         match lose.get_mut(operation) {
             Some(left) if *left > 0 => {
@@ -166,7 +187,7 @@ operations! {
     park(request: &Park) -> bool;
     promote(request: &Promote) -> bool;
     retire(request: &Retire) -> bool;
-    tidy(request: &Tidy) -> bool;
+    tidy(request: &Tidy) -> TidyAnswer;
     release(token: &LeaseToken) -> ();
     exchange(request: &Exchange) -> ExchangeAnswer;
     resync(request: &Resync) -> ResyncAnswer;
