@@ -32,14 +32,19 @@ use crate::event::Event;
 use crate::node::batch::BatchSize;
 use crate::node::definitions::Lookup;
 use crate::node::link::Backoff;
+use crate::node::settings::Timing;
 use crate::node::shared::Shared;
 use crate::node::waiter::Waiter;
 
-/// How long the leader sleeps at most while something is due soon.
-const BEAT: Duration = Duration::from_millis(250);
-
-/// How long it sleeps at most while nothing is; also what counts as soon.
-const IDLE_BEAT: Duration = Duration::from_secs(1);
+/// How long the leader sleeps at most.
+///
+/// It need not look often while nothing is due: a standby counts only standing still while something
+/// is. But where a job came to be due earlier and the wake-up for it was lost, a leader that sleeps
+/// on stands still by that measure. So one sleep must end well within a standby's window
+/// ([`TakeoverRule::window`], 750 ms): who is only asleep is never replaced.
+///
+/// [`TakeoverRule::window`]: scheduler_core::lease::TakeoverRule::window
+const BEAT: Duration = Duration::from_millis(500);
 
 /// How long it pauses after a round that moved nothing although something was due.
 const NO_PROGRESS: Duration = Duration::from_millis(20);
@@ -118,7 +123,7 @@ impl<S: Store> Leader<S> {
     /// Leads until the lease is lost or the node stops.
     pub(crate) async fn lead(&mut self, stop: &CancellationToken) -> Led {
         let mut wake = Waiter::new(self.shared.link.clone(), Wake::Leader);
-        let mut backoff = Backoff::up_to(IDLE_BEAT);
+        let mut backoff = Backoff::up_to(beat(&self.shared.settings.timing));
         while !stop.is_cancelled() {
             let pause = match self.run_once().await {
                 Ok(Round::LeaseLost) => return Led::LeaseLost,
@@ -130,7 +135,8 @@ impl<S: Store> Leader<S> {
                 }
                 Ok(Round::RestUntil(next)) => {
                     backoff.reset();
-                    self.rest(next)
+                    let left = next.map(|next| self.shared.clock.until(next));
+                    rest(beat(&self.shared.settings.timing), left)
                 }
                 trouble => {
                     let pause = trouble.map_or_else(|_| backoff.next(), |_| NO_PROGRESS);
@@ -146,18 +152,6 @@ impl<S: Store> Leader<S> {
             }
         }
         Led::Stopped
-    }
-
-    /// How long to sleep where nothing is due before `next`.
-    fn rest(&self, next: Option<Timestamp>) -> Duration {
-        let idle = IDLE_BEAT.min(self.shared.settings.timing.lease_ttl / 4);
-        let left = next.map_or(idle, |next| self.shared.clock.until(next));
-        if left > idle {
-            idle
-        } else {
-            // Early by a moment is worse than late by one: it takes another look.
-            left.min(BEAT).max(Duration::from_millis(1))
-        }
     }
 
     /// One round: looks at what is due, and settles it.
@@ -436,9 +430,49 @@ impl<S: Store> Leader<S> {
     }
 }
 
+/// How long a leader sleeps at most, so that its lease lives and no standby takes its sleep for a
+/// standstill.
+fn beat(timing: &Timing) -> Duration {
+    BEAT.min(timing.lease_ttl / 4)
+        .min(timing.takeover.window * 2 / 3)
+}
+
+/// How long to sleep where the next thing is due after `left`, if anything is.
+fn rest(beat: Duration, left: Option<Duration>) -> Duration {
+    // Early by a moment is worse than late by one: it takes another look.
+    let least = Duration::from_millis(1).min(beat);
+    left.unwrap_or(beat).clamp(least, beat)
+}
+
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn a_leader_sleeps_until_the_next_due_time_and_one_beat_at_most() {
+        let beat = beat(&Timing::default());
+        assert_eq!(rest(beat, Some(MS(120))), MS(120));
+        assert_eq!(rest(beat, Some(MS(3_600_000))), beat);
+        assert_eq!(rest(beat, None), beat);
+        assert_eq!(rest(beat, Some(Duration::ZERO)), MS(1));
+    }
+
+    #[test]
+    fn no_sleep_looks_like_a_standstill_or_outlives_the_lease() {
+        let mut timing = Timing::default();
+        assert!(beat(&timing) + MS(200) < timing.takeover.window);
+        timing.takeover.window = MS(90);
+        assert_eq!(beat(&timing), MS(60));
+        timing.lease_ttl = MS(100);
+        assert_eq!(beat(&timing), MS(25));
     }
 }
