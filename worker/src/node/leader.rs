@@ -170,6 +170,9 @@ impl<S: Store> Leader<S> {
         };
         let received = boottime();
         self.shared.clock.learn(sent, received, peeked.now);
+        for due in &peeked.due {
+            self.shared.saw(due.version.0);
+        }
         self.batch.round_trip(received.saturating_sub(sent));
 
         let mut next = earliest(peeked.next_due, peeked.next_retry);

@@ -31,6 +31,7 @@ use scheduler_core::{Fence, Store, StoreError, store::StoreErrorKind};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::boottime;
 use crate::event::Event;
 use crate::node::executor::{Executor, Order};
 use crate::node::link::{Backoff, Link};
@@ -69,6 +70,28 @@ pub(crate) struct Work<S> {
     request: u64,
     /// Whether there may be something to claim.
     hungry: bool,
+    exchange_trouble: Trouble,
+    resync_trouble: Trouble,
+    /// Not before then to ask again what this session holds, by [`boottime`].
+    resync_at: Duration,
+}
+
+/// Answers that make no sense, one after the other.
+#[derive(Debug, Default)]
+struct Trouble(Option<Backoff>);
+
+impl Trouble {
+    /// How long to pause after another one: longer each time. Told once.
+    fn goes_on(&mut self, error: &StoreError) -> Duration {
+        if self.0.is_none() && error.kind() == StoreErrorKind::Corrupt {
+            tracing::error!(%error, "an answer makes no sense: asking what this session holds");
+        }
+        self.0.get_or_insert_with(Backoff::new).next()
+    }
+
+    fn is_over(&mut self) {
+        self.0 = None;
+    }
 }
 
 impl<S: Store> Work<S> {
@@ -98,6 +121,9 @@ impl<S: Store> Work<S> {
             under_way: None,
             request: 0,
             hungry: true,
+            exchange_trouble: Trouble::default(),
+            resync_trouble: Trouble::default(),
+            resync_at: Duration::ZERO,
         }
     }
 
@@ -120,7 +146,7 @@ impl<S: Store> Work<S> {
 
     /// One request, or one wait for a reason to send one.
     async fn run_once(&mut self) {
-        if self.session.take_resync_wanted() {
+        if boottime() >= self.resync_at && self.session.take_resync_wanted() {
             self.resync().await;
         }
         self.gather();
@@ -193,12 +219,16 @@ impl<S: Store> Work<S> {
             // A wake-up that this node takes and cannot use is one that an idle node misses.
             self.ready.forget();
         }
+        let longest = match self.resync_at.saturating_sub(boottime()) {
+            Duration::ZERO => LONGEST_WAIT,
+            pause => pause.min(LONGEST_WAIT),
+        };
         tokio::select! {
             Some(settled) = self.ended.recv() => {
                 self.take_in(settled);
             }
             () = self.ready.woken(), if can_claim => self.hungry = true,
-            () = tokio::time::sleep(LONGEST_WAIT) => self.hungry = true,
+            () = tokio::time::sleep(longest) => self.hungry = true,
             () = self.session.attention() => self.hungry = true,
             () = self.stopping.cancelled() => {}
         }
@@ -218,6 +248,7 @@ impl<S: Store> Work<S> {
         let Some(request) = self.under_way.take() else {
             return;
         };
+        let mut trouble = None;
         match answer {
             Ok(Some(ExchangeAnswer::Exchanged(exchanged))) => self.exchanged(request, exchanged),
             Ok(Some(ExchangeAnswer::Superseded)) => {
@@ -227,15 +258,18 @@ impl<S: Store> Work<S> {
             }
             Err(error) => {
                 // It would be answered so for ever. What was done shows in what is held.
-                tracing::error!(%error, "an answer makes no sense: asking what this session holds");
                 self.to_settle.extend(request.settled);
                 self.session.want_resync();
+                trouble = Some(self.exchange_trouble.goes_on(&error));
             }
             Ok(Some(ExchangeAnswer::Gone) | None) => {
                 self.session.end();
             }
         }
         self.session.book().exchange_ended(self.held.len());
+        if let Some(pause) = trouble {
+            tokio::time::sleep(pause).await;
+        }
     }
 
     fn compose(&mut self, wish: Option<ClaimWish>) -> Exchange {
@@ -253,6 +287,7 @@ impl<S: Store> Work<S> {
 
     fn exchanged(&mut self, request: Exchange, exchanged: Exchanged) {
         let Exchanged { claims, stale } = exchanged;
+        self.exchange_trouble.is_over();
         if !stale.is_empty() {
             self.shared.counters.stale(stale.len());
             tracing::warn!(
@@ -294,6 +329,7 @@ impl<S: Store> Work<S> {
             .collect();
         for order in &orders {
             self.shared.saw(order.claim.fence.0);
+            self.shared.saw(order.claim.version.0);
             self.held.insert(order.claim.fence, order.clone());
         }
         self.executor.start(orders);
@@ -312,16 +348,19 @@ impl<S: Store> Work<S> {
         let link = &self.shared.link;
         let answer = link.ask("resync", link.store.resync(&request));
         match self.session.over().run_until_cancelled(answer).await {
-            Some(Ok(ResyncAnswer::Claims(claims))) => self.reconcile(claims),
+            Some(Ok(ResyncAnswer::Claims(claims))) => {
+                self.resync_trouble.is_over();
+                self.reconcile(claims);
+            }
             Some(Ok(ResyncAnswer::Gone)) => {
                 self.session.end();
             }
             Some(Ok(ResyncAnswer::Superseded)) => self.session.want_resync(),
-            Some(Err(_)) => {
+            Some(Err(error)) => {
                 // Reading changes nothing, so a new number is as good as the old one.
                 self.session.want_resync();
-                let pause = tokio::time::sleep(Backoff::new().next());
-                let _ = self.session.over().run_until_cancelled(pause).await;
+                // Work goes on meanwhile: only this question has to wait.
+                self.resync_at = boottime() + self.resync_trouble.goes_on(&error);
             }
             None => {}
         }
