@@ -3,12 +3,15 @@
 //! A [`Link`] is one connection that many callers share; their commands travel in a pipeline. It
 //! comes from a pool, is held as long as it works, and is thrown away on the first sign of trouble:
 //! after a failed write or a missing answer nobody knows what the server still has in its buffers.
+//! An answer is missing also where its caller would not wait for it any longer: callers may be less
+//! patient than a connection, and must not be left with a dead one for it.
 //!
 //! What failed is told apart as the store contract wants it: *unreachable* (never sent), *refused*
 //! (the server answered with an error, before the first write of the script), *unknown* (sent, and
 //! not answered).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime};
@@ -33,7 +36,14 @@ pub(crate) const BLOCK: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct Link {
     pool: Pool,
-    held: Arc<Mutex<Held>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    held: Mutex<Held>,
+    /// Up to this generation connections are used no more.
+    distrusted: AtomicU64,
 }
 
 #[derive(Default)]
@@ -67,7 +77,7 @@ impl Link {
     pub(crate) fn new(pool: Pool) -> Self {
         Self {
             pool,
-            held: Arc::default(),
+            shared: Arc::default(),
         }
     }
 
@@ -77,11 +87,8 @@ impl Link {
         operation: &'static str,
         cmd: &Cmd,
     ) -> StoreResult<T> {
-        let (generation, mut connection) = self.connection(operation).await?;
-        match cmd.query_async(&mut connection).await {
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(self.failed(operation, generation, &error).await),
-        }
+        let (asked, mut connection) = self.ask(operation).await?;
+        asked.answered(cmd.query_async(&mut connection).await)
     }
 
     /// Sends commands together, not as a transaction, and reads their answers.
@@ -90,11 +97,8 @@ impl Link {
         operation: &'static str,
         pipeline: &redis::Pipeline,
     ) -> StoreResult<T> {
-        let (generation, mut connection) = self.connection(operation).await?;
-        match pipeline.query_async(&mut connection).await {
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(self.failed(operation, generation, &error).await),
-        }
+        let (asked, mut connection) = self.ask(operation).await?;
+        asked.answered(pipeline.query_async(&mut connection).await)
     }
 
     /// Calls a script; loads it where the server does not have it.
@@ -103,17 +107,14 @@ impl Link {
         script: &Script,
         call: &Cmd,
     ) -> StoreResult<T> {
-        let (generation, mut connection) = self.connection(script.name).await?;
+        let (asked, mut connection) = self.ask(script.name).await?;
         let result = match call.query_async(&mut connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 script.with_text(call).query_async(&mut connection).await
             }
             result => result,
         };
-        match result {
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(self.failed(script.name, generation, &error).await),
-        }
+        asked.answered(result)
     }
 
     /// The connection, shared with whoever else uses the link.
@@ -126,11 +127,28 @@ impl Link {
             .map(|(_, connection)| connection)
     }
 
+    async fn ask(&self, operation: &'static str) -> StoreResult<(Asked, MultiplexedConnection)> {
+        let (generation, connection) = self.connection(operation).await?;
+        let asked = Asked {
+            shared: Arc::clone(&self.shared),
+            operation,
+            generation,
+            is_answered: false,
+        };
+        Ok((asked, connection))
+    }
+
     async fn connection(
         &self,
         operation: &'static str,
     ) -> StoreResult<(u64, MultiplexedConnection)> {
-        let mut held = self.held.lock().await;
+        let mut held = self.shared.held.lock().await;
+        if held.generation <= self.shared.distrusted.load(Ordering::Acquire)
+            && let Some(connection) = held.connection.take()
+        {
+            // Out of the pool for good, and closed with its last clone.
+            drop(Connection::take(connection));
+        }
         if let Some(connection) = &held.connection {
             return Ok((held.generation, MultiplexedConnection::clone(connection)));
         }
@@ -149,26 +167,33 @@ impl Link {
         held.generation += 1;
         Ok((held.generation, shared))
     }
+}
 
-    async fn failed(
-        &self,
-        operation: &'static str,
-        generation: u64,
-        error: &RedisError,
-    ) -> StoreError {
-        let kind = kind_of(error);
-        if kind != StoreErrorKind::Corrupt && !matches!(error.kind(), ErrorKind::Server(_))
-            || drops_connection(error)
-        {
-            let mut held = self.held.lock().await;
-            if held.generation == generation
-                && let Some(connection) = held.connection.take()
-            {
-                // Out of the pool for good, and closed with its last clone.
-                drop(Connection::take(connection));
-            }
+/// What was sent and not answered yet. Where it is dropped as that, its connection is used no more.
+struct Asked {
+    shared: Arc<Shared>,
+    operation: &'static str,
+    generation: u64,
+    is_answered: bool,
+}
+
+impl Asked {
+    /// Takes in the answer, or what came of waiting for it.
+    fn answered<T>(mut self, result: Result<T, RedisError>) -> StoreResult<T> {
+        self.is_answered = match &result {
+            Ok(_) => true,
+            Err(error) => is_from_server(error) && !drops_connection(error),
+        };
+        result.map_err(|error| StoreError::new(kind_of(&error), self.operation, explain(&error)))
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            let distrusted = &self.shared.distrusted;
+            distrusted.fetch_max(self.generation, Ordering::AcqRel);
         }
-        StoreError::new(kind, operation, explain(error))
     }
 }
 
@@ -182,6 +207,11 @@ fn kind_of(error: &RedisError) -> StoreErrorKind {
         }
         _ => StoreErrorKind::Unknown,
     }
+}
+
+/// Whether the server answered at all, be it with something else than was expected.
+fn is_from_server(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(_)) || kind_of(error) == StoreErrorKind::Corrupt
 }
 
 /// Whether the server should be looked up anew: it is no primary (any more).

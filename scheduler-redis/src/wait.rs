@@ -3,7 +3,12 @@
 //! A blocked command cannot be taken back: its connection answers nothing else meanwhile, and the
 //! marker that it pops is gone for everybody else. So the command runs in a task of its own, on a
 //! connection of its own, and tells whoever waits. Where nobody waits any more when it returns, the
-//! wake-up is kept for the next one who does.
+//! wake-up is kept for the next one of this process who does.
+//!
+//! That may be never: a leader that was deposed and a standby that stops leave a blocked command
+//! behind, which takes one more marker from whoever waits elsewhere. No wake-up is promised, so that
+//! costs time and nothing else: waiting runs are offered anew with each of the leader's beats, the
+//! leader itself looks again after a beat, and standbys look now and then.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

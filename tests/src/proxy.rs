@@ -27,6 +27,8 @@ struct Faults {
     refuse: AtomicBool,
     /// All connections are cut.
     broken: std::sync::Mutex<CancellationToken>,
+    /// All connections stand still.
+    stalled: std::sync::Mutex<CancellationToken>,
 }
 
 impl Proxy {
@@ -76,6 +78,21 @@ impl Proxy {
         std::mem::take(&mut *broken).cancel();
     }
 
+    /// Lets all connections stand still for good, as where the other side's machine is gone: they
+    /// stay open, and nothing comes through. New ones work.
+    ///
+    /// # Panics
+    ///
+    /// Where another thread panicked while it held the lock.
+    pub fn stall(&self) {
+        let mut stalled = self
+            .faults
+            .stalled
+            .lock()
+            .expect("no panic under this lock");
+        std::mem::take(&mut *stalled).cancel();
+    }
+
     /// Lets connections in again.
     pub fn mend(&self) {
         self.faults.refuse.store(false, Ordering::SeqCst);
@@ -92,29 +109,46 @@ async fn accept(listener: TcpListener, port: u16, faults: Arc<Faults>, stop: Can
         if faults.refuse.load(Ordering::SeqCst) {
             continue;
         }
-        let broken = faults
-            .broken
-            .lock()
-            .expect("no panic under this lock")
-            .clone();
+        let of_now = |token: &std::sync::Mutex<CancellationToken>| {
+            token.lock().expect("no panic under this lock").clone()
+        };
+        let (broken, stalled) = (of_now(&faults.broken), of_now(&faults.stalled));
         let (faults, stop) = (Arc::clone(&faults), stop.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = broken.cancelled() => {}
                 // Either side may go away at any time; that ends both.
-                _ = forward(client, port, &faults) => {}
+                _ = forward(client, port, &faults, &stalled) => {}
             }
         });
     }
 }
 
-async fn forward(client: TcpStream, port: u16, faults: &Faults) -> std::io::Result<()> {
-    let server = TcpStream::connect(("127.0.0.1", port)).await?;
+async fn forward(
+    mut client: TcpStream,
+    port: u16,
+    faults: &Faults,
+    stalled: &CancellationToken,
+) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
+    let forwarding = forward_both(&mut client, &mut server, faults);
+    match stalled.run_until_cancelled(forwarding).await {
+        Some(result) => result,
+        // Both sides stay open, and nobody reads from them.
+        None => std::future::pending().await,
+    }
+}
+
+async fn forward_both(
+    client: &mut TcpStream,
+    server: &mut TcpStream,
+    faults: &Faults,
+) -> std::io::Result<()> {
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_server, mut to_server) = server.split();
     let requests = tokio::io::copy(&mut from_client, &mut to_server);
     let replies = async {
         let mut buffer = vec![0; 64 * 1024];

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use carillon::{Event, Scheduler, Timing};
 use scheduler_core::change;
 use scheduler_core::job::{JobDefaults, JobSpec};
 use scheduler_core::lease::{LeaseToken, Presence};
@@ -22,6 +23,7 @@ use scheduler_redis::{RedisConfig, RedisStore};
 use tests::node::until;
 use tests::proxy::Proxy;
 use tests::redis_server::RedisServer;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// A store behind a proxy, with one session that leads and one job that is due.
@@ -324,6 +326,46 @@ async fn heartbeat_keeps_the_session() -> Result<()> {
             claims: 0
         }
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_is_not_left_with_a_dead_connection() -> Result<()> {
+    let world = World::new().await?;
+    let patience = Duration::from_millis(500);
+    world.proxy.stall();
+    let request = heartbeat(&world.session, 1);
+    let answer = tokio::time::timeout(patience, world.store.heartbeat(&request)).await;
+    assert!(answer.is_err(), "the connection stands still: {answer:?}");
+    let request = heartbeat(&world.session, 2);
+    let answer = tokio::time::timeout(patience, world.store.heartbeat(&request)).await;
+    assert!(matches!(answer?, Ok(HeartbeatAnswer::Alive { .. })));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_with_a_short_session_outlives_a_connection_that_stands_still() -> Result<()> {
+    let server = RedisServer::start()?;
+    let proxy = Proxy::start(server.port()).await?;
+    let config = RedisConfig::from_url(&server.url_on(proxy.port()))?;
+    let store = RedisStore::new(config, "lost".parse()?);
+    let timing = Timing {
+        session_ttl: Duration::from_secs(2),
+        ..Timing::default()
+    };
+    let scheduler = Scheduler::builder(store).timing(timing).build();
+    let (mut events, counts) = (scheduler.events(), scheduler.counters());
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(scheduler.run(shutdown.clone()));
+    let leads = |event: &Event| matches!(event, Event::LeaseWon { .. }).then_some(());
+    let led = events.find(Duration::from_secs(30), leads).await;
+    assert_eq!(led, Some(()));
+    // The heart's connection and all others.
+    proxy.stall();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(counts().trust_lost, 0);
+    shutdown.cancel();
+    running.await??;
     Ok(())
 }
 

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use carillon::core::run::Outcome;
 use carillon::core::store::{Changed, RemoveJob, RequestId};
 use carillon::core::{JobId, Store, change};
-use carillon::{Event, Tasks};
+use carillon::{Event, Retention, Scheduler, Tasks};
 use serde_json::json;
 use support::faulty::{ALL, Faulty};
 use support::*;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Removes a job, so that nothing new comes of it.
@@ -280,6 +281,122 @@ async fn a_node_can_be_stopped_while_the_store_is_away() {
             told.elapsed()
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_takes_in_nothing_more_is_tidied_still() {
+    let (store, log) = (store(), Log::default());
+    let faulty = Faulty::new(store.clone());
+    faulty.faults().refuse(&["dispatch", "promote"]);
+    put(&store, [job("j", "note", every(0.1))]).await;
+    until("it is due", || async {
+        store.overview().await.unwrap().due > 0
+    })
+    .await;
+    let mut node = Node::start(&faulty, "a", &noting(&log), timing());
+    node.leads().await;
+    until("it is tidied", || async {
+        faulty.faults().done("tidy") > 0
+    })
+    .await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_past_keeping_is_forgotten_without_long_pauses() {
+    let (store, log) = (store(), Log::default());
+    let many = json!({ "max_instances": 2_500 });
+    put(&store, [job("j", "note", many)]).await;
+    // More than two calls forget: each forgets a thousand.
+    for _ in 0..2_500 {
+        run_now(&store, "j").await;
+    }
+    let node = Node::start(&store, "a", &noting(&log), timing());
+    until("all ran", || async { is_idle(&store).await }).await;
+    node.stop().await;
+    assert_eq!(run_records(&store).await.len(), 2_500);
+    let retention = Retention {
+        history: 10,
+        ..Retention::default()
+    };
+    let scheduler = Scheduler::builder(store.clone())
+        .retention(retention)
+        .build();
+    let (begun, shutdown) = (Instant::now(), CancellationToken::new());
+    let running = tokio::spawn(scheduler.run(shutdown.clone()));
+    until("the oldest are forgotten", || async {
+        run_records(&store).await.len() <= 10
+    })
+    .await;
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_that_cannot_be_had_keeps_only_its_own_runs_waiting() {
+    let (store, log) = (store(), Log::default());
+    let ids = ["bad", "b", "c"];
+    put(&store, ids.map(|id| job(id, "note", json!({})))).await;
+    for id in ids {
+        run_now(&store, id).await;
+    }
+    let faulty = Faulty::new(store.clone());
+    faulty.faults().poison("bad".parse().unwrap());
+    let node = Node::start(&faulty, "a", &noting(&log), timing());
+    until("the others run", || async { log.read().len() == 2 }).await;
+    faulty.faults().cure();
+    until("all ran", || async { is_idle(&store).await }).await;
+    node.stop().await;
+    log.assert_once();
+    assert_eq!(log.read().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_make_no_sense_are_asked_for_less_and_less_often() {
+    for operation in ["exchange", "resync"] {
+        let (store, log) = (store(), Log::default());
+        put(&store, [job("j", "note", json!({}))]).await;
+        let faulty = Faulty::new(store.clone());
+        let mut node = Node::start(&faulty, "a", &noting(&log), timing());
+        node.leads().await;
+        faulty.faults().corrupt(operation);
+        if operation == "resync" {
+            // One exchange that makes no sense is enough to ask what the session holds.
+            faulty.faults().garble("exchange");
+        }
+        run_now(&store, "j").await;
+        until("trouble", || async {
+            faulty.faults().failed(operation) > 0
+        })
+        .await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let failed = faulty.faults().failed(operation);
+        assert!(failed <= 10, "{operation}: {failed} in two seconds");
+        faulty.faults().refuse(&[]);
+        until("it ran", || async { is_idle(&store).await }).await;
+        node.stop().await;
+        log.assert_once();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_versions_that_a_leader_sees_are_none_to_be_given_again() {
+    let (store, log) = (store(), Log::default());
+    let faulty = Faulty::new(store.clone());
+    let mut node = Node::start(&faulty, "a", &noting(&log), timing());
+    node.leads().await;
+    // Its runs are for other nodes: no claim shows a higher number.
+    let mut elsewhere = every(0.1);
+    elsewhere["queue"] = json!("elsewhere");
+    put(&store, [job("j", "note", elsewhere)]).await;
+    let read = store.jobs(&["j".parse().unwrap()]).await.unwrap().remove(0);
+    let version = read.stored.unwrap().version.0;
+    until("it is seen", || async {
+        faulty.faults().floor() >= version
+    })
+    .await;
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -120,6 +120,35 @@ async fn what_was_claimed_and_not_begun_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_that_come_with_the_last_answer_are_given_back() {
+    let (store, log) = (store(), Log::default());
+    put(&store, [job("j", "note", json!({ "on_lost": "fail" }))]).await;
+    let faulty = Faulty::new(store.clone());
+    let mut node = Node::start(&faulty, "a", &noting(&log), timing());
+    node.is_registered().await;
+    // The run is claimed, and the node does not hear of it before it is told to stop.
+    faulty.faults().lose("exchange", usize::MAX);
+    run_now(&store, "j").await;
+    let ready = || async {
+        let queues = store.overview().await.unwrap().queues;
+        queues.iter().map(|queue| queue.ready).sum::<u64>()
+    };
+    until("it is claimed", || async { ready().await == 0 }).await;
+    node.shutdown.cancel();
+    tokio::task::yield_now().await;
+    faulty.faults().lose("exchange", 0);
+    node.stop().await;
+    assert_eq!(ready().await, 1);
+    let node = Node::start(&store, "b", &noting(&log), timing());
+    until("it ran", || async { is_idle(&store).await }).await;
+    node.stop().await;
+    let records = run_records(&store).await;
+    let told: Vec<_> = records.iter().map(|r| (r.outcome, r.attempt)).collect();
+    assert_eq!(told, [(Outcome::Succeeded, 1)]);
+    log.assert_once();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers_that_outlive_the_grace_are_stopped_and_run_again_elsewhere() {
     for listens in [true, false] {
         let (store, log) = (store(), Log::default());
@@ -261,6 +290,43 @@ async fn a_node_whose_session_is_gone_begins_another_and_its_runs_come_back() {
     let told: Vec<_> = told.iter().map(|r| (r.outcome, r.attempt)).collect();
     assert_eq!(told, [(Outcome::Retrying, 1), (Outcome::Succeeded, 2)]);
     log.assert_once();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_heart_reaches_nobody_learns_that_its_session_is_gone() {
+    let (store, log) = (store(), Log::default());
+    for leads in [true, false] {
+        let faulty = Faulty::new(store.clone());
+        let mut other = None;
+        if !leads {
+            let mut node = Node::start(&store, "other", &noting(&log), timing());
+            node.leads().await;
+            other = Some(node);
+        }
+        let mut node = Node::start(&faulty, "cut-off", &noting(&log), timing());
+        let first = node.is_registered().await;
+        if leads {
+            node.leads().await;
+        }
+        faulty.faults().freeze(&["heartbeat"]);
+        node.sees("trust lost", |event| {
+            matches!(event, Event::TrustLost { .. }).then_some(())
+        })
+        .await;
+        if leads {
+            fence(&store, &first).await;
+        }
+        node.sees("its end", |event| {
+            matches!(event, Event::SessionGone { .. }).then_some(())
+        })
+        .await;
+        assert_ne!(node.is_registered().await, first);
+        faulty.faults().thaw();
+        node.stop().await;
+        if let Some(other) = other {
+            other.stop().await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,7 +14,7 @@ use crate::store::{
     Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
     HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
     Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunNow, RunNowAnswer, Store,
-    StoreResult, Tidy, Wake,
+    StoreResult, Tidy, TidyAnswer, Wake,
 };
 use crate::time::{Clock, Timestamp};
 
@@ -128,7 +128,7 @@ impl Store for MemoryStore {
         Ok(self.step(|state, now| state.retire(request, now)))
     }
 
-    async fn tidy(&self, request: &Tidy) -> StoreResult<bool> {
+    async fn tidy(&self, request: &Tidy) -> StoreResult<TidyAnswer> {
         Ok(self.step(|state, now| state.tidy(request, now)))
     }
 

@@ -12,19 +12,38 @@ pub(super) struct Journal {
     entries: VecDeque<HistoryEntry>,
     /// How many records were forgotten: positions count from the first that was ever written.
     forgotten: u64,
+    /// How many records to keep, once that was said.
+    keep: Option<usize>,
 }
+
+/// How many records more than it is to keep a journal may hold before it forgets by itself.
+const MARGIN: usize = 1_000;
 
 impl Journal {
     pub(super) fn append(&mut self, at: Timestamp, record: Record) {
         self.entries.push_back(HistoryEntry { at, record });
+        // A few with each new one, so that it shrinks however many there are, and no append is slow.
+        if let Some(keep) = self.keep
+            && self.entries.len() > keep.saturating_add(MARGIN)
+        {
+            self.forget(2);
+        }
     }
 
-    /// Forgets all but the newest `keep` records, at most `limit` at once.
-    pub(super) fn trim(&mut self, keep: u64, limit: usize) {
+    /// Forgets all but the newest `keep` records, at most `limit` at once, and holds on to that
+    /// bound. Says how many it forgot.
+    pub(super) fn trim(&mut self, keep: u64, limit: usize) -> usize {
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+        self.keep = Some(keep);
         let excess = self.entries.len().saturating_sub(keep).min(limit);
-        self.entries.drain(..excess);
-        self.forgotten += excess as u64;
+        self.forget(excess);
+        excess
+    }
+
+    /// Forgets the oldest `count` records.
+    fn forget(&mut self, count: usize) {
+        self.entries.drain(..count);
+        self.forgotten += count as u64;
     }
 
     /// A page, newest first.
@@ -117,11 +136,23 @@ mod tests {
     }
 
     #[test]
+    fn it_never_outgrows_its_bound_by_much() {
+        let mut journal = journal(5_000);
+        journal.trim(100, 10);
+        let one = journal.entries[0].clone();
+        for _ in 0..10_000 {
+            journal.append(one.at, one.record.clone());
+        }
+        assert!(journal.entries.len() <= 100 + MARGIN);
+        assert_eq!(journal.end(), 15_000);
+    }
+
+    #[test]
     fn trimming_is_bounded() {
         let mut journal = journal(10);
-        journal.trim(2, 3);
+        assert_eq!(journal.trim(2, 3), 3);
         assert_eq!(onward(&journal, 0, 100).0.len(), 7);
-        journal.trim(100, 3);
+        assert_eq!(journal.trim(100, 3), 0);
         assert_eq!(onward(&journal, 0, 100).0.len(), 7);
     }
 }

@@ -7,7 +7,7 @@ use crate::lease::{LeaseToken, LeaseView, Presence, Proof, Steal};
 use crate::plan::Plan;
 use crate::store::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, MAX_PLAN_AGE, Park,
-    Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
+    Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy, TidyAnswer,
 };
 use crate::time::Timestamp;
 
@@ -204,18 +204,25 @@ impl State {
         leads
     }
 
-    pub(super) fn tidy(&mut self, request: &Tidy, now: Timestamp) -> bool {
-        let leads = self.tenure.progress(&request.token);
-        if leads {
-            self.journal.trim(request.keep_history, MAX_TIDIED);
-            self.requests
-                .forget(MAX_TIDIED, |at| now.since(at) > request.keep_requests);
-            let past = |at| now.since(at) > request.keep_fired;
-            for job in self.catalog.bury(MAX_TIDIED, past) {
-                self.schedule.forget(&job);
-            }
+    pub(super) fn tidy(&mut self, request: &Tidy, now: Timestamp) -> TidyAnswer {
+        if !self.tenure.progress(&request.token) {
+            return TidyAnswer::LeaseLost;
         }
-        leads
+        let records = self.journal.trim(request.keep_history, MAX_TIDIED);
+        let answers = self
+            .requests
+            .forget(MAX_TIDIED, |at| now.since(at) > request.keep_requests);
+        let past = |at| now.since(at) > request.keep_fired;
+        let buried = self.catalog.bury(MAX_TIDIED, past);
+        for job in &buried {
+            self.schedule.forget(job);
+        }
+        // As many as allowed: there may be more.
+        if [records, answers, buried.len()].contains(&MAX_TIDIED) {
+            TidyAnswer::More
+        } else {
+            TidyAnswer::Done
+        }
     }
 
     pub(super) fn release(&mut self, token: &LeaseToken) {

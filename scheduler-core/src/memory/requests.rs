@@ -34,12 +34,13 @@ impl Requests {
         self.0.insert(request, (now, answer));
     }
 
-    /// Forgets up to `limit` answers that are older than `is_past` allows.
-    pub(super) fn forget(&mut self, limit: usize, is_past: impl Fn(Timestamp) -> bool) {
+    /// Forgets up to `limit` answers that are older than `is_past` allows; says how many.
+    pub(super) fn forget(&mut self, limit: usize, is_past: impl Fn(Timestamp) -> bool) -> usize {
         let past = self.0.iter().filter(|(_, (at, _))| is_past(*at));
         let past: Vec<_> = past.map(|(request, _)| *request).take(limit).collect();
-        for request in past {
-            self.0.remove(&request);
+        for request in &past {
+            self.0.remove(request);
         }
+        past.len()
     }
 }

@@ -213,3 +213,14 @@ pub struct Tidy {
     /// How long to remember the fire times of removed jobs.
     pub keep_fired: Duration,
 }
+
+/// What became of forgetting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TidyAnswer {
+    /// Nothing is left that is past keeping.
+    Done,
+    /// There is more to forget than one call may.
+    More,
+    /// The lease is no longer the caller's. Nothing was done.
+    LeaseLost,
+}

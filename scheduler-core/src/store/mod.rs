@@ -37,7 +37,7 @@ pub use jobs::{
 };
 pub use leading::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, DueRetry, MAX_PLAN_AGE,
-    Park, ParkItem, Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy,
+    Park, ParkItem, Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy, TidyAnswer,
 };
 pub use reading::{HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView};
 pub use recovery::{Drain, DrainAnswer, DrainItem, FenceAnswer, FenceSession};
@@ -142,8 +142,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Forgets what is past keeping, a bounded amount per call: old records and answers, what was
     /// settled of jobs that are long gone, and definitions that no run in flight needs any more (a
-    /// store may forget those earlier). `false`: the lease was lost.
-    fn tidy(&self, request: &Tidy) -> impl Future<Output = StoreResult<bool>> + Send;
+    /// store may forget those earlier). Asked again: it goes on where it was.
+    fn tidy(&self, request: &Tidy) -> impl Future<Output = StoreResult<TidyAnswer>> + Send;
 
     /// Gives the lease back, and wakes standbys. Does nothing where it is not the caller's.
     fn release(&self, token: &LeaseToken) -> impl Future<Output = StoreResult<()>> + Send;

@@ -9,6 +9,7 @@ use scheduler_core::plan::Skip;
 use scheduler_core::store::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DueJob, DueRetry, MAX_PLAN_AGE, Park, Peek,
     PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, StoreError, StoreResult, Tidy,
+    TidyAnswer,
 };
 use scheduler_core::{JobId, SessionId, Timestamp, Version};
 
@@ -285,13 +286,18 @@ impl RedisStore {
         call.send().await
     }
 
-    pub(super) async fn do_tidy(&self, request: &Tidy) -> StoreResult<bool> {
+    pub(super) async fn do_tidy(&self, request: &Tidy) -> StoreResult<TidyAnswer> {
         let mut call = self.call(&self.scripts().tidy, None, &[]);
         call.arg(request.token.to_string())
             .arg(request.keep_history);
         call.arg(ms(request.keep_requests))
             .arg(ms(request.keep_fired));
-        call.send().await
+        match call.send::<i64>().await? {
+            0 => Ok(TidyAnswer::LeaseLost),
+            1 => Ok(TidyAnswer::Done),
+            2 => Ok(TidyAnswer::More),
+            other => Err(call.corrupt(format!("{other} is no answer"))),
+        }
     }
 }
 

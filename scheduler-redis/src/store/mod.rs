@@ -21,7 +21,7 @@ use scheduler_core::store::{
     Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
     HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
     Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunNow, RunNowAnswer, Store,
-    StoreError, StoreErrorKind, StoreResult, Tidy, Wake,
+    StoreError, StoreErrorKind, StoreResult, Tidy, TidyAnswer, Wake,
 };
 use scheduler_core::{JobId, Namespace, QueueName, SessionId, Timestamp, Version};
 
@@ -374,7 +374,7 @@ impl Store for RedisStore {
         self.do_retire(request).await
     }
 
-    async fn tidy(&self, request: &Tidy) -> StoreResult<bool> {
+    async fn tidy(&self, request: &Tidy) -> StoreResult<TidyAnswer> {
         self.do_tidy(request).await
     }
 

@@ -10,7 +10,7 @@ use scheduler_core::run::{Claim, Ending, settle};
 use scheduler_core::store::{
     AcquireAnswer, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Exchange,
     ExchangeAnswer, Exchanged, JobWrite, PeekAnswer, Peeked, Promote, PutJob, RemoveJob, RunNow,
-    RunNowAnswer, Settled, Tidy,
+    RunNowAnswer, Settled, Tidy, TidyAnswer,
 };
 use scheduler_core::{JobBuilder, JobId, RunId, SessionId, Store, StoredJob, Timestamp, Version};
 use uuid::Uuid;
@@ -179,7 +179,8 @@ impl<H: Harness> World<H> {
             keep_requests: Duration::from_secs(600),
             keep_fired: Duration::from_secs(7 * 24 * 3600),
         };
-        assert!(done(self.store.tidy(&request).await));
+        let answer = done(self.store.tidy(&request).await);
+        assert_eq!(answer, TidyAnswer::Done);
     }
 
     /// Dispatches plans of which none is refused.

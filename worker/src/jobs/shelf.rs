@@ -211,7 +211,7 @@ impl Store for Shelf {
     async fn retire(&self, _: &Retire) -> StoreResult<bool> {
         error(StoreErrorKind::Refused)
     }
-    async fn tidy(&self, _: &Tidy) -> StoreResult<bool> {
+    async fn tidy(&self, _: &Tidy) -> StoreResult<TidyAnswer> {
         error(StoreErrorKind::Refused)
     }
     async fn release(&self, _: &scheduler_core::lease::LeaseToken) -> StoreResult<()> {

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use scheduler_core::run::{Claim, Ending};
-use scheduler_core::store::Settled;
+use scheduler_core::store::{Settled, StoreErrorKind};
 use scheduler_core::{Job, Store, TaskName};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -108,8 +108,11 @@ impl<S: Store> Executor<S> {
     }
 
     /// Fetches the definitions of these in one call, however often that takes, and starts them.
+    /// Where the store answers with an error, each is fetched alone: one that cannot be had must not
+    /// keep the others waiting.
     async fn fetch_and_start(&self, orders: Vec<Order>) {
         let inner = &self.0;
+        let is_alone = orders.len() == 1;
         let wanted: Vec<_> = orders
             .iter()
             .map(|order| (order.claim.run.job.clone(), order.claim.version))
@@ -118,7 +121,8 @@ impl<S: Store> Executor<S> {
             let mut backoff = Backoff::new();
             loop {
                 match inner.shared.definitions.look_up(&wanted).await {
-                    Ok(found) => break found,
+                    Ok(found) => break Some(found),
+                    Err(error) if !is_alone && is_an_answer(error.kind()) => break None,
                     Err(_) => tokio::time::sleep(backoff.next()).await,
                 }
             }
@@ -127,6 +131,12 @@ impl<S: Store> Executor<S> {
             // Never begun, and now never will be here.
             for order in orders {
                 inner.hand_in(inner.not_begun(order.claim, None)).await;
+            }
+            return;
+        };
+        let Some(found) = found else {
+            for order in orders {
+                self.start(vec![order]);
             }
             return;
         };
@@ -258,6 +268,11 @@ impl<S: Store> Inner<S> {
         // The work loop is gone once its session is over, and then nobody needs to know.
         let _ = self.ended.send(settled).await;
     }
+}
+
+/// Whether the store answered, so that what was asked for is at fault and not the way to it.
+const fn is_an_answer(kind: StoreErrorKind) -> bool {
+    matches!(kind, StoreErrorKind::Refused | StoreErrorKind::Corrupt)
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -22,7 +22,7 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{move_past, plan};
 use scheduler_core::store::{
     Dispatch, DispatchAnswer, DispatchItem, DueJob, Park, ParkItem, Peek, PeekAnswer, Peeked,
-    Promote, Refusal, Refused, Retire, StoreResult, Tidy, Wake,
+    Promote, Refusal, Refused, Retire, StoreResult, Tidy, TidyAnswer, Wake,
 };
 use scheduler_core::{Job, QueueName, Store, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -32,14 +32,19 @@ use crate::event::Event;
 use crate::node::batch::BatchSize;
 use crate::node::definitions::Lookup;
 use crate::node::link::Backoff;
+use crate::node::settings::Timing;
 use crate::node::shared::Shared;
 use crate::node::waiter::Waiter;
 
-/// How long the leader sleeps at most while something is due soon.
-const BEAT: Duration = Duration::from_millis(250);
-
-/// How long it sleeps at most while nothing is; also what counts as soon.
-const IDLE_BEAT: Duration = Duration::from_secs(1);
+/// How long the leader sleeps at most.
+///
+/// It need not look often while nothing is due: a standby counts only standing still while something
+/// is. But where a job came to be due earlier and the wake-up for it was lost, a leader that sleeps
+/// on stands still by that measure. So one sleep must end well within a standby's window
+/// ([`TakeoverRule::window`], 750 ms): who is only asleep is never replaced.
+///
+/// [`TakeoverRule::window`]: scheduler_core::lease::TakeoverRule::window
+const BEAT: Duration = Duration::from_millis(500);
 
 /// How long it pauses after a round that moved nothing although something was due.
 const NO_PROGRESS: Duration = Duration::from_millis(20);
@@ -79,7 +84,8 @@ pub(crate) struct Leader<S> {
     /// Queues in which runs may wait, as far as this leader has seen.
     queues: BTreeSet<QueueName>,
     batch: BatchSize,
-    tidied_at: Duration,
+    /// When to forget next what is past keeping, by [`boottime`].
+    tidy_at: Duration,
 }
 
 /// What one dispatch did.
@@ -109,14 +115,15 @@ impl<S: Store> Leader<S> {
             token,
             queues,
             batch: BatchSize::new(),
-            tidied_at: boottime(),
+            // A term may be short: each begins with it.
+            tidy_at: Duration::ZERO,
         }
     }
 
     /// Leads until the lease is lost or the node stops.
     pub(crate) async fn lead(&mut self, stop: &CancellationToken) -> Led {
         let mut wake = Waiter::new(self.shared.link.clone(), Wake::Leader);
-        let mut backoff = Backoff::up_to(IDLE_BEAT);
+        let mut backoff = Backoff::up_to(beat(&self.shared.settings.timing));
         while !stop.is_cancelled() {
             let pause = match self.run_once().await {
                 Ok(Round::LeaseLost) => return Led::LeaseLost,
@@ -128,7 +135,8 @@ impl<S: Store> Leader<S> {
                 }
                 Ok(Round::RestUntil(next)) => {
                     backoff.reset();
-                    self.rest(next)
+                    let left = next.map(|next| self.shared.clock.until(next));
+                    rest(beat(&self.shared.settings.timing), left)
                 }
                 trouble => {
                     let pause = trouble.map_or_else(|_| backoff.next(), |_| NO_PROGRESS);
@@ -144,18 +152,6 @@ impl<S: Store> Leader<S> {
             }
         }
         Led::Stopped
-    }
-
-    /// How long to sleep where nothing is due before `next`.
-    fn rest(&self, next: Option<Timestamp>) -> Duration {
-        let idle = IDLE_BEAT.min(self.shared.settings.timing.lease_ttl / 4);
-        let left = next.map_or(idle, |next| self.shared.clock.until(next));
-        if left > idle {
-            idle
-        } else {
-            // Early by a moment is worse than late by one: it takes another look.
-            left.min(BEAT).max(Duration::from_millis(1))
-        }
     }
 
     /// One round: looks at what is due, and settles it.
@@ -174,19 +170,27 @@ impl<S: Store> Leader<S> {
         };
         let received = boottime();
         self.shared.clock.learn(sent, received, peeked.now);
+        for due in &peeked.due {
+            self.shared.saw(due.version.0);
+        }
         self.batch.round_trip(received.saturating_sub(sent));
 
         let mut next = earliest(peeked.next_due, peeked.next_retry);
         let mut stuck = false;
+        // What makes room must go on where nothing else does: a full store takes in nothing more.
+        let mut trouble = None;
         if !peeked.due.is_empty() {
-            let Some(moved) = self.settle_due(&peeked).await? else {
-                return Ok(Round::LeaseLost);
-            };
-            stuck = moved.jobs == 0;
-            next = earliest(next, moved.next);
-            if moved.jobs < peeked.due.len() || peeked.due.len() >= limit {
-                // Some were not as they had been seen, or not all were seen.
-                next = earliest(next, Some(peeked.now));
+            match self.settle_due(&peeked).await {
+                Ok(Some(moved)) => {
+                    stuck = moved.jobs == 0;
+                    next = earliest(next, moved.next);
+                    if moved.jobs < peeked.due.len() || peeked.due.len() >= limit {
+                        // Some were not as they had been seen, or not all were seen.
+                        next = earliest(next, Some(peeked.now));
+                    }
+                }
+                Ok(None) => return Ok(Round::LeaseLost),
+                Err(error) => trouble = Some(error),
             }
         }
         if !peeked.retries.is_empty() {
@@ -194,10 +198,20 @@ impl<S: Store> Leader<S> {
             next = earliest(next, Some(peeked.now));
             stuck = false;
         }
-        let leads =
-            self.promote(&peeked).await? && self.retire(&peeked).await? && self.tidy().await?;
-        if !leads {
-            return Ok(Round::LeaseLost);
+        let promoted = self.promote(&peeked).await;
+        let retired = self.retire(&peeked).await;
+        let tidied = self.tidy().await;
+        for done in [promoted, retired, tidied] {
+            match done {
+                Ok(true) => {}
+                Ok(false) => return Ok(Round::LeaseLost),
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(error) = trouble {
+            return Err(error);
         }
         Ok(match next {
             Some(_) if stuck => Round::NoProgress,
@@ -394,13 +408,15 @@ impl<S: Store> Leader<S> {
         link.ask("retire", link.store.retire(&request)).await
     }
 
-    /// Forgets what is past keeping, now and then: also under a load that never lets it rest.
+    /// Forgets what is past keeping: now and then, and with each round while there is more of it
+    /// than one call may forget. Also under a load that never lets the leader rest. False where the
+    /// lease is lost.
     async fn tidy(&mut self) -> StoreResult<bool> {
         let now = boottime();
-        if now.saturating_sub(self.tidied_at) < TIDY_EVERY {
+        if now < self.tidy_at {
             return Ok(true);
         }
-        self.tidied_at = now;
+        self.tidy_at = now + TIDY_EVERY;
         let retention = self.shared.settings.retention;
         let request = Tidy {
             token: self.token.clone(),
@@ -409,13 +425,57 @@ impl<S: Store> Leader<S> {
             keep_fired: retention.fired,
         };
         let link = &self.shared.link;
-        link.ask("tidy", link.store.tidy(&request)).await
+        let answer = link.ask("tidy", link.store.tidy(&request)).await?;
+        if answer == TidyAnswer::More {
+            self.tidy_at = now;
+        }
+        Ok(answer != TidyAnswer::LeaseLost)
     }
+}
+
+/// How long a leader sleeps at most, so that its lease lives and no standby takes its sleep for a
+/// standstill.
+fn beat(timing: &Timing) -> Duration {
+    BEAT.min(timing.lease_ttl / 4)
+        .min(timing.takeover.window * 2 / 3)
+}
+
+/// How long to sleep where the next thing is due after `left`, if anything is.
+fn rest(beat: Duration, left: Option<Duration>) -> Duration {
+    // Early by a moment is worse than late by one: it takes another look.
+    let least = Duration::from_millis(1).min(beat);
+    left.unwrap_or(beat).clamp(least, beat)
 }
 
 fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn a_leader_sleeps_until_the_next_due_time_and_one_beat_at_most() {
+        let beat = beat(&Timing::default());
+        assert_eq!(rest(beat, Some(MS(120))), MS(120));
+        assert_eq!(rest(beat, Some(MS(3_600_000))), beat);
+        assert_eq!(rest(beat, None), beat);
+        assert_eq!(rest(beat, Some(Duration::ZERO)), MS(1));
+    }
+
+    #[test]
+    fn no_sleep_looks_like_a_standstill_or_outlives_the_lease() {
+        let mut timing = Timing::default();
+        assert!(beat(&timing) + MS(200) < timing.takeover.window);
+        timing.takeover.window = MS(90);
+        assert_eq!(beat(&timing), MS(60));
+        timing.lease_ttl = MS(100);
+        assert_eq!(beat(&timing), MS(25));
     }
 }

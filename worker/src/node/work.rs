@@ -31,6 +31,7 @@ use scheduler_core::{Fence, Store, StoreError, store::StoreErrorKind};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::boottime;
 use crate::event::Event;
 use crate::node::executor::{Executor, Order};
 use crate::node::link::{Backoff, Link};
@@ -61,12 +62,36 @@ pub(crate) struct Work<S> {
     ended: mpsc::Receiver<Settled>,
     /// Ended, and not yet taken in by the store.
     to_settle: Vec<Settled>,
+    /// Settled although they never ended: what still comes of them is nothing to hand in.
+    given_up: HashSet<Fence>,
     /// The request whose answer is still missing.
     under_way: Option<Exchange>,
     /// The number of the last request.
     request: u64,
     /// Whether there may be something to claim.
     hungry: bool,
+    exchange_trouble: Trouble,
+    resync_trouble: Trouble,
+    /// Not before then to ask again what this session holds, by [`boottime`].
+    resync_at: Duration,
+}
+
+/// Answers that make no sense, one after the other.
+#[derive(Debug, Default)]
+struct Trouble(Option<Backoff>);
+
+impl Trouble {
+    /// How long to pause after another one: longer each time. Told once.
+    fn goes_on(&mut self, error: &StoreError) -> Duration {
+        if self.0.is_none() && error.kind() == StoreErrorKind::Corrupt {
+            tracing::error!(%error, "an answer makes no sense: asking what this session holds");
+        }
+        self.0.get_or_insert_with(Backoff::new).next()
+    }
+
+    fn is_over(&mut self) {
+        self.0 = None;
+    }
 }
 
 impl<S: Store> Work<S> {
@@ -92,9 +117,13 @@ impl<S: Store> Work<S> {
             held: HashMap::new(),
             ended,
             to_settle: Vec::new(),
+            given_up: HashSet::new(),
             under_way: None,
             request: 0,
             hungry: true,
+            exchange_trouble: Trouble::default(),
+            resync_trouble: Trouble::default(),
+            resync_at: Duration::ZERO,
         }
     }
 
@@ -117,12 +146,12 @@ impl<S: Store> Work<S> {
 
     /// One request, or one wait for a reason to send one.
     async fn run_once(&mut self) {
-        if self.session.take_resync_wanted() {
+        if boottime() >= self.resync_at && self.session.take_resync_wanted() {
             self.resync().await;
         }
         self.gather();
         let wish = self.wish();
-        if self.to_settle.is_empty() && wish.is_none() {
+        if self.to_settle.is_empty() && wish.is_none() && !self.is_in_doubt() {
             self.wait().await;
         } else {
             // A request that is given up here goes on under way when the work is brought to an end.
@@ -159,6 +188,12 @@ impl<S: Store> Work<S> {
         })
     }
 
+    /// Whether to ask if there still is a session, now and then while nobody hears of it: a node
+    /// whose heart reaches nobody has no other way to learn that it was declared dead.
+    fn is_in_doubt(&mut self) -> bool {
+        !self.session.is_trusted() && std::mem::take(&mut self.hungry)
+    }
+
     /// Takes in what has ended, as far as one request can carry it.
     fn gather(&mut self) {
         while self.to_settle.len() < BATCH {
@@ -171,7 +206,8 @@ impl<S: Store> Work<S> {
 
     fn take_in(&mut self, settled: Settled) {
         // A claim that a resync found to be gone is nothing to hand in any more.
-        if self.held.contains_key(&settled.claim.fence) {
+        let fence = &settled.claim.fence;
+        if self.held.contains_key(fence) && !self.given_up.contains(fence) {
             self.to_settle.push(settled);
         }
     }
@@ -183,12 +219,16 @@ impl<S: Store> Work<S> {
             // A wake-up that this node takes and cannot use is one that an idle node misses.
             self.ready.forget();
         }
+        let longest = match self.resync_at.saturating_sub(boottime()) {
+            Duration::ZERO => LONGEST_WAIT,
+            pause => pause.min(LONGEST_WAIT),
+        };
         tokio::select! {
             Some(settled) = self.ended.recv() => {
                 self.take_in(settled);
             }
             () = self.ready.woken(), if can_claim => self.hungry = true,
-            () = tokio::time::sleep(LONGEST_WAIT) => self.hungry = true,
+            () = tokio::time::sleep(longest) => self.hungry = true,
             () = self.session.attention() => self.hungry = true,
             () = self.stopping.cancelled() => {}
         }
@@ -208,6 +248,7 @@ impl<S: Store> Work<S> {
         let Some(request) = self.under_way.take() else {
             return;
         };
+        let mut trouble = None;
         match answer {
             Ok(Some(ExchangeAnswer::Exchanged(exchanged))) => self.exchanged(request, exchanged),
             Ok(Some(ExchangeAnswer::Superseded)) => {
@@ -217,15 +258,18 @@ impl<S: Store> Work<S> {
             }
             Err(error) => {
                 // It would be answered so for ever. What was done shows in what is held.
-                tracing::error!(%error, "an answer makes no sense: asking what this session holds");
                 self.to_settle.extend(request.settled);
                 self.session.want_resync();
+                trouble = Some(self.exchange_trouble.goes_on(&error));
             }
             Ok(Some(ExchangeAnswer::Gone) | None) => {
                 self.session.end();
             }
         }
         self.session.book().exchange_ended(self.held.len());
+        if let Some(pause) = trouble {
+            tokio::time::sleep(pause).await;
+        }
     }
 
     fn compose(&mut self, wish: Option<ClaimWish>) -> Exchange {
@@ -243,6 +287,7 @@ impl<S: Store> Work<S> {
 
     fn exchanged(&mut self, request: Exchange, exchanged: Exchanged) {
         let Exchanged { claims, stale } = exchanged;
+        self.exchange_trouble.is_over();
         if !stale.is_empty() {
             self.shared.counters.stale(stale.len());
             tracing::warn!(
@@ -284,6 +329,7 @@ impl<S: Store> Work<S> {
             .collect();
         for order in &orders {
             self.shared.saw(order.claim.fence.0);
+            self.shared.saw(order.claim.version.0);
             self.held.insert(order.claim.fence, order.clone());
         }
         self.executor.start(orders);
@@ -302,16 +348,19 @@ impl<S: Store> Work<S> {
         let link = &self.shared.link;
         let answer = link.ask("resync", link.store.resync(&request));
         match self.session.over().run_until_cancelled(answer).await {
-            Some(Ok(ResyncAnswer::Claims(claims))) => self.reconcile(claims),
+            Some(Ok(ResyncAnswer::Claims(claims))) => {
+                self.resync_trouble.is_over();
+                self.reconcile(claims);
+            }
             Some(Ok(ResyncAnswer::Gone)) => {
                 self.session.end();
             }
             Some(Ok(ResyncAnswer::Superseded)) => self.session.want_resync(),
-            Some(Err(_)) => {
+            Some(Err(error)) => {
                 // Reading changes nothing, so a new number is as good as the old one.
                 self.session.want_resync();
-                let pause = tokio::time::sleep(Backoff::new().next());
-                let _ = self.session.over().run_until_cancelled(pause).await;
+                // Work goes on meanwhile: only this question has to wait.
+                self.resync_at = boottime() + self.resync_trouble.goes_on(&error);
             }
             None => {}
         }
@@ -361,9 +410,11 @@ impl<S: Store> Work<S> {
             let _ = tokio::time::timeout(last_grace, self.drain()).await;
             self.give_up();
         }
+        // The request under way when the node was told to stop may bring claims still. They are
+        // never begun, and handed in as that.
         let last_word = async {
-            while !self.to_settle.is_empty() || self.under_way.is_some() {
-                self.exchange(None).await;
+            while self.executing() > 0 || !self.to_settle.is_empty() || self.under_way.is_some() {
+                self.drain_once().await;
             }
         };
         if tokio::time::timeout(LAST_WORD, last_word).await.is_err() {
@@ -378,16 +429,21 @@ impl<S: Store> Work<S> {
     /// Hands in what ends, until nothing is being executed. Cancel-safe.
     async fn drain(&mut self) {
         while self.executing() > 0 {
-            self.gather();
-            if self.to_settle.is_empty() && self.under_way.is_none() {
-                tokio::select! {
-                    Some(settled) = self.ended.recv() => self.take_in(settled),
-                    () = self.session.attention() => {}
-                }
-            } else {
-                // Where the store is away, this must not hide that the handlers have ended.
-                let _ = tokio::time::timeout(LONGEST_WAIT, self.exchange(None)).await;
+            self.drain_once().await;
+        }
+    }
+
+    /// One request that hands in what ended, or one wait for something to end. Cancel-safe.
+    async fn drain_once(&mut self) {
+        self.gather();
+        if self.to_settle.is_empty() && self.under_way.is_none() {
+            tokio::select! {
+                Some(settled) = self.ended.recv() => self.take_in(settled),
+                () = self.session.attention() => {}
             }
+        } else {
+            // Where the store is away, this must not hide that the handlers have ended.
+            let _ = tokio::time::timeout(LONGEST_WAIT, self.exchange(None)).await;
         }
     }
 
@@ -411,6 +467,7 @@ impl<S: Store> Work<S> {
                 continue;
             };
             let ending = Ending::Interrupted;
+            self.given_up.insert(claim.fence);
             self.to_settle.push(settled(
                 claim.clone(),
                 Some(&job),

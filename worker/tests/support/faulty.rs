@@ -2,6 +2,7 @@
 //! demand, by operation.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use carillon::core::lease::{LeaseToken, LeaseView};
@@ -30,8 +31,20 @@ pub(crate) struct Faults {
     frozen: watch::Sender<Vec<&'static str>>,
     /// Jobs whose definitions cannot be read.
     spoilt: Mutex<Vec<JobId>>,
+    /// Jobs whose definitions fail the whole call.
+    poisoned: Mutex<Vec<JobId>>,
     /// Operations that cannot be reached.
     cut: Mutex<Vec<&'static str>>,
+    /// Operations that the store answers with an error.
+    refused: Mutex<Vec<(&'static str, StoreErrorKind)>>,
+    /// The operation whose next answer makes no sense.
+    garbled: Mutex<Option<&'static str>>,
+    /// How often each operation was refused.
+    failed: Mutex<HashMap<&'static str, usize>>,
+    /// The highest number that a node said it has seen.
+    floor: AtomicU64,
+    /// How often each operation was done.
+    done: Mutex<HashMap<&'static str, usize>>,
 }
 
 impl<S> Faulty<S> {
@@ -41,7 +54,13 @@ impl<S> Faulty<S> {
             lost: Mutex::default(),
             frozen: watch::Sender::new(Vec::new()),
             spoilt: Mutex::default(),
+            poisoned: Mutex::default(),
             cut: Mutex::default(),
+            refused: Mutex::default(),
+            failed: Mutex::default(),
+            garbled: Mutex::default(),
+            floor: AtomicU64::new(0),
+            done: Mutex::default(),
         };
         Self {
             inner,
@@ -85,9 +104,50 @@ impl Faults {
         self.cut.lock().unwrap().clear();
     }
 
+    /// Lets the store refuse operations.
+    pub(crate) fn refuse(&self, operations: &[&'static str]) {
+        let refused = operations.iter().map(|o| (*o, StoreErrorKind::Refused));
+        *self.refused.lock().unwrap() = refused.collect();
+    }
+
+    /// Lets an operation's answers make no sense.
+    pub(crate) fn corrupt(&self, operation: &'static str) {
+        *self.refused.lock().unwrap() = vec![(operation, StoreErrorKind::Corrupt)];
+    }
+
+    /// Lets the next answer of an operation make no sense, after it was done.
+    pub(crate) fn garble(&self, operation: &'static str) {
+        *self.garbled.lock().unwrap() = Some(operation);
+    }
+
+    /// How often an operation failed on purpose.
+    pub(crate) fn failed(&self, operation: &str) -> usize {
+        *self.failed.lock().unwrap().get(operation).unwrap_or(&0)
+    }
+
+    /// The highest number that a node said it has seen.
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor.load(Ordering::Relaxed)
+    }
+
+    /// How often an operation was done.
+    pub(crate) fn done(&self, operation: &str) -> usize {
+        *self.done.lock().unwrap().get(operation).unwrap_or(&0)
+    }
+
     /// Makes a job's definition unreadable.
     pub(crate) fn spoil(&self, job: JobId) {
         self.spoilt.lock().unwrap().push(job);
+    }
+
+    /// Lets each call fail that asks for a job's definition.
+    pub(crate) fn poison(&self, job: JobId) {
+        self.poisoned.lock().unwrap().push(job);
+    }
+
+    /// Takes that back.
+    pub(crate) fn cure(&self) {
+        self.poisoned.lock().unwrap().clear();
     }
 
     async fn before(&self, operation: &'static str) -> StoreResult<()> {
@@ -98,10 +158,21 @@ impl Faults {
             let kind = StoreErrorKind::Unreachable;
             return Err(StoreError::new(kind, operation, "cut on purpose"));
         }
+        let refused = self.refused.lock().unwrap();
+        if let Some((_, kind)) = refused.iter().find(|(refused, _)| *refused == operation) {
+            *self.failed.lock().unwrap().entry(operation).or_default() += 1;
+            return Err(StoreError::new(*kind, operation, "refused on purpose"));
+        }
         Ok(())
     }
 
     fn after<T>(&self, operation: &'static str, answer: T) -> StoreResult<T> {
+        *self.done.lock().unwrap().entry(operation).or_default() += 1;
+        let mut garbled = self.garbled.lock().unwrap();
+        if garbled.take_if(|garbled| *garbled == operation).is_some() {
+            let kind = StoreErrorKind::Corrupt;
+            return Err(StoreError::new(kind, operation, "garbled on purpose"));
+        }
         let mut lose = self.lose.lock().unwrap();
         match lose.get_mut(operation) {
             Some(left) if *left > 0 => {
@@ -129,11 +200,23 @@ macro_rules! operations {
                 format!("faulty {}", self.inner.describe())
             }
 
+            async fn exchange(&self, request: &Exchange) -> StoreResult<ExchangeAnswer> {
+                self.faults.floor.fetch_max(request.floor, Ordering::Relaxed);
+                self.faults.before("exchange").await?;
+                let answer = self.inner.exchange(request).await?;
+                self.faults.after("exchange", answer)
+            }
+
             async fn definitions(
                 &self,
                 wanted: &[(JobId, Version)],
             ) -> StoreResult<Vec<Definition>> {
                 self.faults.before("definitions").await?;
+                let poisoned = self.faults.poisoned.lock().unwrap().clone();
+                if wanted.iter().any(|(job, _)| poisoned.contains(job)) {
+                    let kind = StoreErrorKind::Refused;
+                    return Err(StoreError::new(kind, "definitions", "poisoned on purpose"));
+                }
                 let mut answer = self.inner.definitions(wanted).await?;
                 let spoilt = self.faults.spoilt.lock().unwrap().clone();
                 for ((job, _), definition) in wanted.iter().zip(&mut answer) {
@@ -166,9 +249,8 @@ operations! {
     park(request: &Park) -> bool;
     promote(request: &Promote) -> bool;
     retire(request: &Retire) -> bool;
-    tidy(request: &Tidy) -> bool;
+    tidy(request: &Tidy) -> TidyAnswer;
     release(token: &LeaseToken) -> ();
-    exchange(request: &Exchange) -> ExchangeAnswer;
     resync(request: &Resync) -> ResyncAnswer;
     wait(wake: &Wake) -> ();
     sessions() -> Vec<SessionSample>;

@@ -6,7 +6,7 @@ use scheduler_core::Store;
 use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::run::Ending;
-use scheduler_core::store::{HistoryPage, HistoryQuery, Tidy};
+use scheduler_core::store::{HistoryPage, HistoryQuery, Tidy, TidyAnswer};
 
 use crate::conformance::{Harness, World, done, job, name};
 
@@ -152,9 +152,11 @@ pub async fn tidying_forgets_the_oldest<H: Harness>(mut world: World<H>) {
     let a = world.node("a").await;
     let token = world.lead(&a).await;
     let before = world.see().await;
-    assert!(done(world.store.tidy(&tidy(&token, 100)).await));
+    let answer = done(world.store.tidy(&tidy(&token, 100)).await);
+    assert_eq!(answer, TidyAnswer::Done);
     world.expect(&before, "keeping more than there is").await;
-    assert!(done(world.store.tidy(&tidy(&token, 4)).await));
+    let answer = done(world.store.tidy(&tidy(&token, 4)).await);
+    assert_eq!(answer, TidyAnswer::Done);
     // A store may keep more, where it can only forget records in bundles.
     let kept = world.see().await.history.len();
     assert!((4..=10).contains(&kept), "{kept}");
@@ -177,10 +179,12 @@ pub async fn what_was_settled_is_forgotten_long_after_the_job<H: Harness>(mut wo
     world.remove("back").await;
     world.put(job("back")).await;
     world.advance(Duration::from_secs(59)).await;
-    assert!(done(world.store.tidy(&tidy(&token, 100)).await));
+    let answer = done(world.store.tidy(&tidy(&token, 100)).await);
+    assert_eq!(answer, TidyAnswer::Done);
     assert_eq!(world.read(&id("gone")).await.fired, fired);
     world.advance(Duration::from_secs(2)).await;
-    assert!(done(world.store.tidy(&tidy(&token, 100)).await));
+    let answer = done(world.store.tidy(&tidy(&token, 100)).await);
+    assert_eq!(answer, TidyAnswer::Done);
     assert_eq!(world.read(&id("gone")).await.fired, None);
     assert_eq!(
         world.read(&id("back")).await.fired,

@@ -6,7 +6,7 @@ use scheduler_core::Epoch;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::store::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, FenceSession, Park, PeekAnswer, Promote,
-    Retire, Tidy,
+    Retire, Tidy, TidyAnswer,
 };
 use scheduler_core::{Store, Timestamp};
 
@@ -145,7 +145,10 @@ pub async fn each_step_of_the_leader_shows_progress<H: Harness>(mut world: World
     beats.push(world.beat_of(&a).await);
     assert!(done(world.store.retire(&retire(&token)).await));
     beats.push(world.beat_of(&a).await);
-    assert!(done(world.store.tidy(&tidy(&token)).await));
+    assert_eq!(
+        done(world.store.tidy(&tidy(&token)).await),
+        TidyAnswer::Done
+    );
     beats.push(world.beat_of(&a).await);
     assert!(beats.is_sorted_by(|a, b| a < b), "{beats:?}");
     done(world.store.observe(&a.session).await);
@@ -220,7 +223,7 @@ pub(super) async fn nothing_can_be_done_with<H: Harness>(world: &World<H>, token
     assert!(!done(store.park(&park(token)).await));
     assert!(!done(store.promote(&promote(token)).await));
     assert!(!done(store.retire(&retire(token)).await));
-    assert!(!done(store.tidy(&tidy(token)).await));
+    assert_eq!(done(store.tidy(&tidy(token)).await), TidyAnswer::LeaseLost);
     done(store.release(token).await);
 }
 
