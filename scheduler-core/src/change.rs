@@ -4,7 +4,7 @@
 //! still is as it was read. The rules, so that a change never fires twice and never loses a fire:
 //!
 //! - A fire time that is due at the moment of the change belongs to the job: it keeps its due time,
-//!   and the new trigger counts from there.
+//!   and after it the new schedule begins where it says: at its first own fire time after that.
 //! - No due time is ever set at or before a fire time that has been settled.
 //! - A pause remembers where it began; resuming or removing records what passed meanwhile.
 //! - Whether a job is paused is the operator's, not the definition's: putting a changed definition
@@ -183,7 +183,7 @@ pub fn remove(stored: &StoredJob, now: Timestamp) -> Vec<Skip> {
 fn first_unsettled(job: &Job, fired: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     let first = job.trigger().first(now)?;
     match fired {
-        Some(fired) if first <= fired => job.trigger().next_after(fired),
+        Some(fired) if first <= fired => job.trigger().following(fired),
         _ => Some(first),
     }
 }
@@ -212,7 +212,7 @@ fn skip_until(
     };
     let stretch = job.trigger().stretch(from, now, limit);
     let (last, next) = match stretch.next {
-        Some(next) if next <= now => (now, job.trigger().next_after(now)),
+        Some(next) if next <= now => (now, job.trigger().following(now)),
         next => (stretch.last, next),
     };
     let skip = Skip {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use scheduler_core::change::{self, Change, ChangeError, JobState, StoredJob};
-use scheduler_core::plan::{Skip, SkipReason};
+use scheduler_core::plan::{Skip, SkipReason, plan};
 use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::{Job, Timestamp, Trigger, Version};
 use serde_json::{Value, json};
@@ -166,6 +166,85 @@ fn a_replaced_job_keeps_what_is_due_and_else_begins_anew() {
     }
     let over = change::replace(&stored(every(10), Some(20), Some(10)), once(10), at(15));
     assert_eq!(over, Err(ChangeError::NeverFires { after: at(10) }));
+}
+
+/// After the fire that was pending, the new schedule begins where it says, not where the old one
+/// stood.
+#[test]
+fn after_the_kept_fire_a_new_schedule_begins_as_it_says() {
+    let minute = |n: i64| at(n * 60).to_string();
+    // (new trigger, the fire times that follow the kept one, which was due at 00:00:25)
+    let table = [
+        (json!({ "type": "date", "run_date": minute(10) }), vec![600]),
+        (json!({ "type": "date", "run_date": minute(0) }), vec![]),
+        (
+            json!({ "type": "interval", "seconds": 10, "start_date": minute(10) }),
+            vec![600, 610],
+        ),
+        (
+            json!({ "type": "interval", "seconds": 10, "start_date": minute(0) }),
+            vec![30, 40],
+        ),
+        (json!({ "type": "interval", "seconds": 10 }), vec![35, 45]),
+        (
+            json!({ "type": "cron", "second": "*/10", "start_date": minute(10) }),
+            vec![600, 610],
+        ),
+        (
+            json!({ "type": "calendar_interval", "days": 1, "minute": 5, "start_date": "1970-01-03" }),
+            vec![173_100, 259_500],
+        ),
+        (
+            json!({ "type": "calendar_interval", "months": 1, "start_date": "1969-12-15" }),
+            vec![1_209_600, 3_888_000],
+        ),
+        (
+            json!({ "type": "calendar_interval", "months": 1, "minute": 5 }),
+            vec![300, 2_678_700],
+        ),
+    ];
+    for (trigger, expected) in table {
+        let new = job(trigger.clone());
+        let replaced = change::replace(&stored(every(10), Some(25), Some(15)), new.clone(), at(26));
+        assert_eq!(replaced, Ok(active(new.clone(), Some(25))), "{trigger}");
+        let plan = plan(&new, at(25), at(26), 0);
+        assert_eq!(plan.runs, [at(25)], "the kept fire: {trigger}");
+        let mut following = Vec::new();
+        let mut next = plan.next;
+        while let Some(at) = next.filter(|_| following.len() < 2) {
+            following.push(at);
+            next = new.trigger().following(at);
+        }
+        let expected: Vec<_> = expected.into_iter().map(at).collect();
+        assert_eq!(following, expected, "{trigger}");
+
+        // The same through a pause that began before.
+        let paused = paused(every(10), Some(25), Some(15));
+        let replaced = change::replace(&paused, new.clone(), at(26)).expect("a schedule");
+        let paused = StoredJob {
+            job: new,
+            state: replaced.state,
+            ..paused
+        };
+        let resumed = change::resume(&paused, at(27)).expect("an end of the pause");
+        assert_eq!(resumed.skips, skip(25, 25, 1, SkipReason::Paused));
+        assert_eq!(resumed.next_fire, expected.first().copied(), "{trigger}");
+    }
+}
+
+/// From off the grid as from on it: by arithmetic, however long the stretch.
+#[test]
+fn a_kept_fire_before_the_grid_is_counted_with_it() {
+    let start = json!({ "type": "interval", "seconds": 1, "start_date": at(100).to_string() });
+    let now = at(20 * 86_400);
+    let resumed = change::resume(&paused(job(start), Some(25), None), now);
+    let resumed = resumed.expect("an end of the pause");
+    let count = 20 * 86_400 - 100 + 1 + 1;
+    assert_eq!(
+        resumed.skips,
+        skip(25, 20 * 86_400, count, SkipReason::Paused)
+    );
+    assert_eq!(resumed.next_fire, Some(at(20 * 86_400 + 1)));
 }
 
 #[test]
@@ -335,7 +414,7 @@ fn any_wish() -> impl Strategy<Value = Wish> {
 
 /// The fire times from `from` on, one by one.
 fn fires(job: &Job, from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
-    let next = |at: &Timestamp| job.trigger().next_after(*at);
+    let next = |at: &Timestamp| job.trigger().following(*at);
     std::iter::successors(Some(from), next)
         .take_while(|at| *at <= until)
         .collect()
@@ -382,7 +461,7 @@ proptest! {
                 let passed = fires(&change.job, skip.first, now);
                 prop_assert_eq!(Some(skip.first), before);
                 prop_assert_eq!((skip.count, Some(&skip.last)), (passed.len() as u64, passed.last()));
-                prop_assert_eq!(after, change.job.trigger().next_after(skip.last));
+                prop_assert_eq!(after, change.job.trigger().following(skip.last));
                 stored.fired = Some(skip.last);
             } else if before.is_some_and(|at| at <= now) {
                 prop_assert_eq!(after, before, "it was due");
