@@ -7,6 +7,8 @@
 //!   and after it the new schedule begins where it says: at its first own fire time after that.
 //! - No due time is ever set at or before a fire time that has been settled.
 //! - A pause remembers where it began; resuming or removing records what passed meanwhile.
+//! - A parked job comes back with whatever change puts it on a schedule again: that begins anew, past
+//!   what was settled.
 //! - Whether a job is paused is the operator's, not the definition's: putting a changed definition
 //!   leaves it as it is.
 
@@ -37,8 +39,11 @@ pub struct StoredJob {
     pub version: Version,
     /// Whether it is paused.
     pub state: JobState,
-    /// When it is due next: none while paused, and once its schedule is over.
+    /// When it is due next: none while paused or parked, and once its schedule is over.
     pub next_fire: Option<Timestamp>,
+    /// The fire time at which it was parked: set aside, because its leader could not read the
+    /// definition. Never while paused.
+    pub parked: Option<Timestamp>,
     /// The highest fire time that has been settled.
     pub fired: Option<Timestamp>,
     /// How many of its runs are in flight.
@@ -97,7 +102,7 @@ pub fn replace(stored: &StoredJob, job: Job, now: Timestamp) -> Result<Change, C
     let reschedule = |job: &Job, due: Option<Timestamp>| match due {
         Some(_) if keeps_schedule => Ok(due),
         Some(due) if due <= now => Ok(Some(due)),
-        None if keeps_schedule => Ok(None),
+        None if keeps_schedule && stored.parked.is_none() => Ok(None),
         _ => first_unsettled(job, stored.fired, now)
             .map(Some)
             .ok_or(ChangeError::NeverFires {
@@ -137,7 +142,10 @@ pub fn pause(stored: &StoredJob) -> Option<Change> {
         JobState::Active => Some(Change {
             job: stored.job.clone(),
             state: JobState::Paused {
-                from: stored.next_fire,
+                from: match stored.parked {
+                    Some(parked) => stored.job.trigger().following(parked),
+                    None => stored.next_fire,
+                },
             },
             next_fire: None,
             skips: Vec::new(),
@@ -145,18 +153,22 @@ pub fn pause(stored: &StoredJob) -> Option<Change> {
     }
 }
 
-/// The end of a pause; none where the job is not paused.
+/// The end of a pause, or of being parked; none where the job is neither.
 ///
-/// What passed meanwhile is recorded as skipped, and the schedule goes on as if it had never been
+/// What passed in a pause is recorded as skipped, and the schedule goes on as if it had never been
 /// paused: an interval keeps its grid.
 #[must_use]
 pub fn resume(stored: &StoredJob, now: Timestamp) -> Option<Change> {
-    let JobState::Paused { from } = stored.state else {
-        return None;
-    };
-    let (skips, next_fire) = match from {
-        Some(from) => skip_until(&stored.job, from, now, SkipReason::Paused),
-        None => (Vec::new(), None),
+    let (skips, next_fire) = match (stored.state, stored.parked) {
+        (JobState::Active, None) => return None,
+        (JobState::Active, Some(_)) => {
+            let next = first_unsettled(&stored.job, stored.fired, now);
+            (Vec::new(), next)
+        }
+        (JobState::Paused { from: Some(from) }, _) => {
+            skip_until(&stored.job, from, now, SkipReason::Paused)
+        }
+        (JobState::Paused { from: None }, _) => (Vec::new(), None),
     };
     Some(Change {
         job: stored.job.clone(),

@@ -34,6 +34,7 @@ fn stored(job: Job, next: Option<i64>, fired: Option<i64>) -> StoredJob {
         version: Version(3),
         state: JobState::Active,
         next_fire: next.map(at),
+        parked: None,
         fired: fired.map(at),
         in_flight: 0,
     }
@@ -326,6 +327,40 @@ fn the_end_of_a_pause_records_what_passed_and_goes_on() {
         change::resume(&stored(every(10), Some(20), None), at(99)),
         None
     );
+}
+
+/// Parked at 20, with all before settled; looked at much later.
+#[test]
+fn a_parked_job_comes_back_with_any_change() {
+    let parked = |job: Job| StoredJob {
+        parked: Some(at(20)),
+        ..stored(job, None, Some(20))
+    };
+    let cron = || job(json!({ "type": "cron", "second": "*/10" }));
+    for new in [every(10), cron(), every(10)] {
+        let changed = change::replace(&parked(new.clone()), new.clone(), at(55));
+        let next = changed.as_ref().ok().and_then(|change| change.next_fire);
+        assert!(next > Some(at(55)), "{changed:?}");
+        let resumed = change::resume(&parked(new.clone()), at(55));
+        assert_eq!(resumed, Some(active(new, next.map(|at| at.as_ms() / 1000))));
+    }
+    let other = change::replace(&parked(every(10)), cron(), at(55));
+    assert_eq!(other, Ok(active(cron(), Some(60))));
+
+    let paused = change::pause(&parked(cron())).expect("a pause");
+    let from = Some(at(30));
+    assert_eq!(paused.state, JobState::Paused { from });
+    let paused = StoredJob {
+        state: paused.state,
+        ..stored(cron(), None, Some(20))
+    };
+    let resumed = change::resume(&paused, at(55)).expect("an end of the pause");
+    assert_eq!(resumed.skips, skip(30, 50, 3, SkipReason::Paused));
+    assert_eq!(resumed.next_fire, Some(at(60)));
+
+    // The fire time that it was parked with has been settled: nothing is left of a date.
+    let over = change::replace(&parked(once(20)), once(20), at(55));
+    assert_eq!(over, Err(ChangeError::NeverFires { after: at(20) }));
 }
 
 #[test]

@@ -45,6 +45,7 @@ impl State {
             version: entry.version,
             state: entry.state,
             next_fire: self.schedule.due(id),
+            parked: self.schedule.parked(id),
             fired: self.schedule.fired(id),
             in_flight: self.runs.in_flight(id),
         }

@@ -128,7 +128,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Sets due jobs aside whose definition is missing or cannot be read, so that they hold up
     /// nobody: they are no longer due, and history says why; the fire time is settled with that.
-    /// Putting them again brings them back. Does nothing to a job that is not as it was seen. Asked again: nothing more happens.
+    /// They show as parked until a change puts them on a schedule again. Does nothing to a job that
+    /// is not as it was seen. Asked again: nothing more happens.
     /// `false`: the lease was lost.
     fn park(&self, request: &Park) -> impl Future<Output = StoreResult<bool>> + Send;
 

@@ -1,11 +1,11 @@
 -- Jobs as stored, with all that is needed to change them. Writes nothing.
--- KEYS: due fired busy, then the job of each id
+-- KEYS: due parked fired busy, then the job of each id
 -- ARGV: the ids (at most 500)
--- Answers: {now, {due or false, ...}, {fired or false, ...}, {busy text or false, ...},
---   {record, version, state, paused from} of each}
+-- Answers: {now, {due or false, ...}, {parked at or false, ...}, {fired or false, ...},
+--   {busy text or false, ...}, {record, version, state, paused from} of each}
 local t = now()
 if #ARGV == 0 then
-  return { t, {}, {}, {}, {} }
+  return { t, {}, {}, {}, {}, {} }
 end
 local records = {}
 for i = 1, #ARGV do
@@ -14,6 +14,7 @@ end
 return {
   t,
   redis.call('ZMSCORE', K.due, unpack(ARGV)),
+  redis.call('ZMSCORE', K.parked, unpack(ARGV)),
   redis.call('HMGET', K.fired, unpack(ARGV)),
   redis.call('HMGET', K.busy, unpack(ARGV)),
   records,

@@ -17,6 +17,14 @@ const BATCH: usize = 200;
 /// A job's hash: record, version, state, where its pause began.
 type JobHash = (Option<Vec<u8>>, Option<u64>, Option<String>, Option<String>);
 
+/// What is stored of a job outside its hash.
+struct Standing {
+    next_fire: Option<Timestamp>,
+    parked: Option<Timestamp>,
+    fired: Option<Timestamp>,
+    in_flight: usize,
+}
+
 /// One job as read: the job, or why it cannot be read.
 struct ReadJob {
     write: JobWrite,
@@ -44,21 +52,28 @@ impl RedisStore {
             Vec<Option<String>>,
             Vec<Option<String>>,
             Vec<Option<String>>,
+            Vec<Option<String>>,
             Vec<JobHash>,
         );
         let mut call = self.call(&self.scripts().read_jobs, None, &self.job_keys(ids));
         for id in ids {
             call.arg(id.as_str());
         }
-        let (now, dues, fireds, busies, hashes): Answer = call.send().await?;
+        let (now, dues, parkeds, fireds, busies, hashes): Answer = call.send().await?;
         let now = Timestamp::from_ms(now);
-        let jobs = dues.into_iter().zip(fireds).zip(busies).zip(hashes);
+        let time = |text: Option<String>| text.as_deref().and_then(score_to_timestamp);
+        let jobs = dues.into_iter().zip(parkeds).zip(fireds).zip(busies);
+        let jobs = jobs.zip(hashes);
         Ok(jobs
-            .map(|(((due, fired), busy), hash)| {
-                let fired = fired.as_deref().and_then(score_to_timestamp);
-                let next_fire = due.as_deref().and_then(score_to_timestamp);
-                let in_flight = codec::count_busy(busy.as_deref());
-                let (stored, unreadable) = match stored_job(hash, next_fire, fired, in_flight) {
+            .map(|((((due, parked), fired), busy), hash)| {
+                let fired = time(fired);
+                let standing = Standing {
+                    next_fire: time(due),
+                    parked: time(parked),
+                    fired,
+                    in_flight: codec::count_busy(busy.as_deref()),
+                };
+                let (stored, unreadable) = match stored_job(hash, &standing) {
                     Ok(stored) => (stored, None),
                     Err(why) => (None, Some(why)),
                 };
@@ -197,9 +212,7 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
 
 fn stored_job(
     (record, version, state, paused_from): JobHash,
-    next_fire: Option<Timestamp>,
-    fired: Option<Timestamp>,
-    in_flight: usize,
+    standing: &Standing,
 ) -> Result<Option<StoredJob>, String> {
     let (Some(record), Some(version)) = (record, version) else {
         return Ok(None);
@@ -216,8 +229,9 @@ fn stored_job(
         job,
         version: Version(version),
         state,
-        next_fire,
-        fired,
-        in_flight,
+        next_fire: standing.next_fire,
+        parked: standing.parked,
+        fired: standing.fired,
+        in_flight: standing.in_flight,
     }))
 }

@@ -113,7 +113,7 @@ impl<S: Store> Jobs<S> {
         self.switch(id, |stored, _| change::pause(stored)).await
     }
 
-    /// Resumes a paused job. What passed meanwhile is recorded as skipped.
+    /// Resumes a paused job: what passed meanwhile is recorded as skipped. Brings back a parked one.
     ///
     /// # Errors
     ///
@@ -257,9 +257,14 @@ fn decide(wish: &PutWish, read: &JobWrite) -> Decision {
     let (change, done) = match (&read.stored, wish.on_conflict) {
         (None, _) => (change::put_new(job, read.fired, read.now), Put::Added),
         (Some(_), OnConflict::Refuse) => return Decision::Settled(Put::Exists),
-        (Some(stored), _) if stored.job == job => return Decision::Settled(Put::Unchanged),
-        (Some(_), OnConflict::Keep) => return Decision::Settled(Put::Kept),
-        (Some(stored), OnConflict::Replace) => {
+        (Some(stored), _) if stored.job == job && stored.parked.is_none() => {
+            return Decision::Settled(Put::Unchanged);
+        }
+        (Some(stored), OnConflict::Keep) if stored.job != job => {
+            return Decision::Settled(Put::Kept);
+        }
+        // Also the very same definition, if the job is parked: writing it brings the job back.
+        (Some(stored), OnConflict::Keep | OnConflict::Replace) => {
             (change::replace(stored, job, read.now), Put::Replaced)
         }
     };

@@ -30,7 +30,7 @@ pub struct PutWish {
 pub enum Put {
     /// There was none of this id; now there is.
     Added,
-    /// It took the place of another definition.
+    /// It took the place of another definition, or brought back a parked job.
     Replaced,
     /// The very same definition was there: nothing was written.
     Unchanged,

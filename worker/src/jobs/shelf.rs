@@ -63,6 +63,7 @@ impl World {
             version: Version(self.sequence),
             state: change.state,
             next_fire: change.next_fire,
+            parked: None,
             fired: self.fired.get(id).copied(),
             in_flight: 0,
         };

@@ -47,6 +47,13 @@ impl Desk {
         self.fault(Fault::Meanwhile(Box::new(other)));
     }
 
+    fn park(&self, job: &str) {
+        let mut world = self.shelf.0.lock().unwrap();
+        let stored = world.jobs.get_mut(&id(job)).unwrap();
+        stored.parked = Some(NOW);
+        stored.next_fire = None;
+    }
+
     fn writes(&self) -> usize {
         self.shelf.0.lock().unwrap().done.len()
     }
@@ -67,6 +74,30 @@ async fn what_is_put_is_decided_by_what_is_there() {
     assert_eq!(put(20, OnConflict::Replace).await.unwrap(), Put::Replaced);
     let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
     assert_eq!(stored.next_fire, in_seconds(20));
+}
+
+#[tokio::test]
+async fn a_parked_job_is_brought_back_by_its_own_definition() {
+    for on_conflict in [OnConflict::Replace, OnConflict::Keep] {
+        let desk = Desk::new();
+        let put = |seconds| desk.jobs.put(job("a", seconds), on_conflict);
+        assert_eq!(put(10).await.unwrap(), Put::Added);
+        desk.park("a");
+        assert_eq!(put(10).await.unwrap(), Put::Replaced);
+        let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+        assert_eq!((stored.parked, stored.next_fire), (None, in_seconds(10)));
+
+        desk.park("a");
+        assert_eq!(desk.jobs.resume(&id("a")).await.unwrap(), Switched::Done);
+        let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+        assert_eq!((stored.parked, stored.next_fire), (None, in_seconds(10)));
+    }
+    let desk = Desk::new();
+    let put = |seconds, on_conflict| desk.jobs.put(job("a", seconds), on_conflict);
+    put(10, OnConflict::Refuse).await.unwrap();
+    desk.park("a");
+    assert_eq!(put(10, OnConflict::Refuse).await.unwrap(), Put::Exists);
+    assert_eq!(put(20, OnConflict::Keep).await.unwrap(), Put::Kept);
 }
 
 #[tokio::test]

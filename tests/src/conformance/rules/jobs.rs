@@ -33,6 +33,7 @@ pub async fn a_job_reads_back_as_it_was_put<H: Harness>(world: World<H>) {
         version,
         state: JobState::Active,
         next_fire,
+        parked: None,
         fired: None,
         in_flight: 0,
     };
