@@ -92,6 +92,13 @@ pub fn put_new(job: Job, fired: Option<Timestamp>, now: Timestamp) -> Result<Cha
     })
 }
 
+/// Whether a schedule that begins at `now` has all its fire times at or before `past`.
+#[must_use]
+pub fn is_over_since(job: &Job, past: Timestamp, now: Timestamp) -> bool {
+    let first = job.trigger().first(now);
+    first.is_none_or(|first| first <= past && job.trigger().following(past).is_none())
+}
+
 /// A job that takes the place of a stored one.
 ///
 /// # Errors

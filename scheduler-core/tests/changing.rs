@@ -274,6 +274,32 @@ fn a_replaced_job_stays_paused() {
 }
 
 #[test]
+fn a_schedule_is_over_since_its_last_fire_time() {
+    let until = |end: i64| {
+        let end = at(end).to_string();
+        job(
+            json!({ "type": "interval", "seconds": 10, "start_date": "1970-01-01", "end_date": end }),
+        )
+    };
+    // (job, past): whether all lies there, as seen from second 1000
+    let table = [
+        (once(20), 19, false),
+        (once(20), 20, true),
+        (once(20), 500, true),
+        (once(2000), 500, false),
+        (every(10), 500, false),
+        (until(400), 500, true),
+        (until(600), 500, true),
+        (until(1000), 500, false),
+        (job(json!({ "type": "date" })), 500, false),
+    ];
+    for (job, past, over) in table {
+        let found = change::is_over_since(&job, at(past), at(1000));
+        assert_eq!(found, over, "{job:?} {past}");
+    }
+}
+
+#[test]
 fn a_pause_remembers_where_it_began() {
     for due in [Some(20), None] {
         let change = change::pause(&stored(every(10), due, Some(10)));

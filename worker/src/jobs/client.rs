@@ -1,8 +1,9 @@
 //! The operations: read, decide, write if unchanged.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
 
-use scheduler_core::change::{self, Change};
+use scheduler_core::change::{self, Change, ChangeError};
 use scheduler_core::store::{
     Changed, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer, StoreResult,
 };
@@ -26,12 +27,29 @@ const MAX_ROUNDS: u32 = 50;
 #[derive(Clone, Debug)]
 pub struct Jobs<S> {
     store: S,
+    remembered: Option<Duration>,
 }
 
 impl<S: Store> Jobs<S> {
     /// The jobs of `store`.
     pub const fn new(store: S) -> Self {
-        Self { store }
+        Self {
+            store,
+            remembered: None,
+        }
+    }
+
+    /// For jobs that are put again and again, as those of a file with each start: one that is not
+    /// stored and whose schedule has been over for longer than `fired` counts as over.
+    ///
+    /// The store remembers for so long what was settled of a job that is gone (see
+    /// [`Retention::fired`](crate::Retention::fired)). Put once more after that, a `date` would look
+    /// as if it had never fired. A fire that is only late is not lost by this: a job that was put
+    /// before its time stays stored until it has fired, however long nobody leads.
+    #[must_use]
+    pub fn put_repeatedly(mut self, fired: Duration) -> Self {
+        self.remembered = Some(fired);
+        self
     }
 
     /// The job of this id.
@@ -215,7 +233,7 @@ impl<S: Store> Jobs<S> {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut written = Vec::new();
         for (index, read) in batch.iter().zip(&reads) {
-            match decide(&wishes[*index], read) {
+            match decide(&wishes[*index], read, self.remembered) {
                 Decision::Settled(outcome) => outcomes.push(Some(outcome)),
                 Decision::Write(change, outcome) => {
                     let version: Option<Version> = read.stored.as_ref().map(|s| s.version);
@@ -252,8 +270,14 @@ enum Decision {
     Write(Box<Change>, Put),
 }
 
-fn decide(wish: &PutWish, read: &JobWrite) -> Decision {
+fn decide(wish: &PutWish, read: &JobWrite, remembered: Option<Duration>) -> Decision {
     let job = wish.job.clone();
+    let forgotten = remembered.map(|remembered| read.now.before(remembered));
+    if let (None, Some(after)) = (&read.stored, forgotten)
+        && change::is_over_since(&job, after, read.now)
+    {
+        return Decision::Settled(Put::Over(ChangeError::NeverFires { after }));
+    }
     let (change, done) = match (&read.stored, wish.on_conflict) {
         (None, _) => (change::put_new(job, read.fired, read.now), Put::Added),
         (Some(_), OnConflict::Refuse) => return Decision::Settled(Put::Exists),

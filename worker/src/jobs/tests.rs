@@ -101,6 +101,37 @@ async fn a_parked_job_is_brought_back_by_its_own_definition() {
 }
 
 #[tokio::test]
+async fn a_date_of_a_file_does_not_come_again_when_the_store_has_forgotten_it() {
+    let desk = Desk::new();
+    let once = |minute: u32| {
+        let spec = json!({
+            "id": "a",
+            "task": "log",
+            "trigger": { "type": "date", "run_date": format!("1970-01-01T00:{minute:02}:00Z") },
+        });
+        let spec: JobSpec = serde_json::from_value(spec).unwrap();
+        spec.resolve(&JobDefaults::default()).unwrap()
+    };
+    let week = desk.jobs.clone().put_repeatedly(Duration::from_secs(1800));
+    // It is 01:00, and nothing is known of the job.
+    let put = |minute| week.put(once(minute), OnConflict::Replace);
+    for minute in [0, 29, 30] {
+        let over = put(minute).await.unwrap();
+        assert!(matches!(over, Put::Over(_)), "{minute}: {over:?}");
+    }
+    assert_eq!(put(31).await.unwrap(), Put::Added, "late, not forgotten");
+    // What is stored has not fired, however long ago it was due.
+    assert_eq!(put(5).await.unwrap(), Put::Replaced);
+    let other = Desk::new();
+    let asked = other.jobs.put(once(5), OnConflict::Refuse).await.unwrap();
+    assert_eq!(
+        asked,
+        Put::Added,
+        "asked for once, by somebody who means it"
+    );
+}
+
+#[tokio::test]
 async fn of_many_nodes_that_put_the_same_jobs_one_writes() {
     let desk = Desk::new();
     let wishes: Vec<PutWish> = (0..450)
