@@ -50,6 +50,21 @@ pub struct StoredJob {
     pub in_flight: usize,
 }
 
+/// A stored job whose definition this version cannot read, and what is known of it all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableJob {
+    /// The number of its definition.
+    pub version: Version,
+    /// Whether it is paused.
+    pub state: JobState,
+    /// When it is due next.
+    pub next_fire: Option<Timestamp>,
+    /// What is wrong with the definition, for people.
+    pub why: String,
+    /// Whether a newer version wrote it: then it is not damaged, and not this version's to replace.
+    pub is_newer: bool,
+}
+
 /// What to write about a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -105,20 +120,45 @@ pub fn is_over_since(job: &Job, past: Timestamp, now: Timestamp) -> bool {
 ///
 /// A new schedule without any fire time left is refused.
 pub fn replace(stored: &StoredJob, job: Job, now: Timestamp) -> Result<Change, ChangeError> {
-    let keeps_schedule = stored.job.trigger() == job.trigger();
+    let keeps_schedule = stored.parked.is_none() && stored.job.trigger() == job.trigger();
+    let pending = (stored.state, stored.next_fire);
+    in_place_of(pending, keeps_schedule, job, stored.fired, now)
+}
+
+/// A job that takes the place of one that cannot be read; `fired` is what that one settled.
+///
+/// # Errors
+///
+/// A new schedule without any fire time left is refused.
+pub fn replace_unreadable(
+    stored: &UnreadableJob,
+    job: Job,
+    fired: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Change, ChangeError> {
+    in_place_of((stored.state, stored.next_fire), false, job, fired, now)
+}
+
+fn in_place_of(
+    (state, next_fire): (JobState, Option<Timestamp>),
+    keeps_schedule: bool,
+    job: Job,
+    fired: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Change, ChangeError> {
     let reschedule = |job: &Job, due: Option<Timestamp>| match due {
         Some(_) if keeps_schedule => Ok(due),
         Some(due) if due <= now => Ok(Some(due)),
-        None if keeps_schedule && stored.parked.is_none() => Ok(None),
-        _ => first_unsettled(job, stored.fired, now)
+        None if keeps_schedule => Ok(None),
+        _ => first_unsettled(job, fired, now)
             .map(Some)
             .ok_or(ChangeError::NeverFires {
-                after: stored.fired.unwrap_or(now),
+                after: fired.unwrap_or(now),
             }),
     };
-    match stored.state {
+    match state {
         JobState::Active => {
-            let next_fire = reschedule(&job, stored.next_fire)?;
+            let next_fire = reschedule(&job, next_fire)?;
             Ok(Change {
                 job,
                 state: JobState::Active,
@@ -195,6 +235,21 @@ pub fn remove(stored: &StoredJob, now: Timestamp) -> Vec<Skip> {
     };
     from.map_or_else(Vec::new, |from| {
         skip_until(&stored.job, from, now, reason).0
+    })
+}
+
+/// What removing a job that cannot be read leaves to be recorded: the one fire time that is known.
+#[must_use]
+pub fn remove_unreadable(stored: &UnreadableJob, now: Timestamp) -> Option<Skip> {
+    let (pending, reason) = match stored.state {
+        JobState::Active => (stored.next_fire, SkipReason::Removed),
+        JobState::Paused { from } => (from, SkipReason::Paused),
+    };
+    pending.filter(|at| *at <= now).map(|at| Skip {
+        first: at,
+        last: at,
+        count: 1,
+        reason,
     })
 }
 

@@ -16,6 +16,7 @@ impl State {
     pub(super) fn jobs(&self, ids: &[JobId], now: Timestamp) -> Vec<JobWrite> {
         let write = |id: &JobId| JobWrite {
             stored: self.catalog.get(id).map(|entry| self.stored(entry)),
+            unreadable: None,
             fired: self.schedule.fired(id),
             now,
         };

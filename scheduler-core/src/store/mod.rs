@@ -202,7 +202,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     // ----- jobs -----------------------------------------------------------------------------
 
     /// The jobs of these ids, in order; none where there is none. Also tells what is left of
-    /// removed ones (the highest settled fire time).
+    /// removed ones (the highest settled fire time). One that cannot be read is told as such, and
+    /// never keeps the others from being read.
     fn jobs(&self, ids: &[JobId]) -> impl Future<Output = StoreResult<Vec<JobWrite>>> + Send;
 
     /// A page of all jobs, in no particular order; `cursor` is none at first, and then what the

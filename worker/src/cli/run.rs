@@ -140,6 +140,10 @@ fn tell_outcomes(wishes: &[PutWish], outcomes: &[Put]) {
             Put::Added => added += 1,
             Put::Replaced => replaced += 1,
             Put::Unchanged | Put::Kept | Put::Exists => kept += 1,
+            Put::Unreadable(why) => {
+                warn!(job = %wish.job.id(), "left as it is, and it cannot be read: {why}");
+                kept += 1;
+            }
             Put::Over(why) => info!(job = %wish.job.id(), "not put: {why}"),
         }
     }

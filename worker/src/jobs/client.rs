@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use scheduler_core::change::{self, Change, ChangeError};
+use scheduler_core::change::{self, Change, ChangeError, UnreadableJob};
 use scheduler_core::store::{
     Changed, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer, StoreResult,
 };
@@ -58,7 +58,7 @@ impl<S: Store> Jobs<S> {
     ///
     /// The store could not answer.
     pub async fn get(&self, id: &JobId) -> Result<Option<StoredJob>, JobsError> {
-        Ok(self.read(id).await?.stored)
+        readable(id, self.read(id).await?)
     }
 
     /// All jobs, by id.
@@ -149,15 +149,20 @@ impl<S: Store> Jobs<S> {
         let mut rounds = Rounds::new(id);
         loop {
             let read = self.read(id).await?;
-            let Some(stored) = read.stored else {
-                return Ok(Removed::NotFound);
+            let (version, next_fire, skips) = match (&read.stored, &read.unreadable) {
+                (Some(job), _) => (job.version, job.next_fire, change::remove(job, read.now)),
+                (None, Some(job)) => {
+                    let skip = change::remove_unreadable(job, read.now);
+                    (job.version, job.next_fire, Vec::from_iter(skip))
+                }
+                (None, None) => return Ok(Removed::NotFound),
             };
             let request = RemoveJob {
                 request: new_request(),
                 job: id.clone(),
-                version: stored.version,
-                next_fire: stored.next_fire,
-                skips: change::remove(&stored, read.now),
+                version,
+                next_fire,
+                skips,
             };
             match until_known(|| self.store.remove(&request)).await? {
                 Changed::Done(_) => return Ok(Removed::Done),
@@ -175,10 +180,10 @@ impl<S: Store> Jobs<S> {
         let mut rounds = Rounds::new(id);
         loop {
             let read = self.read(id).await?;
-            let Some(stored) = read.stored else {
+            let uuid = uuid_at(read.now);
+            let Some(stored) = readable(id, read)? else {
                 return Ok(RunRequested::NotFound);
             };
-            let uuid = uuid_at(read.now);
             let request = RunNow {
                 request: RequestId(uuid),
                 job: stored.job,
@@ -208,10 +213,11 @@ impl<S: Store> Jobs<S> {
         let mut rounds = Rounds::new(id);
         loop {
             let read = self.read(id).await?;
-            let Some(stored) = read.stored else {
+            let now = read.now;
+            let Some(stored) = readable(id, read)? else {
                 return Ok(Switched::NotFound);
             };
-            let Some(change) = decide(&stored, read.now) else {
+            let Some(change) = decide(&stored, now) else {
                 return Ok(Switched::Already);
             };
             match self.write(vec![(Some(stored.version), change)]).await?[..] {
@@ -236,8 +242,9 @@ impl<S: Store> Jobs<S> {
             match decide(&wishes[*index], read, self.remembered) {
                 Decision::Settled(outcome) => outcomes.push(Some(outcome)),
                 Decision::Write(change, outcome) => {
-                    let version: Option<Version> = read.stored.as_ref().map(|s| s.version);
-                    changes.push((version, *change));
+                    let stored = read.stored.as_ref().map(|job| job.version);
+                    let unreadable = read.unreadable.as_ref().map(|job| job.version);
+                    changes.push((stored.or(unreadable), *change));
                     written.push(outcomes.len());
                     outcomes.push(Some(outcome));
                 }
@@ -270,8 +277,20 @@ enum Decision {
     Write(Box<Change>, Put),
 }
 
+impl Decision {
+    fn of(change: Result<Change, ChangeError>, done: Put) -> Self {
+        match change {
+            Ok(change) => Self::Write(Box::new(change), done),
+            Err(over) => Self::Settled(Put::Over(over)),
+        }
+    }
+}
+
 fn decide(wish: &PutWish, read: &JobWrite, remembered: Option<Duration>) -> Decision {
     let job = wish.job.clone();
+    if let Some(stored) = &read.unreadable {
+        return decide_unreadable(wish, stored, read);
+    }
     let forgotten = remembered.map(|remembered| read.now.before(remembered));
     if let (None, Some(after)) = (&read.stored, forgotten)
         && change::is_over_since(&job, after, read.now)
@@ -292,9 +311,32 @@ fn decide(wish: &PutWish, read: &JobWrite, remembered: Option<Duration>) -> Deci
             (change::replace(stored, job, read.now), Put::Replaced)
         }
     };
-    match change {
-        Ok(change) => Decision::Write(Box::new(change), done),
-        Err(over) => Decision::Settled(Put::Over(over)),
+    Decision::of(change, done)
+}
+
+/// A damaged record may be replaced; what a newer version wrote is that version's.
+fn decide_unreadable(wish: &PutWish, stored: &UnreadableJob, read: &JobWrite) -> Decision {
+    match wish.on_conflict {
+        OnConflict::Refuse => Decision::Settled(Put::Exists),
+        OnConflict::Replace if !stored.is_newer => {
+            let job = wish.job.clone();
+            let change = change::replace_unreadable(stored, job, read.fired, read.now);
+            Decision::of(change, Put::Replaced)
+        }
+        OnConflict::Keep | OnConflict::Replace => {
+            Decision::Settled(Put::Unreadable(stored.why.clone()))
+        }
+    }
+}
+
+/// The job as read, for who needs its definition.
+fn readable(id: &JobId, read: JobWrite) -> Result<Option<StoredJob>, JobsError> {
+    match read.unreadable {
+        None => Ok(read.stored),
+        Some(UnreadableJob { why, .. }) => {
+            let job = id.clone();
+            Err(JobsError::Unreadable { job, why })
+        }
     }
 }
 

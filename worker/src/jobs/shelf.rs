@@ -109,6 +109,7 @@ impl Store for Shelf {
         let world = self.0.lock().unwrap();
         let read = |id| JobWrite {
             stored: world.jobs.get(id).cloned(),
+            unreadable: None,
             fired: world.fired.get(id).copied(),
             now: NOW,
         };
