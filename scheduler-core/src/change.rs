@@ -4,9 +4,11 @@
 //! still is as it was read. The rules, so that a change never fires twice and never loses a fire:
 //!
 //! - A fire time that is due at the moment of the change belongs to the job: it keeps its due time,
-//!   and the new trigger counts from there.
+//!   and after it the new schedule begins where it says: at its first own fire time after that.
 //! - No due time is ever set at or before a fire time that has been settled.
 //! - A pause remembers where it began; resuming or removing records what passed meanwhile.
+//! - A parked job comes back with whatever change puts it on a schedule again: that begins anew, past
+//!   what was settled.
 //! - Whether a job is paused is the operator's, not the definition's: putting a changed definition
 //!   leaves it as it is.
 
@@ -37,12 +39,30 @@ pub struct StoredJob {
     pub version: Version,
     /// Whether it is paused.
     pub state: JobState,
-    /// When it is due next: none while paused, and once its schedule is over.
+    /// When it is due next: none while paused or parked, and once its schedule is over.
     pub next_fire: Option<Timestamp>,
+    /// The fire time at which it was parked: set aside, because its leader could not read the
+    /// definition. Never while paused.
+    pub parked: Option<Timestamp>,
     /// The highest fire time that has been settled.
     pub fired: Option<Timestamp>,
     /// How many of its runs are in flight.
     pub in_flight: usize,
+}
+
+/// A stored job whose definition this version cannot read, and what is known of it all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableJob {
+    /// The number of its definition.
+    pub version: Version,
+    /// Whether it is paused.
+    pub state: JobState,
+    /// When it is due next.
+    pub next_fire: Option<Timestamp>,
+    /// What is wrong with the definition, for people.
+    pub why: String,
+    /// Whether a newer version wrote it: then it is not damaged, and not this version's to replace.
+    pub is_newer: bool,
 }
 
 /// What to write about a job.
@@ -87,26 +107,58 @@ pub fn put_new(job: Job, fired: Option<Timestamp>, now: Timestamp) -> Result<Cha
     })
 }
 
+/// Whether a schedule that begins at `now` has all its fire times at or before `past`.
+#[must_use]
+pub fn is_over_since(job: &Job, past: Timestamp, now: Timestamp) -> bool {
+    let first = job.trigger().first(now);
+    first.is_none_or(|first| first <= past && job.trigger().following(past).is_none())
+}
+
 /// A job that takes the place of a stored one.
 ///
 /// # Errors
 ///
 /// A new schedule without any fire time left is refused.
 pub fn replace(stored: &StoredJob, job: Job, now: Timestamp) -> Result<Change, ChangeError> {
-    let keeps_schedule = stored.job.trigger() == job.trigger();
+    let keeps_schedule = stored.parked.is_none() && stored.job.trigger() == job.trigger();
+    let pending = (stored.state, stored.next_fire);
+    in_place_of(pending, keeps_schedule, job, stored.fired, now)
+}
+
+/// A job that takes the place of one that cannot be read; `fired` is what that one settled.
+///
+/// # Errors
+///
+/// A new schedule without any fire time left is refused.
+pub fn replace_unreadable(
+    stored: &UnreadableJob,
+    job: Job,
+    fired: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Change, ChangeError> {
+    in_place_of((stored.state, stored.next_fire), false, job, fired, now)
+}
+
+fn in_place_of(
+    (state, next_fire): (JobState, Option<Timestamp>),
+    keeps_schedule: bool,
+    job: Job,
+    fired: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Change, ChangeError> {
     let reschedule = |job: &Job, due: Option<Timestamp>| match due {
         Some(_) if keeps_schedule => Ok(due),
         Some(due) if due <= now => Ok(Some(due)),
         None if keeps_schedule => Ok(None),
-        _ => first_unsettled(job, stored.fired, now)
+        _ => first_unsettled(job, fired, now)
             .map(Some)
             .ok_or(ChangeError::NeverFires {
-                after: stored.fired.unwrap_or(now),
+                after: fired.unwrap_or(now),
             }),
     };
-    match stored.state {
+    match state {
         JobState::Active => {
-            let next_fire = reschedule(&job, stored.next_fire)?;
+            let next_fire = reschedule(&job, next_fire)?;
             Ok(Change {
                 job,
                 state: JobState::Active,
@@ -137,7 +189,10 @@ pub fn pause(stored: &StoredJob) -> Option<Change> {
         JobState::Active => Some(Change {
             job: stored.job.clone(),
             state: JobState::Paused {
-                from: stored.next_fire,
+                from: match stored.parked {
+                    Some(parked) => stored.job.trigger().following(parked),
+                    None => stored.next_fire,
+                },
             },
             next_fire: None,
             skips: Vec::new(),
@@ -145,18 +200,22 @@ pub fn pause(stored: &StoredJob) -> Option<Change> {
     }
 }
 
-/// The end of a pause; none where the job is not paused.
+/// The end of a pause, or of being parked; none where the job is neither.
 ///
-/// What passed meanwhile is recorded as skipped, and the schedule goes on as if it had never been
+/// What passed in a pause is recorded as skipped, and the schedule goes on as if it had never been
 /// paused: an interval keeps its grid.
 #[must_use]
 pub fn resume(stored: &StoredJob, now: Timestamp) -> Option<Change> {
-    let JobState::Paused { from } = stored.state else {
-        return None;
-    };
-    let (skips, next_fire) = match from {
-        Some(from) => skip_until(&stored.job, from, now, SkipReason::Paused),
-        None => (Vec::new(), None),
+    let (skips, next_fire) = match (stored.state, stored.parked) {
+        (JobState::Active, None) => return None,
+        (JobState::Active, Some(_)) => {
+            let next = first_unsettled(&stored.job, stored.fired, now);
+            (Vec::new(), next)
+        }
+        (JobState::Paused { from: Some(from) }, _) => {
+            skip_until(&stored.job, from, now, SkipReason::Paused)
+        }
+        (JobState::Paused { from: None }, _) => (Vec::new(), None),
     };
     Some(Change {
         job: stored.job.clone(),
@@ -179,11 +238,26 @@ pub fn remove(stored: &StoredJob, now: Timestamp) -> Vec<Skip> {
     })
 }
 
+/// What removing a job that cannot be read leaves to be recorded: the one fire time that is known.
+#[must_use]
+pub fn remove_unreadable(stored: &UnreadableJob, now: Timestamp) -> Option<Skip> {
+    let (pending, reason) = match stored.state {
+        JobState::Active => (stored.next_fire, SkipReason::Removed),
+        JobState::Paused { from } => (from, SkipReason::Paused),
+    };
+    pending.filter(|at| *at <= now).map(|at| Skip {
+        first: at,
+        last: at,
+        count: 1,
+        reason,
+    })
+}
+
 /// The first fire time of a schedule that begins now, past what has been settled.
 fn first_unsettled(job: &Job, fired: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     let first = job.trigger().first(now)?;
     match fired {
-        Some(fired) if first <= fired => job.trigger().next_after(fired),
+        Some(fired) if first <= fired => job.trigger().following(fired),
         _ => Some(first),
     }
 }
@@ -212,7 +286,7 @@ fn skip_until(
     };
     let stretch = job.trigger().stretch(from, now, limit);
     let (last, next) = match stretch.next {
-        Some(next) if next <= now => (now, job.trigger().next_after(now)),
+        Some(next) if next <= now => (now, job.trigger().following(now)),
         next => (stretch.last, next),
     };
     let skip = Skip {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::id::{JobId, NameError, QueueName, TaskName};
-use crate::policy::{Coalesce, Grace, OnLost, Policy};
+use crate::policy::{Coalesce, Grace, MAX_INSTANCES, OnLost, Policy};
 use crate::trigger::{Pointer, Trigger, TriggerError, TriggerSpec};
 
 /// A job: which task runs with which args, when, and under which policies.
@@ -110,14 +110,15 @@ impl JobBuilder {
     }
 
     /// All policies at once.
-    pub const fn policy(mut self, policy: Policy) -> Self {
+    pub fn policy(mut self, policy: Policy) -> Self {
         self.0.policy = policy;
-        self
+        self.max_instances(policy.max_instances)
     }
 
-    /// How many runs may be in flight at once. Defaults to 1.
-    pub const fn max_instances(mut self, limit: NonZeroU32) -> Self {
-        self.0.policy.max_instances = limit;
+    /// How many runs may be in flight at once. Defaults to 1; more than [`MAX_INSTANCES`] are taken
+    /// for so many.
+    pub fn max_instances(mut self, limit: NonZeroU32) -> Self {
+        self.0.policy.max_instances = limit.min(MAX_INSTANCES);
         self
     }
 
@@ -280,6 +281,14 @@ impl JobSpec {
             on_lost: self.on_lost.unwrap_or(defaults.policy.on_lost),
             max_lost: self.max_lost.unwrap_or(defaults.policy.max_lost),
         };
+        if policy.max_instances > MAX_INSTANCES {
+            let limit = policy.max_instances;
+            return Err(JobError {
+                field: "max_instances".to_owned(),
+                message: format!("{limit} is out of range: allowed are 1 to {MAX_INSTANCES}"),
+                pointer: None,
+            });
+        }
         let name = self.name.clone();
         Ok(Job {
             id,
@@ -290,5 +299,46 @@ impl JobSpec {
             queue,
             policy,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(max_instances: u32) -> JobSpec {
+        serde_json::from_value(serde_json::json!({
+            "id": "a",
+            "task": "log",
+            "trigger": { "type": "interval", "seconds": 10 },
+            "max_instances": max_instances,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_number_of_runs_in_flight_is_bounded() {
+        let defaults = JobDefaults::default();
+        let job = spec(1000).resolve(&defaults).unwrap();
+        assert_eq!(job.policy().max_instances, MAX_INSTANCES);
+        let said = spec(1001).resolve(&defaults).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "max_instances: 1001 is out of range: allowed are 1 to 1000"
+        );
+
+        let names = (job.id().clone(), job.task().clone());
+        let builder = Job::builder(names.0, names.1, job.trigger().clone());
+        let policy = Policy {
+            max_instances: NonZeroU32::MAX,
+            ..Policy::default()
+        };
+        let built = [
+            builder.clone().max_instances(NonZeroU32::MAX).build(),
+            builder.policy(policy).build(),
+        ];
+        for job in built {
+            assert_eq!(job.policy().max_instances, MAX_INSTANCES);
+        }
     }
 }

@@ -138,7 +138,7 @@ pub fn move_past(job: &Job, fired: Timestamp) -> Plan {
         runs: Vec::new(),
         skips: Vec::new(),
         settled: fired,
-        next: job.trigger().next_after(fired),
+        next: job.trigger().following(fired),
     }
 }
 
@@ -190,7 +190,7 @@ impl Plan {
 
     fn keep_earliest(&mut self, job: &Job, first: Timestamp, now: Timestamp, free: usize) {
         self.run_or_skip(first, free);
-        self.next = job.trigger().next_after(first);
+        self.next = job.trigger().following(first);
         if let Some(next) = self.next.filter(|next| *next <= now) {
             // Where this does not reach `now`, the following plan finds later fire times that no
             // earlier one stands for, and starts anew: bounded work is worth a second run.
@@ -211,7 +211,7 @@ impl Plan {
                 break;
             }
             self.run_or_skip(due, free);
-            at = job.trigger().next_after(due);
+            at = job.trigger().following(due);
         }
         self.next = at;
     }

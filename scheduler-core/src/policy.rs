@@ -140,6 +140,10 @@ pub enum OnLost {
     Fail,
 }
 
+/// The most runs of one job that may be in flight at once: the store goes through all of them with
+/// each run of the job that begins or ends.
+pub const MAX_INSTANCES: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
+
 /// A job's policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -148,7 +152,8 @@ pub struct Policy {
     pub coalesce: Coalesce,
     /// How late a fire time may still become a run. Defaults to however late.
     pub misfire_grace_time: Grace,
-    /// How many runs of the job may be in flight at once, in the whole cluster. Defaults to 1.
+    /// How many runs of the job may be in flight at once, in the whole cluster. Defaults to 1; at
+    /// most [`MAX_INSTANCES`].
     pub max_instances: NonZeroU32,
     /// What becomes of a run whose node died. Defaults to another attempt.
     pub on_lost: OnLost,

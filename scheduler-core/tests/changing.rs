@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use scheduler_core::change::{self, Change, ChangeError, JobState, StoredJob};
-use scheduler_core::plan::{Skip, SkipReason};
+use scheduler_core::plan::{Skip, SkipReason, plan};
 use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::{Job, Timestamp, Trigger, Version};
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ fn stored(job: Job, next: Option<i64>, fired: Option<i64>) -> StoredJob {
         version: Version(3),
         state: JobState::Active,
         next_fire: next.map(at),
+        parked: None,
         fired: fired.map(at),
         in_flight: 0,
     }
@@ -168,6 +169,85 @@ fn a_replaced_job_keeps_what_is_due_and_else_begins_anew() {
     assert_eq!(over, Err(ChangeError::NeverFires { after: at(10) }));
 }
 
+/// After the fire that was pending, the new schedule begins where it says, not where the old one
+/// stood.
+#[test]
+fn after_the_kept_fire_a_new_schedule_begins_as_it_says() {
+    let minute = |n: i64| at(n * 60).to_string();
+    // (new trigger, the fire times that follow the kept one, which was due at 00:00:25)
+    let table = [
+        (json!({ "type": "date", "run_date": minute(10) }), vec![600]),
+        (json!({ "type": "date", "run_date": minute(0) }), vec![]),
+        (
+            json!({ "type": "interval", "seconds": 10, "start_date": minute(10) }),
+            vec![600, 610],
+        ),
+        (
+            json!({ "type": "interval", "seconds": 10, "start_date": minute(0) }),
+            vec![30, 40],
+        ),
+        (json!({ "type": "interval", "seconds": 10 }), vec![35, 45]),
+        (
+            json!({ "type": "cron", "second": "*/10", "start_date": minute(10) }),
+            vec![600, 610],
+        ),
+        (
+            json!({ "type": "calendar_interval", "days": 1, "minute": 5, "start_date": "1970-01-03" }),
+            vec![173_100, 259_500],
+        ),
+        (
+            json!({ "type": "calendar_interval", "months": 1, "start_date": "1969-12-15" }),
+            vec![1_209_600, 3_888_000],
+        ),
+        (
+            json!({ "type": "calendar_interval", "months": 1, "minute": 5 }),
+            vec![300, 2_678_700],
+        ),
+    ];
+    for (trigger, expected) in table {
+        let new = job(trigger.clone());
+        let replaced = change::replace(&stored(every(10), Some(25), Some(15)), new.clone(), at(26));
+        assert_eq!(replaced, Ok(active(new.clone(), Some(25))), "{trigger}");
+        let plan = plan(&new, at(25), at(26), 0);
+        assert_eq!(plan.runs, [at(25)], "the kept fire: {trigger}");
+        let mut following = Vec::new();
+        let mut next = plan.next;
+        while let Some(at) = next.filter(|_| following.len() < 2) {
+            following.push(at);
+            next = new.trigger().following(at);
+        }
+        let expected: Vec<_> = expected.into_iter().map(at).collect();
+        assert_eq!(following, expected, "{trigger}");
+
+        // The same through a pause that began before.
+        let paused = paused(every(10), Some(25), Some(15));
+        let replaced = change::replace(&paused, new.clone(), at(26)).expect("a schedule");
+        let paused = StoredJob {
+            job: new,
+            state: replaced.state,
+            ..paused
+        };
+        let resumed = change::resume(&paused, at(27)).expect("an end of the pause");
+        assert_eq!(resumed.skips, skip(25, 25, 1, SkipReason::Paused));
+        assert_eq!(resumed.next_fire, expected.first().copied(), "{trigger}");
+    }
+}
+
+/// From off the grid as from on it: by arithmetic, however long the stretch.
+#[test]
+fn a_kept_fire_before_the_grid_is_counted_with_it() {
+    let start = json!({ "type": "interval", "seconds": 1, "start_date": at(100).to_string() });
+    let now = at(20 * 86_400);
+    let resumed = change::resume(&paused(job(start), Some(25), None), now);
+    let resumed = resumed.expect("an end of the pause");
+    let count = 20 * 86_400 - 100 + 1 + 1;
+    assert_eq!(
+        resumed.skips,
+        skip(25, 20 * 86_400, count, SkipReason::Paused)
+    );
+    assert_eq!(resumed.next_fire, Some(at(20 * 86_400 + 1)));
+}
+
 #[test]
 fn a_replaced_job_stays_paused() {
     // (new job, paused from, now): paused from
@@ -190,6 +270,32 @@ fn a_replaced_job_stays_paused() {
             ..active(new, None)
         };
         assert_eq!(change, expected, "{from:?} {now}");
+    }
+}
+
+#[test]
+fn a_schedule_is_over_since_its_last_fire_time() {
+    let until = |end: i64| {
+        let end = at(end).to_string();
+        job(
+            json!({ "type": "interval", "seconds": 10, "start_date": "1970-01-01", "end_date": end }),
+        )
+    };
+    // (job, past): whether all lies there, as seen from second 1000
+    let table = [
+        (once(20), 19, false),
+        (once(20), 20, true),
+        (once(20), 500, true),
+        (once(2000), 500, false),
+        (every(10), 500, false),
+        (until(400), 500, true),
+        (until(600), 500, true),
+        (until(1000), 500, false),
+        (job(json!({ "type": "date" })), 500, false),
+    ];
+    for (job, past, over) in table {
+        let found = change::is_over_since(&job, at(past), at(1000));
+        assert_eq!(found, over, "{job:?} {past}");
     }
 }
 
@@ -247,6 +353,40 @@ fn the_end_of_a_pause_records_what_passed_and_goes_on() {
         change::resume(&stored(every(10), Some(20), None), at(99)),
         None
     );
+}
+
+/// Parked at 20, with all before settled; looked at much later.
+#[test]
+fn a_parked_job_comes_back_with_any_change() {
+    let parked = |job: Job| StoredJob {
+        parked: Some(at(20)),
+        ..stored(job, None, Some(20))
+    };
+    let cron = || job(json!({ "type": "cron", "second": "*/10" }));
+    for new in [every(10), cron(), every(10)] {
+        let changed = change::replace(&parked(new.clone()), new.clone(), at(55));
+        let next = changed.as_ref().ok().and_then(|change| change.next_fire);
+        assert!(next > Some(at(55)), "{changed:?}");
+        let resumed = change::resume(&parked(new.clone()), at(55));
+        assert_eq!(resumed, Some(active(new, next.map(|at| at.as_ms() / 1000))));
+    }
+    let other = change::replace(&parked(every(10)), cron(), at(55));
+    assert_eq!(other, Ok(active(cron(), Some(60))));
+
+    let paused = change::pause(&parked(cron())).expect("a pause");
+    let from = Some(at(30));
+    assert_eq!(paused.state, JobState::Paused { from });
+    let paused = StoredJob {
+        state: paused.state,
+        ..stored(cron(), None, Some(20))
+    };
+    let resumed = change::resume(&paused, at(55)).expect("an end of the pause");
+    assert_eq!(resumed.skips, skip(30, 50, 3, SkipReason::Paused));
+    assert_eq!(resumed.next_fire, Some(at(60)));
+
+    // The fire time that it was parked with has been settled: nothing is left of a date.
+    let over = change::replace(&parked(once(20)), once(20), at(55));
+    assert_eq!(over, Err(ChangeError::NeverFires { after: at(20) }));
 }
 
 #[test]
@@ -335,7 +475,7 @@ fn any_wish() -> impl Strategy<Value = Wish> {
 
 /// The fire times from `from` on, one by one.
 fn fires(job: &Job, from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
-    let next = |at: &Timestamp| job.trigger().next_after(*at);
+    let next = |at: &Timestamp| job.trigger().following(*at);
     std::iter::successors(Some(from), next)
         .take_while(|at| *at <= until)
         .collect()
@@ -382,7 +522,7 @@ proptest! {
                 let passed = fires(&change.job, skip.first, now);
                 prop_assert_eq!(Some(skip.first), before);
                 prop_assert_eq!((skip.count, Some(&skip.last)), (passed.len() as u64, passed.last()));
-                prop_assert_eq!(after, change.job.trigger().next_after(skip.last));
+                prop_assert_eq!(after, change.job.trigger().following(skip.last));
                 stored.fired = Some(skip.last);
             } else if before.is_some_and(|at| at <= now) {
                 prop_assert_eq!(after, before, "it was due");

@@ -261,7 +261,7 @@ fn check_one(job: &Job, plan: &Plan, due: Timestamp, now: Timestamp) {
 
 /// Each fire time from `due` to `now`, one by one.
 fn fires(job: &Job, due: Timestamp, now: Timestamp) -> Vec<Timestamp> {
-    let next = |at: &Timestamp| job.trigger().next_after(*at);
+    let next = |at: &Timestamp| job.trigger().following(*at);
     std::iter::successors(Some(due), next)
         .take_while(|at| *at <= now)
         .collect()

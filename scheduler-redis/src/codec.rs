@@ -48,6 +48,11 @@ pub(crate) fn job_from_record(bytes: &[u8]) -> Result<Job, String> {
         .map_err(|error| format!("the record cannot be read: {error}"))
 }
 
+/// Whether a later version of this code wrote a record.
+pub(crate) fn is_newer(bytes: &[u8]) -> bool {
+    rmp_serde::from_slice::<Format>(bytes).is_ok_and(|record| record.format > FORMAT)
+}
+
 /// A run in a ready queue: `<attempt> <version or -> <losses> <run>`.
 pub(crate) fn ready_text(run: &WaitingRun) -> String {
     match run.version {
@@ -161,6 +166,7 @@ mod tests {
         })
         .unwrap();
         assert!(job_from_record(&newer).unwrap_err().contains("format 2"));
+        assert!(is_newer(&newer) && !is_newer(&bytes) && !is_newer(b"x"));
         assert!(
             job_from_record(&bytes[..bytes.len() / 2])
                 .unwrap_err()

@@ -4,10 +4,12 @@
 //! and with the schedule.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use redis::AsyncCommands;
 use rustix::process::Signal;
+use scheduler_core::Timestamp;
 use scheduler_core::store::Store;
 use tempfile::TempDir;
 use tests::cluster::{Cluster, NAMESPACE, take};
@@ -217,9 +219,15 @@ async fn nodes_wait_for_a_redis_that_went_away_and_go_on() -> Result<()> {
 
 #[tokio::test]
 async fn jobs_that_left_after_their_run_do_not_come_back_with_the_file() -> Result<()> {
+    // Late, but not so late that the store may have forgotten it.
+    let minute_ago = SystemTime::now() - Duration::from_secs(60);
+    let ms = minute_ago
+        .duration_since(SystemTime::UNIX_EPOCH)?
+        .as_millis();
+    let run_date = Timestamp::from_ms(i64::try_from(ms)?);
     let once = format!(
         "[[jobs]]\nid = \"once\"\ntask = \"stream\"\nargs = {{ stream = \"{STREAM}\" }}\n\
-         trigger = {{ type = \"date\", run_date = \"2026-01-01T00:00:00Z\" }}\n"
+         trigger = {{ type = \"date\", run_date = \"{run_date}\" }}\n"
     );
     let mut cluster = Cluster::new(Persistence::None, 0, &once).await?;
     for name in ["a", "b"] {

@@ -16,6 +16,7 @@ impl State {
     pub(super) fn jobs(&self, ids: &[JobId], now: Timestamp) -> Vec<JobWrite> {
         let write = |id: &JobId| JobWrite {
             stored: self.catalog.get(id).map(|entry| self.stored(entry)),
+            unreadable: None,
             fired: self.schedule.fired(id),
             now,
         };
@@ -45,6 +46,7 @@ impl State {
             version: entry.version,
             state: entry.state,
             next_fire: self.schedule.due(id),
+            parked: self.schedule.parked(id),
             fired: self.schedule.fired(id),
             in_flight: self.runs.in_flight(id),
         }

@@ -166,7 +166,7 @@ impl State {
             for item in &request.jobs {
                 let version = self.catalog.version(&item.job).unwrap_or_default();
                 if self.schedule.due(&item.job) == Some(item.due) && version == item.version {
-                    self.schedule.clear(&item.job);
+                    self.schedule.park(&item.job, item.due);
                     // It is recorded as skipped: it must not become a run when the job comes back.
                     self.schedule.settle(&item.job, item.due);
                     let (job, reason) = (item.job.clone(), item.reason.clone());

@@ -15,6 +15,8 @@ pub(super) struct Schedule {
     /// Outlives the job, so that no fire time is settled twice, whatever is removed and put again.
     fired: HashMap<JobId, Timestamp>,
     finished: BTreeSet<JobId>,
+    /// Jobs that were set aside, with the fire time at which they were.
+    parked: HashMap<JobId, Timestamp>,
 }
 
 impl Schedule {
@@ -46,7 +48,18 @@ impl Schedule {
         self.finished.insert(job.clone());
     }
 
-    /// Takes the job out of the due queue, and of those whose schedule is over.
+    /// Sets the job aside, with the fire time at which it was due.
+    pub(super) fn park(&mut self, job: &JobId, due: Timestamp) {
+        self.clear(job);
+        self.parked.insert(job.clone(), due);
+    }
+
+    /// The fire time at which the job was set aside.
+    pub(super) fn parked(&self, job: &JobId) -> Option<Timestamp> {
+        self.parked.get(job).copied()
+    }
+
+    /// Takes the job out of the due queue, of those whose schedule is over, and of those set aside.
     pub(super) fn clear(&mut self, job: &JobId) {
         if let Some(at) = self.due.remove(job)
             && let Some(jobs) = self.queue.get_mut(&at)
@@ -57,6 +70,7 @@ impl Schedule {
             }
         }
         self.finished.remove(job);
+        self.parked.remove(job);
     }
 
     /// Notes that the job's fire times up to `at` are settled.

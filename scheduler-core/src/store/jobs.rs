@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::change::{Change, StoredJob};
+use crate::change::{Change, StoredJob, UnreadableJob};
 use crate::id::{JobId, Version};
 use crate::job::Job;
 use crate::plan::Skip;
@@ -23,8 +23,10 @@ impl RequestId {
 /// What a caller needs to know to write a job: the job as stored, and the store's clock.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobWrite {
-    /// The job as stored, if it is.
+    /// The job as stored, if it is and can be read.
     pub stored: Option<StoredJob>,
+    /// The job as stored, if it is and cannot be read.
+    pub unreadable: Option<UnreadableJob>,
     /// The highest fire time that has been settled, also of a job that was removed.
     pub fired: Option<Timestamp>,
     /// The store's clock at this moment.

@@ -128,7 +128,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Sets due jobs aside whose definition is missing or cannot be read, so that they hold up
     /// nobody: they are no longer due, and history says why; the fire time is settled with that.
-    /// Putting them again brings them back. Does nothing to a job that is not as it was seen. Asked again: nothing more happens.
+    /// They show as parked until a change puts them on a schedule again. Does nothing to a job that
+    /// is not as it was seen. Asked again: nothing more happens.
     /// `false`: the lease was lost.
     fn park(&self, request: &Park) -> impl Future<Output = StoreResult<bool>> + Send;
 
@@ -201,7 +202,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     // ----- jobs -----------------------------------------------------------------------------
 
     /// The jobs of these ids, in order; none where there is none. Also tells what is left of
-    /// removed ones (the highest settled fire time).
+    /// removed ones (the highest settled fire time). One that cannot be read is told as such, and
+    /// never keeps the others from being read.
     fn jobs(&self, ids: &[JobId]) -> impl Future<Output = StoreResult<Vec<JobWrite>>> + Send;
 
     /// A page of all jobs, in no particular order; `cursor` is none at first, and then what the

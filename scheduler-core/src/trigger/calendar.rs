@@ -8,6 +8,7 @@ use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime};
 use super::error::TriggerError;
 use super::leaps::Leaps;
 use super::moment::Moment;
+use super::rule::just_after;
 use super::spec::{CalendarIntervalSpec, Dst};
 use super::zone::{WallTime, Zone, wall_datetime};
 use crate::time::Timestamp;
@@ -64,6 +65,16 @@ impl CalendarInterval {
     pub(crate) fn next_after(&self, previous: Timestamp) -> Option<Timestamp> {
         let after = Timestamp::from_ms(previous.as_ms().checked_add(1)?);
         self.beginning(self.next_date(self.nominal_date(previous))?, after)
+    }
+
+    /// The fire time of the date that follows `at`'s; where `at` is no fire time of the schedule, the
+    /// first one after it.
+    pub(crate) fn following(&self, at: Timestamp, leaps: &mut Leaps) -> Option<Timestamp> {
+        match self.start {
+            Some(_) => self.at_or_after(just_after(at), leaps),
+            None if self.fire_time(self.nominal_date(at)) == Some(at) => self.next_after(at),
+            None => self.first(just_after(at)),
+        }
     }
 
     /// The first fire time at or after `from` of the schedule that begins at the start date, or, if

@@ -6,6 +6,7 @@
 
 use super::error::TriggerError;
 use super::moment::Moment;
+use super::rule::just_after;
 use super::spec::IntervalSpec;
 use super::zone::Zone;
 use crate::time::Timestamp;
@@ -50,6 +51,20 @@ impl Interval {
     /// `previous` + length: a schedule that was moved off its grid stays off it.
     pub(crate) fn next_after(&self, previous: Timestamp) -> Option<Timestamp> {
         self.nth_after(previous, 1)
+    }
+
+    /// The next time after `at` of the grid that begins at the start date; without one, `at` +
+    /// length.
+    pub(crate) fn following(&self, at: Timestamp) -> Option<Timestamp> {
+        match self.start {
+            Some(_) => self.at_or_after(just_after(at)),
+            None => self.next_after(at),
+        }
+    }
+
+    /// Whether `at` is a time of the grid: without a start date, each may be one.
+    pub(crate) fn has(&self, at: Timestamp) -> bool {
+        self.start.is_none() || self.at_or_after(at) == Some(at)
     }
 
     /// The first time of the grid at or after `from`. The grid begins at the start date; without

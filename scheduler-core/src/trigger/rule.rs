@@ -41,6 +41,17 @@ impl Rule {
         }
     }
 
+    /// The first fire time after `at`, which may be the fire time of another rule.
+    pub(crate) fn following(&self, at: Timestamp, leaps: &mut Leaps) -> Option<Timestamp> {
+        match self {
+            Self::Date(run_date) => run_date.filter(|run_date| *run_date > at),
+            Self::Interval(interval) => interval.following(at),
+            Self::Cron(cron) => cron.at_or_after(just_after(at)),
+            Self::Calendar(calendar) => calendar.following(at, leaps),
+            Self::Combined(combined) => combined.at_or_after(just_after(at), leaps),
+        }
+    }
+
     /// The first fire time at or after `from`, of the whole series that the rule means.
     pub(crate) fn at_or_after(&self, from: Timestamp, leaps: &mut Leaps) -> Option<Timestamp> {
         match self {

@@ -92,6 +92,15 @@ impl Trigger {
         self.admitted(self.0.rule.next_after(previous, leaps)?, leaps)
     }
 
+    /// The first fire time after `at`, which may be the fire time of a schedule that this one
+    /// replaced: then a `run_date` or start date after it is still to come, and the grid is the
+    /// start date's. (Without a start date, an interval goes on from `at`.)
+    #[must_use]
+    pub fn following(&self, at: Timestamp) -> Option<Timestamp> {
+        let leaps = &mut Leaps::new();
+        self.admitted(self.0.rule.following(at, leaps)?, leaps)
+    }
+
     /// The first fire time at or after `from`, of all that the rule means: to look at a stretch of
     /// time without a schedule that began somewhere.
     ///
@@ -116,8 +125,8 @@ impl Trigger {
         Some(at)
     }
 
-    /// Counts the fire times from `first` (itself one of them) to `until`, inclusive: at most
-    /// `limit`, and at least `first`.
+    /// Counts the fire times from `first` (itself one of them, or of a schedule that this one
+    /// replaced) to `until`, inclusive: at most `limit`, and at least `first`.
     ///
     /// Intervals are counted by arithmetic, others walked.
     #[must_use]
@@ -125,6 +134,9 @@ impl Trigger {
         if let Rule::Interval(interval) = &self.0.rule
             && self.0.exclude.is_empty()
         {
+            if !interval.has(first) {
+                return self.stretch_onto_grid(first, until, limit);
+            }
             let most = i64::try_from(limit.saturating_sub(1)).unwrap_or(i64::MAX);
             let steps = interval.count_after(first, until).min(most);
             let reached = if steps == 0 {
@@ -143,7 +155,7 @@ impl Trigger {
         let mut stretch = Stretch {
             count: 1,
             last: first,
-            next: self.next_after(first),
+            next: self.following(first),
         };
         while let Some(next) = stretch.next {
             if next > until || stretch.count >= limit {
@@ -156,6 +168,25 @@ impl Trigger {
             };
         }
         stretch
+    }
+
+    /// A stretch of an interval that begins off its grid.
+    fn stretch_onto_grid(&self, first: Timestamp, until: Timestamp, limit: u64) -> Stretch {
+        let next = self.following(first);
+        match next.filter(|next| *next <= until && limit > 1) {
+            Some(next) => {
+                let rest = self.stretch(next, until, limit - 1);
+                Stretch {
+                    count: rest.count + 1,
+                    ..rest
+                }
+            }
+            None => Stretch {
+                count: 1,
+                last: first,
+                next,
+            },
+        }
     }
 
     /// The zone in which the trigger reads and shows times.

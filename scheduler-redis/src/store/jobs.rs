@@ -1,9 +1,8 @@
 //! Jobs: reading them with all that a change needs to know, and changing them.
 
-use scheduler_core::change::Change;
+use scheduler_core::change::{Change, UnreadableJob};
 use scheduler_core::store::{
-    Changed, JobPage, JobWrite, PutJob, RemoveJob, RunNow, RunNowAnswer, StoreError,
-    StoreErrorKind, StoreResult,
+    Changed, JobPage, JobWrite, PutJob, RemoveJob, RunNow, RunNowAnswer, StoreResult,
 };
 use scheduler_core::{JobId, JobState, RunId, StoredJob, Timestamp, Version};
 
@@ -14,57 +13,70 @@ use crate::codec;
 /// How many jobs one call of a script takes.
 const BATCH: usize = 200;
 
-/// A job's hash: record, version, state, where its pause began.
-type JobHash = (Option<Vec<u8>>, Option<u64>, Option<String>, Option<String>);
+/// A job's hash: record, state, where its pause began.
+type JobHash = (Option<Vec<u8>>, Option<String>, Option<String>);
 
-/// One job as read: the job, or why it cannot be read.
-struct ReadJob {
-    write: JobWrite,
-    unreadable: Option<String>,
+/// What is stored of a job outside its hash.
+struct Standing {
+    version: Version,
+    next_fire: Option<Timestamp>,
+    parked: Option<Timestamp>,
+    fired: Option<Timestamp>,
+    in_flight: usize,
 }
 
 impl RedisStore {
     pub(super) async fn read_jobs(&self, ids: &[JobId]) -> StoreResult<Vec<JobWrite>> {
         let mut found = Vec::with_capacity(ids.len());
         for ids in ids.chunks(BATCH) {
-            for (id, job) in ids.iter().zip(self.read_batch(ids).await?) {
-                if let Some(why) = job.unreadable {
-                    let message = format!("job {:?}: {why}", id.as_str());
-                    return Err(StoreError::new(StoreErrorKind::Corrupt, "jobs", message));
-                }
-                found.push(job.write);
-            }
+            found.extend(self.read_batch(ids).await?);
         }
         Ok(found)
     }
 
-    async fn read_batch(&self, ids: &[JobId]) -> StoreResult<Vec<ReadJob>> {
+    async fn read_batch(&self, ids: &[JobId]) -> StoreResult<Vec<JobWrite>> {
+        type Texts = Vec<Option<String>>;
         type Answer = (
             i64,
-            Vec<Option<String>>,
-            Vec<Option<String>>,
-            Vec<Option<String>>,
+            Texts,
+            Texts,
+            Vec<Option<u64>>,
+            Texts,
+            Texts,
             Vec<JobHash>,
         );
         let mut call = self.call(&self.scripts().read_jobs, None, &self.job_keys(ids));
         for id in ids {
             call.arg(id.as_str());
         }
-        let (now, dues, fireds, busies, hashes): Answer = call.send().await?;
+        let (now, dues, parkeds, versions, fireds, busies, hashes): Answer = call.send().await?;
         let now = Timestamp::from_ms(now);
-        let jobs = dues.into_iter().zip(fireds).zip(busies).zip(hashes);
+        let time = |text: Option<String>| text.as_deref().and_then(score_to_timestamp);
+        let times = dues.into_iter().zip(parkeds).zip(fireds);
+        let jobs = times.zip(busies).zip(versions).zip(hashes);
         Ok(jobs
-            .map(|(((due, fired), busy), hash)| {
-                let fired = fired.as_deref().and_then(score_to_timestamp);
-                let next_fire = due.as_deref().and_then(score_to_timestamp);
-                let in_flight = codec::count_busy(busy.as_deref());
-                let (stored, unreadable) = match stored_job(hash, next_fire, fired, in_flight) {
-                    Ok(stored) => (stored, None),
-                    Err(why) => (None, Some(why)),
+            .map(|(((((due, parked), fired), busy), version), hash)| {
+                let fired = time(fired);
+                let read = version.map(|version| {
+                    let standing = Standing {
+                        version: Version(version),
+                        next_fire: time(due),
+                        parked: time(parked),
+                        fired,
+                        in_flight: codec::count_busy(busy.as_deref()),
+                    };
+                    stored_job(hash, &standing)
+                });
+                let (stored, unreadable) = match read {
+                    None => (None, None),
+                    Some(Ok(stored)) => (Some(stored), None),
+                    Some(Err(unreadable)) => (None, Some(unreadable)),
                 };
-                ReadJob {
-                    write: JobWrite { stored, fired, now },
+                JobWrite {
+                    stored,
                     unreadable,
+                    fired,
+                    now,
                 }
             })
             .collect())
@@ -95,8 +107,8 @@ impl RedisStore {
         }
         for ids in readable.chunks(BATCH) {
             for (id, job) in ids.iter().zip(self.read_batch(ids).await?) {
-                match (job.write.stored, job.unreadable) {
-                    (_, Some(why)) => page.unreadable.push((id.to_string(), why)),
+                match (job.stored, job.unreadable) {
+                    (_, Some(job)) => page.unreadable.push((id.to_string(), job.why)),
                     (Some(stored), None) => page.jobs.push(stored),
                     // Removed since the scan.
                     (None, None) => {}
@@ -196,28 +208,42 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
 }
 
 fn stored_job(
-    (record, version, state, paused_from): JobHash,
-    next_fire: Option<Timestamp>,
-    fired: Option<Timestamp>,
-    in_flight: usize,
-) -> Result<Option<StoredJob>, String> {
-    let (Some(record), Some(version)) = (record, version) else {
-        return Ok(None);
+    (record, state, paused_from): JobHash,
+    standing: &Standing,
+) -> Result<StoredJob, UnreadableJob> {
+    let (state, known) = match state.as_deref() {
+        Some("paused") => {
+            let from = paused_from.as_deref().and_then(score_to_timestamp);
+            (JobState::Paused { from }, Ok(()))
+        }
+        Some("active") => (JobState::Active, Ok(())),
+        state => {
+            let why = format!("the state {state:?} is unknown to this version");
+            (JobState::Active, Err((why, state.is_some())))
+        }
     };
-    let job = codec::job_from_record(&record)?;
-    let state = match state.as_deref() {
-        Some("active") => JobState::Active,
-        Some("paused") => JobState::Paused {
-            from: paused_from.as_deref().and_then(score_to_timestamp),
-        },
-        state => return Err(format!("the state {state:?} is unknown to this version")),
+    let job = match record {
+        None => Err(("its record is gone".to_owned(), false)),
+        Some(record) => known.and_then(|()| {
+            codec::job_from_record(&record).map_err(|why| (why, codec::is_newer(&record)))
+        }),
     };
-    Ok(Some(StoredJob {
-        job,
-        version: Version(version),
-        state,
-        next_fire,
-        fired,
-        in_flight,
-    }))
+    match job {
+        Ok(job) => Ok(StoredJob {
+            job,
+            version: standing.version,
+            state,
+            next_fire: standing.next_fire,
+            parked: standing.parked,
+            fired: standing.fired,
+            in_flight: standing.in_flight,
+        }),
+        Err((why, is_newer)) => Err(UnreadableJob {
+            version: standing.version,
+            state,
+            next_fire: standing.next_fire,
+            why,
+            is_newer,
+        }),
+    }
 }

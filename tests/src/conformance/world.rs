@@ -232,7 +232,9 @@ impl<H: Harness> World<H> {
     pub async fn put(&self, job: JobBuilder) -> StoredJob {
         let job = job.build();
         let id = job.id().clone();
-        let JobWrite { stored, fired, now } = self.read(&id).await;
+        let JobWrite {
+            stored, fired, now, ..
+        } = self.read(&id).await;
         let change = match &stored {
             Some(stored) => change::replace(stored, job, now),
             None => change::put_new(job, fired, now),

@@ -7,7 +7,7 @@ use carillon::config::{Settings, StoreSettings};
 use carillon::core::{MemoryStore, Store};
 use carillon::jobs::{Jobs, JobsError, OnConflict, Put, PutWish};
 use carillon::task::builtin::{Builtins, StreamConnections};
-use carillon::{AtStart, Scheduler, SystemClock, Tasks, Timing, shutdown_signal};
+use carillon::{AtStart, Retention, Scheduler, SystemClock, Tasks, Timing, shutdown_signal};
 use scheduler_redis::RedisStore;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -109,7 +109,7 @@ async fn put_jobs<S: Store>(
             },
         })
         .collect();
-    let jobs = Jobs::new(store.clone());
+    let jobs = Jobs::new(store.clone()).put_repeatedly(Retention::default().fired);
     let (mut delay, longest) = RETRY;
     let outcomes = loop {
         // Without any jobs, it is asked for one that there need not be: whether it answers at all.
@@ -140,6 +140,10 @@ fn tell_outcomes(wishes: &[PutWish], outcomes: &[Put]) {
             Put::Added => added += 1,
             Put::Replaced => replaced += 1,
             Put::Unchanged | Put::Kept | Put::Exists => kept += 1,
+            Put::Unreadable(why) => {
+                warn!(job = %wish.job.id(), "left as it is, and it cannot be read: {why}");
+                kept += 1;
+            }
             Put::Over(why) => info!(job = %wish.job.id(), "not put: {why}"),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
+use scheduler_core::policy::MAX_INSTANCES;
 use scheduler_core::{JobDefaults, Namespace, Policy};
 
 use super::check::Check;
@@ -106,7 +107,7 @@ impl Settings {
         let namespace = namespace.unwrap_or_else(Namespace::default_namespace);
         let job_defaults = JobDefaults {
             timezone: timezone(&mut check, file.timezone.as_deref()),
-            policy: policy(&file.job_defaults),
+            policy: policy(&mut check, &file.job_defaults),
         };
         let worker = WorkerSettings::check(&mut check, overrides, &file.worker);
         let store = StoreSettings::check(overrides, &file.store, &document, directory);
@@ -139,14 +140,21 @@ fn read(path: &Path) -> Result<(String, String), Problem> {
     }
 }
 
-fn policy(table: &JobDefaultsTable) -> Policy {
+fn policy(check: &mut Check<'_>, table: &JobDefaultsTable) -> Policy {
     let default = Policy::default();
+    if let Some(limit) = table.max_instances.filter(|limit| *limit > MAX_INSTANCES) {
+        let message = format!("{limit} is out of range: allowed are 1 to {MAX_INSTANCES}");
+        check.refuse("job_defaults.max_instances", message);
+    }
     Policy {
         coalesce: table.coalesce.unwrap_or(default.coalesce),
         misfire_grace_time: table
             .misfire_grace_time
             .unwrap_or(default.misfire_grace_time),
-        max_instances: table.max_instances.unwrap_or(default.max_instances),
+        max_instances: table
+            .max_instances
+            .filter(|limit| *limit <= MAX_INSTANCES)
+            .unwrap_or(default.max_instances),
         on_lost: table.on_lost.unwrap_or(default.on_lost),
         max_lost: table.max_lost.unwrap_or(default.max_lost),
     }

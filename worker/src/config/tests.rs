@@ -114,6 +114,20 @@ fn a_mistyped_key_is_told_with_its_line_and_the_near_one() {
 }
 
 #[test]
+fn runs_in_flight_are_bounded_where_they_are_written() {
+    let text = "[job_defaults]\nmax_instances = 1001\n[[jobs]]\nid = \"a\"\ntask = \"t\"\n\
+                max_instances = 2000\ntrigger = { type = \"interval\", seconds = 1 }\n";
+    assert_eq!(
+        errors(text),
+        [
+            "carillon.toml:2: job_defaults.max_instances: 1001 is out of range: allowed are 1 to \
+             1000",
+            "carillon.toml:6: jobs[0].max_instances: 2000 is out of range: allowed are 1 to 1000",
+        ]
+    );
+}
+
+#[test]
 fn broken_rules_are_told_all_at_once() {
     let text = r#"timezone = "Europe/Belrin"
 namespace = "my space"

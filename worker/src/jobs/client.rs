@@ -1,8 +1,9 @@
 //! The operations: read, decide, write if unchanged.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
 
-use scheduler_core::change::{self, Change};
+use scheduler_core::change::{self, Change, ChangeError, UnreadableJob};
 use scheduler_core::store::{
     Changed, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer, StoreResult,
 };
@@ -26,12 +27,29 @@ const MAX_ROUNDS: u32 = 50;
 #[derive(Clone, Debug)]
 pub struct Jobs<S> {
     store: S,
+    remembered: Option<Duration>,
 }
 
 impl<S: Store> Jobs<S> {
     /// The jobs of `store`.
     pub const fn new(store: S) -> Self {
-        Self { store }
+        Self {
+            store,
+            remembered: None,
+        }
+    }
+
+    /// For jobs that are put again and again, as those of a file with each start: one that is not
+    /// stored and whose schedule has been over for longer than `fired` counts as over.
+    ///
+    /// The store remembers for so long what was settled of a job that is gone (see
+    /// [`Retention::fired`](crate::Retention::fired)). Put once more after that, a `date` would look
+    /// as if it had never fired. A fire that is only late is not lost by this: a job that was put
+    /// before its time stays stored until it has fired, however long nobody leads.
+    #[must_use]
+    pub fn put_repeatedly(mut self, fired: Duration) -> Self {
+        self.remembered = Some(fired);
+        self
     }
 
     /// The job of this id.
@@ -40,7 +58,7 @@ impl<S: Store> Jobs<S> {
     ///
     /// The store could not answer.
     pub async fn get(&self, id: &JobId) -> Result<Option<StoredJob>, JobsError> {
-        Ok(self.read(id).await?.stored)
+        readable(id, self.read(id).await?)
     }
 
     /// All jobs, by id.
@@ -113,7 +131,7 @@ impl<S: Store> Jobs<S> {
         self.switch(id, |stored, _| change::pause(stored)).await
     }
 
-    /// Resumes a paused job. What passed meanwhile is recorded as skipped.
+    /// Resumes a paused job: what passed meanwhile is recorded as skipped. Brings back a parked one.
     ///
     /// # Errors
     ///
@@ -131,15 +149,20 @@ impl<S: Store> Jobs<S> {
         let mut rounds = Rounds::new(id);
         loop {
             let read = self.read(id).await?;
-            let Some(stored) = read.stored else {
-                return Ok(Removed::NotFound);
+            let (version, next_fire, skips) = match (&read.stored, &read.unreadable) {
+                (Some(job), _) => (job.version, job.next_fire, change::remove(job, read.now)),
+                (None, Some(job)) => {
+                    let skip = change::remove_unreadable(job, read.now);
+                    (job.version, job.next_fire, Vec::from_iter(skip))
+                }
+                (None, None) => return Ok(Removed::NotFound),
             };
             let request = RemoveJob {
                 request: new_request(),
                 job: id.clone(),
-                version: stored.version,
-                next_fire: stored.next_fire,
-                skips: change::remove(&stored, read.now),
+                version,
+                next_fire,
+                skips,
             };
             match until_known(|| self.store.remove(&request)).await? {
                 Changed::Done(_) => return Ok(Removed::Done),
@@ -157,10 +180,10 @@ impl<S: Store> Jobs<S> {
         let mut rounds = Rounds::new(id);
         loop {
             let read = self.read(id).await?;
-            let Some(stored) = read.stored else {
+            let uuid = uuid_at(read.now);
+            let Some(stored) = readable(id, read)? else {
                 return Ok(RunRequested::NotFound);
             };
-            let uuid = uuid_at(read.now);
             let request = RunNow {
                 request: RequestId(uuid),
                 job: stored.job,
@@ -190,10 +213,11 @@ impl<S: Store> Jobs<S> {
         let mut rounds = Rounds::new(id);
         loop {
             let read = self.read(id).await?;
-            let Some(stored) = read.stored else {
+            let now = read.now;
+            let Some(stored) = readable(id, read)? else {
                 return Ok(Switched::NotFound);
             };
-            let Some(change) = decide(&stored, read.now) else {
+            let Some(change) = decide(&stored, now) else {
                 return Ok(Switched::Already);
             };
             match self.write(vec![(Some(stored.version), change)]).await?[..] {
@@ -215,11 +239,12 @@ impl<S: Store> Jobs<S> {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut written = Vec::new();
         for (index, read) in batch.iter().zip(&reads) {
-            match decide(&wishes[*index], read) {
+            match decide(&wishes[*index], read, self.remembered) {
                 Decision::Settled(outcome) => outcomes.push(Some(outcome)),
                 Decision::Write(change, outcome) => {
-                    let version: Option<Version> = read.stored.as_ref().map(|s| s.version);
-                    changes.push((version, *change));
+                    let stored = read.stored.as_ref().map(|job| job.version);
+                    let unreadable = read.unreadable.as_ref().map(|job| job.version);
+                    changes.push((stored.or(unreadable), *change));
                     written.push(outcomes.len());
                     outcomes.push(Some(outcome));
                 }
@@ -252,20 +277,66 @@ enum Decision {
     Write(Box<Change>, Put),
 }
 
-fn decide(wish: &PutWish, read: &JobWrite) -> Decision {
+impl Decision {
+    fn of(change: Result<Change, ChangeError>, done: Put) -> Self {
+        match change {
+            Ok(change) => Self::Write(Box::new(change), done),
+            Err(over) => Self::Settled(Put::Over(over)),
+        }
+    }
+}
+
+fn decide(wish: &PutWish, read: &JobWrite, remembered: Option<Duration>) -> Decision {
     let job = wish.job.clone();
+    if let Some(stored) = &read.unreadable {
+        return decide_unreadable(wish, stored, read);
+    }
+    let forgotten = remembered.map(|remembered| read.now.before(remembered));
+    if let (None, Some(after)) = (&read.stored, forgotten)
+        && change::is_over_since(&job, after, read.now)
+    {
+        return Decision::Settled(Put::Over(ChangeError::NeverFires { after }));
+    }
     let (change, done) = match (&read.stored, wish.on_conflict) {
         (None, _) => (change::put_new(job, read.fired, read.now), Put::Added),
         (Some(_), OnConflict::Refuse) => return Decision::Settled(Put::Exists),
-        (Some(stored), _) if stored.job == job => return Decision::Settled(Put::Unchanged),
-        (Some(_), OnConflict::Keep) => return Decision::Settled(Put::Kept),
-        (Some(stored), OnConflict::Replace) => {
+        (Some(stored), _) if stored.job == job && stored.parked.is_none() => {
+            return Decision::Settled(Put::Unchanged);
+        }
+        (Some(stored), OnConflict::Keep) if stored.job != job => {
+            return Decision::Settled(Put::Kept);
+        }
+        // Also the very same definition, if the job is parked: writing it brings the job back.
+        (Some(stored), OnConflict::Keep | OnConflict::Replace) => {
             (change::replace(stored, job, read.now), Put::Replaced)
         }
     };
-    match change {
-        Ok(change) => Decision::Write(Box::new(change), done),
-        Err(over) => Decision::Settled(Put::Over(over)),
+    Decision::of(change, done)
+}
+
+/// A damaged record may be replaced; what a newer version wrote is that version's.
+fn decide_unreadable(wish: &PutWish, stored: &UnreadableJob, read: &JobWrite) -> Decision {
+    match wish.on_conflict {
+        OnConflict::Refuse => Decision::Settled(Put::Exists),
+        OnConflict::Replace if !stored.is_newer => {
+            let job = wish.job.clone();
+            let change = change::replace_unreadable(stored, job, read.fired, read.now);
+            Decision::of(change, Put::Replaced)
+        }
+        OnConflict::Keep | OnConflict::Replace => {
+            Decision::Settled(Put::Unreadable(stored.why.clone()))
+        }
+    }
+}
+
+/// The job as read, for who needs its definition.
+fn readable(id: &JobId, read: JobWrite) -> Result<Option<StoredJob>, JobsError> {
+    match read.unreadable {
+        None => Ok(read.stored),
+        Some(UnreadableJob { why, .. }) => {
+            let job = id.clone();
+            Err(JobsError::Unreadable { job, why })
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! - where somebody else came first (a **conflict**), the job is read and the change decided anew;
 //! - where the store's answer was lost, the *very same* request is sent again: it is done once,
 //!   whatever became of the first try;
-//! - a definition that is there already is not written at all.
+//! - a definition that is there already is not written at all, unless the job is parked.
 //!
 //! ```
 //! use carillon::jobs::{Jobs, OnConflict, Put};

@@ -30,7 +30,7 @@ pub struct PutWish {
 pub enum Put {
     /// There was none of this id; now there is.
     Added,
-    /// It took the place of another definition.
+    /// It took the place of another definition, or brought back a parked job.
     Replaced,
     /// The very same definition was there: nothing was written.
     Unchanged,
@@ -38,6 +38,9 @@ pub enum Put {
     Kept,
     /// One of this id was there: nothing was written.
     Exists,
+    /// One of this id was there that cannot be read, for this reason, and it stays: it was to be
+    /// kept, or a newer version wrote it.
+    Unreadable(String),
     /// Its schedule is over: nothing was written.
     Over(ChangeError),
 }
@@ -92,6 +95,14 @@ pub enum JobsError {
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The job is there, and this version cannot read it.
+    #[error("job {job}: cannot be read: {why}")]
+    Unreadable {
+        /// The job.
+        job: JobId,
+        /// Why.
+        why: String,
+    },
     /// Others changed the job each time between reading and writing it.
     #[error("job {job}: changed by others {rounds} times in a row while it was to be written")]
     Contended {

@@ -63,6 +63,7 @@ impl World {
             version: Version(self.sequence),
             state: change.state,
             next_fire: change.next_fire,
+            parked: None,
             fired: self.fired.get(id).copied(),
             in_flight: 0,
         };
@@ -108,6 +109,7 @@ impl Store for Shelf {
         let world = self.0.lock().unwrap();
         let read = |id| JobWrite {
             stored: world.jobs.get(id).cloned(),
+            unreadable: None,
             fired: world.fired.get(id).copied(),
             now: NOW,
         };

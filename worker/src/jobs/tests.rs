@@ -47,6 +47,13 @@ impl Desk {
         self.fault(Fault::Meanwhile(Box::new(other)));
     }
 
+    fn park(&self, job: &str) {
+        let mut world = self.shelf.0.lock().unwrap();
+        let stored = world.jobs.get_mut(&id(job)).unwrap();
+        stored.parked = Some(NOW);
+        stored.next_fire = None;
+    }
+
     fn writes(&self) -> usize {
         self.shelf.0.lock().unwrap().done.len()
     }
@@ -67,6 +74,61 @@ async fn what_is_put_is_decided_by_what_is_there() {
     assert_eq!(put(20, OnConflict::Replace).await.unwrap(), Put::Replaced);
     let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
     assert_eq!(stored.next_fire, in_seconds(20));
+}
+
+#[tokio::test]
+async fn a_parked_job_is_brought_back_by_its_own_definition() {
+    for on_conflict in [OnConflict::Replace, OnConflict::Keep] {
+        let desk = Desk::new();
+        let put = |seconds| desk.jobs.put(job("a", seconds), on_conflict);
+        assert_eq!(put(10).await.unwrap(), Put::Added);
+        desk.park("a");
+        assert_eq!(put(10).await.unwrap(), Put::Replaced);
+        let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+        assert_eq!((stored.parked, stored.next_fire), (None, in_seconds(10)));
+
+        desk.park("a");
+        assert_eq!(desk.jobs.resume(&id("a")).await.unwrap(), Switched::Done);
+        let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+        assert_eq!((stored.parked, stored.next_fire), (None, in_seconds(10)));
+    }
+    let desk = Desk::new();
+    let put = |seconds, on_conflict| desk.jobs.put(job("a", seconds), on_conflict);
+    put(10, OnConflict::Refuse).await.unwrap();
+    desk.park("a");
+    assert_eq!(put(10, OnConflict::Refuse).await.unwrap(), Put::Exists);
+    assert_eq!(put(20, OnConflict::Keep).await.unwrap(), Put::Kept);
+}
+
+#[tokio::test]
+async fn a_date_of_a_file_does_not_come_again_when_the_store_has_forgotten_it() {
+    let desk = Desk::new();
+    let once = |minute: u32| {
+        let spec = json!({
+            "id": "a",
+            "task": "log",
+            "trigger": { "type": "date", "run_date": format!("1970-01-01T00:{minute:02}:00Z") },
+        });
+        let spec: JobSpec = serde_json::from_value(spec).unwrap();
+        spec.resolve(&JobDefaults::default()).unwrap()
+    };
+    let week = desk.jobs.clone().put_repeatedly(Duration::from_secs(1800));
+    // It is 01:00, and nothing is known of the job.
+    let put = |minute| week.put(once(minute), OnConflict::Replace);
+    for minute in [0, 29, 30] {
+        let over = put(minute).await.unwrap();
+        assert!(matches!(over, Put::Over(_)), "{minute}: {over:?}");
+    }
+    assert_eq!(put(31).await.unwrap(), Put::Added, "late, not forgotten");
+    // What is stored has not fired, however long ago it was due.
+    assert_eq!(put(5).await.unwrap(), Put::Replaced);
+    let other = Desk::new();
+    let asked = other.jobs.put(once(5), OnConflict::Refuse).await.unwrap();
+    assert_eq!(
+        asked,
+        Put::Added,
+        "asked for once, by somebody who means it"
+    );
 }
 
 #[tokio::test]

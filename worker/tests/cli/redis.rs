@@ -55,6 +55,20 @@ impl Redis {
         command
     }
 
+    /// Makes the record of a job one that nobody can read.
+    pub(crate) fn spoil(&self, job: &str) {
+        let client = redis::Client::open(self.url.as_str()).unwrap();
+        let mut redis = client.get_connection().unwrap();
+        let auth = redis::cmd("AUTH").arg(PASSWORD).exec(&mut redis);
+        auth.unwrap();
+        redis::cmd("HSET")
+            .arg(format!("carillon:{{default/0}}:job:{job}"))
+            .arg("record")
+            .arg("spoilt")
+            .exec(&mut redis)
+            .unwrap();
+    }
+
     #[track_caller]
     pub(crate) fn said(&self, args: &[&str], code: i32) -> Said {
         Said::of(&mut self.carillon(args)).ends_with(code)

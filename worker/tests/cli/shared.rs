@@ -201,6 +201,38 @@ fn history_and_nodes_show_what_a_worker_does() {
 }
 
 #[test]
+fn a_job_that_cannot_be_read_keeps_no_worker_from_starting() {
+    let redis = Redis::start();
+    let text: String = ["a", "b", "c"]
+        .map(|id| {
+            format!(
+                "[[jobs]]\nid = \"{id}\"\ntask = \"log\"\nargs = {{ message = \"hi\" }}\n\
+                 trigger = {{ type = \"interval\", hours = 1 }}\n"
+            )
+        })
+        .concat();
+    let keep = "replace_existing = false\n[[jobs]]\nid = \"b\"";
+    let text = text.replace("[[jobs]]\nid = \"b\"", keep);
+    let (directory, path) = config(&text);
+    redis.said(&["job", "add", "--file", &path], 0);
+    redis.spoil("a");
+    redis.spoil("b");
+    for command in ["show", "pause", "run"] {
+        let said = redis.said(&["job", command, "a"], 1);
+        let complaint = "error: job a: cannot be read: ";
+        assert!(said.err.starts_with(complaint), "{}", said.err);
+    }
+    let log = directory.path().join("log");
+    let worker = start(&mut redis.carillon(&["run", "--config", &path]), &log);
+    // The file says of the first that it is to be kept as it is, and is the source of the second.
+    worker.logs(&log, "0 added, 1 replaced, 2 left as they are");
+    worker.logs(&log, "left as it is, and it cannot be read: ");
+    assert_eq!(redis.json(&["job", "list", "--json"])[0]["id"], "b");
+    redis.said(&["job", "remove", "a"], 0);
+    assert_eq!(worker.stop(), 0);
+}
+
+#[test]
 fn the_jobs_of_a_file_are_put_once_and_keep_their_state() {
     let redis = Redis::start();
     let text: String = (0..5)

@@ -183,6 +183,7 @@ pub async fn a_due_job_that_nobody_can_plan_is_set_aside<H: Harness>(mut world: 
     let parked = before.but(|world| {
         let job = world.job_mut("j");
         job.next_fire = None;
+        job.parked = Some(due);
         job.fired = Some(due);
         let record = SkipRecord::parked(name("j"), due, item.reason.clone());
         world.add_record(due, Record::Skip(record));
@@ -197,10 +198,55 @@ pub async fn a_due_job_that_nobody_can_plan_is_set_aside<H: Harness>(mut world: 
         "only the other is due"
     );
 
-    let again = change::put_new(job("j").build(), Some(due), due).expect("a schedule");
-    world.write(Some(stored.version), again).await;
+    let back = world.put(job("j")).await;
+    assert_eq!(back.parked, None);
     assert!(
-        world.stored("j").await.next_fire > Some(due),
+        back.next_fire > Some(due),
         "back, and past what was skipped"
     );
+}
+
+pub async fn a_parked_job_comes_back_with_a_change<H: Harness>(mut world: World<H>) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    for id in ["changed", "resumed", "paused", "removed"] {
+        let stored = world.put(job(id)).await;
+        world.set_clock(stored.next_fire.expect("due")).await;
+        let item = ParkItem {
+            job: name(id),
+            due: world.now(),
+            version: stored.version,
+            reason: "no such field".to_owned(),
+        };
+        let request = Park {
+            token: token.clone(),
+            jobs: vec![item],
+        };
+        assert!(done(world.store.park(&request).await));
+        let parked = world.stored(id).await;
+        assert_eq!((parked.parked, parked.next_fire), (stored.next_fire, None));
+        match id {
+            "changed" => drop(world.put(job(id).args("changed")).await),
+            "resumed" => {
+                let resumed = change::resume(&parked, world.now()).expect("a schedule");
+                world.write(Some(parked.version), resumed).await;
+            }
+            "paused" => {
+                let paused = change::pause(&parked).expect("a pause");
+                world.write(Some(parked.version), paused).await;
+                let paused = world.stored(id).await;
+                assert_eq!(paused.parked, None);
+                let resumed = change::resume(&paused, world.now()).expect("a schedule");
+                world.write(Some(paused.version), resumed).await;
+            }
+            _ => {
+                world.remove(id).await;
+                world.put(job(id)).await;
+            }
+        }
+        let back = world.stored(id).await;
+        assert_eq!(back.parked, None, "{id}");
+        assert!(back.next_fire > stored.next_fire, "{id}");
+        assert!(world.peek(&token).await.finished.is_empty(), "{id}");
+    }
 }

@@ -33,6 +33,7 @@ pub async fn a_job_reads_back_as_it_was_put<H: Harness>(world: World<H>) {
         version,
         state: JobState::Active,
         next_fire,
+        parked: None,
         fired: None,
         in_flight: 0,
     };
@@ -41,6 +42,7 @@ pub async fn a_job_reads_back_as_it_was_put<H: Harness>(world: World<H>) {
     let ids = [name("none"), job.id().clone()];
     let nothing = JobWrite {
         stored: None,
+        unreadable: None,
         fired: None,
         now: START,
     };

@@ -214,6 +214,10 @@ impl<S: Store> Desk<S> {
                     "there is a job {:?} already: replace it with --replace",
                     id.as_str()
                 )),
+                Put::Unreadable(why) => refused.push(format!(
+                    "job {:?} is there, cannot be read and is left as it is: {why}",
+                    id.as_str()
+                )),
                 Put::Over(why) => refused.push(format!("job {:?}: {why}", id.as_str())),
             }
         }

@@ -59,9 +59,10 @@ fn next_run(stored: &StoredJob) -> String {
 }
 
 const fn state(stored: &StoredJob) -> &'static str {
-    match stored.state {
-        JobState::Active => "active",
-        JobState::Paused { .. } => "paused",
+    match (stored.state, stored.parked) {
+        (JobState::Active, None) => "active",
+        (JobState::Active, Some(_)) => "parked",
+        (JobState::Paused { .. }, _) => "paused",
     }
 }
 
