@@ -45,10 +45,8 @@ fn each_ending_has_its_verdict_whatever_the_job_says_about_loss() {
         (Ending::NotBegun, Verdict::GiveBack),
         (
             Ending::UnknownTask(text()),
-            Verdict::Again {
+            Verdict::Defer {
                 after: UNKNOWN_TASK_DELAY,
-                attempt: 2,
-                losses: 1,
             },
         ),
         (Ending::DefinitionGone, Verdict::End(Outcome::Removed)),
@@ -152,10 +150,14 @@ proptest! {
             let ending = [interrupted, trust, node, unknown][ending].clone();
             match settle(&policy, &now, &ending) {
                 Verdict::Again { attempt, losses, .. } => {
-                    let lost = u32::from(!matches!(ending, Ending::UnknownTask(_)));
-                    prop_assert_eq!((attempt, losses), (now.attempt + lost, now.losses + lost));
+                    prop_assert_eq!((attempt, losses), (now.attempt + 1, now.losses + 1));
                     prop_assert!(losses < max_lost);
                     now = claim(attempt, losses);
+                }
+                Verdict::Defer { .. } => {
+                    let waiting = now.deferred();
+                    prop_assert_eq!((waiting.attempt, waiting.losses), (now.attempt, now.losses));
+                    prop_assert_eq!(waiting.version.is_some(), now.attempt > 1, "begun once");
                 }
                 verdict => {
                     prop_assert_eq!(verdict, Verdict::End(Outcome::Lost));
