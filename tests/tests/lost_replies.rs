@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use carillon::{Event, Scheduler, Timing};
 use scheduler_core::change;
 use scheduler_core::job::{JobDefaults, JobSpec};
-use scheduler_core::lease::LeaseToken;
+use scheduler_core::lease::{LeaseToken, Presence};
 use scheduler_core::plan::plan;
 use scheduler_core::run::{Claim, Outcome, Verdict};
 use scheduler_core::store::{
@@ -66,6 +66,7 @@ impl World {
         let AcquireAnswer::Acquired(token) = store.acquire(&acquire(&session)).await? else {
             bail!("the lease is free");
         };
+        attended(&store).await?;
         Ok(Self {
             _server: server,
             proxy,
@@ -197,6 +198,16 @@ impl World {
     }
 }
 
+/// Waits until the leader is attended: what is said for that must not be what gets lost.
+async fn attended(store: &RedisStore) -> Result<()> {
+    let looks_on = SessionId::of(&NodeName::new("c")?, Uuid::now_v7());
+    let looks_on = &looks_on;
+    tests::node::until("the leader is attended", || async move {
+        Ok(store.observe(looks_on).await?.presence == Presence::Here)
+    })
+    .await
+}
+
 fn register(session: &SessionId) -> Register {
     let info = NodeInfo {
         node: NodeName::new("a").unwrap(),
@@ -274,6 +285,7 @@ async fn register_and_acquire() -> Result<()> {
     let AcquireAnswer::Acquired(token) = answer else {
         bail!("the lease is the session's own: {answer:?}");
     };
+    attended(&world.store).await?;
     // The epoch that was won by the request whose answer was lost, not another.
     assert_eq!(token.session, session);
     let again = world.store.acquire(&request).await?;
