@@ -117,11 +117,18 @@ impl Reachability {
         told.warned_at = Some(now);
         told.owes_all_clear = true;
         drop(told);
+        let trouble = match error.kind() {
+            // It is there, and will not: it is full, say, or loads its data.
+            StoreErrorKind::Refused => "refuses requests",
+            StoreErrorKind::Unreachable | StoreErrorKind::Unknown | StoreErrorKind::Corrupt => {
+                "does not answer"
+            }
+        };
         if is_new {
-            tracing::warn!(store = %self.store, %error, "the store does not answer; trying again");
+            tracing::warn!(store = %self.store, %error, "the store {trouble}; trying again");
         } else {
             let seconds = now.saturating_sub(since).as_secs();
-            tracing::warn!(store = %self.store, %error, seconds, "the store still does not answer");
+            tracing::warn!(store = %self.store, %error, seconds, "the store still {trouble}");
         }
     }
 
