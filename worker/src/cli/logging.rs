@@ -20,6 +20,9 @@ pub(super) fn begin(format: LogFormat) -> Result<(), Failure> {
     })?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Where nobody reads the logs any more, work goes on: the complaint about it would go the
+        // same way, and end the process.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     match format {
         LogFormat::Text => logs

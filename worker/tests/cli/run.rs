@@ -64,3 +64,24 @@ fn the_jobs_of_a_file_are_fired_in_one_process() {
     assert_eq!(greeting.unwrap()["job"], "greet");
     assert_eq!(worker.stop(), 0);
 }
+
+#[test]
+fn a_worker_whose_logs_nobody_reads_goes_on_and_stops_in_order() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+
+    let (_directory, path) = config(
+        "[[jobs]]\nid = \"j\"\ntask = \"log\"\nargs = { message = \"m\" }\ntrigger = { type = \"interval\", hours = 1 }\n",
+    );
+    let mut worker = carillon(&["run", "--config", &path])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut logs = BufReader::new(worker.stderr.take().unwrap()).lines();
+    assert!(logs.any(|line| line.unwrap().contains("registered")));
+    drop(logs);
+    let pid = rustix::process::Pid::from_child(&worker);
+    // What it says to this goes nowhere.
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(worker.wait().unwrap().code(), Some(0));
+}
