@@ -147,6 +147,10 @@ name! {
     QueueName, "queue", word
 }
 name! {
+    /// A word by which people sort and find jobs.
+    Tag, "tag", word
+}
+name! {
     /// The name of one worker process, for people.
     NodeName, "node", word
 }

@@ -1,13 +1,18 @@
 //! Jobs: stored definitions of what runs when, and how.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::id::{JobId, NameError, QueueName, TaskName};
-use crate::policy::{Coalesce, Grace, MAX_INSTANCES, OnLost, Policy};
+use crate::duration;
+use crate::id::{JobId, NameError, QueueName, Tag, TaskName};
+use crate::policy::{
+    Coalesce, Delivery, Grace, MAX_INSTANCES, OnLost, Overlap, Policy, Priority, Retry,
+};
 use crate::trigger::{Pointer, Trigger, TriggerError, TriggerSpec};
 
 /// A job: which task runs with which args, when, and under which policies.
@@ -26,7 +31,14 @@ pub struct Job {
     queue: QueueName,
     #[serde(default)]
     policy: Policy,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    tags: BTreeSet<Tag>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
 }
+
+/// How many tags a job has at most.
+pub const MAX_TAGS: usize = 32;
 
 impl Job {
     /// Starts a job of `id` that runs `task` at the times that `trigger` yields.
@@ -39,6 +51,8 @@ impl Job {
             trigger,
             queue: QueueName::default_queue(),
             policy: Policy::default(),
+            tags: BTreeSet::new(),
+            owner: None,
         })
     }
 
@@ -82,6 +96,19 @@ impl Job {
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// What people sort and find it by.
+    #[must_use]
+    pub const fn tags(&self) -> &BTreeSet<Tag> {
+        &self.tags
+    }
+
+    /// The file or service that declares it, and that alone may prune it; none where somebody put
+    /// it by hand.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
     }
 }
 
@@ -140,6 +167,19 @@ impl JobBuilder {
         self
     }
 
+    /// What people sort and find it by. Defaults to nothing; past [`MAX_TAGS`] the others are left
+    /// out.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        self.0.tags = tags.into_iter().take(MAX_TAGS).collect();
+        self
+    }
+
+    /// Who declares it. Defaults to nobody.
+    pub fn owner(mut self, owner: Option<String>) -> Self {
+        self.0.owner = owner;
+        self
+    }
+
     /// The job.
     #[must_use]
     pub fn build(self) -> Job {
@@ -148,7 +188,7 @@ impl JobBuilder {
 }
 
 /// What jobs take where their specs are silent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JobDefaults {
     /// The zone of triggers that name none. Defaults to UTC.
     pub timezone: Tz,
@@ -199,6 +239,41 @@ pub struct JobSpec {
     /// Defaults to the job defaults' value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_lost: Option<NonZeroU32>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_catch_up: Option<NonZeroU32>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Overlap>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Defaults to the job defaults' value.
+    #[serde(
+        default,
+        with = "duration::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub timeout: Option<Duration>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// Defaults to the job defaults' value.
+    #[serde(
+        default,
+        with = "duration::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub spread: Option<Duration>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<bool>,
+    /// What people sort and find it by. Defaults to nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Whether the job takes the place of a stored one with the same id. Defaults to what the
     /// reader of the spec says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,23 +347,13 @@ impl JobSpec {
             .trigger
             .resolve(defaults.timezone)
             .map_err(JobError::trigger)?;
-        let policy = Policy {
-            coalesce: self.coalesce.unwrap_or(defaults.policy.coalesce),
-            misfire_grace_time: self
-                .misfire_grace_time
-                .unwrap_or(defaults.policy.misfire_grace_time),
-            max_instances: self.max_instances.unwrap_or(defaults.policy.max_instances),
-            on_lost: self.on_lost.unwrap_or(defaults.policy.on_lost),
-            max_lost: self.max_lost.unwrap_or(defaults.policy.max_lost),
-        };
-        if policy.max_instances > MAX_INSTANCES {
-            let limit = policy.max_instances;
-            return Err(JobError {
-                field: "max_instances".to_owned(),
-                message: format!("{limit} is out of range: allowed are 1 to {MAX_INSTANCES}"),
-                pointer: None,
-            });
-        }
+        let policy = self.policy(&defaults.policy);
+        policy.check().map_err(|(field, message)| JobError {
+            field,
+            message,
+            pointer: None,
+        })?;
+        let tags = self.checked_tags()?;
         let name = self.name.clone();
         Ok(Job {
             id,
@@ -298,7 +363,44 @@ impl JobSpec {
             trigger,
             queue,
             policy,
+            tags,
+            owner: None,
         })
+    }
+
+    fn policy(&self, defaults: &Policy) -> Policy {
+        Policy {
+            coalesce: self.coalesce.unwrap_or(defaults.coalesce),
+            misfire_grace_time: self
+                .misfire_grace_time
+                .unwrap_or(defaults.misfire_grace_time),
+            max_catch_up: self.max_catch_up.unwrap_or(defaults.max_catch_up),
+            max_instances: self.max_instances.unwrap_or(defaults.max_instances),
+            overlap: self.overlap.unwrap_or(defaults.overlap),
+            retry: self.retry.unwrap_or(defaults.retry),
+            timeout: self.timeout.or(defaults.timeout),
+            delivery: self.delivery.unwrap_or(defaults.delivery),
+            on_lost: self.on_lost.unwrap_or(defaults.on_lost),
+            max_lost: self.max_lost.unwrap_or(defaults.max_lost),
+            priority: self.priority.unwrap_or(defaults.priority),
+            spread: self.spread.or(defaults.spread),
+            keep: self.keep.unwrap_or(defaults.keep),
+        }
+    }
+
+    fn checked_tags(&self) -> Result<BTreeSet<Tag>, JobError> {
+        if self.tags.len() > MAX_TAGS {
+            let message = format!("{} tags: at most {MAX_TAGS} are allowed", self.tags.len());
+            return Err(JobError {
+                field: "tags".to_owned(),
+                message,
+                pointer: None,
+            });
+        }
+        let tag = |(index, tag): (usize, &String)| {
+            Tag::new(tag).map_err(|e| JobError::name(&format!("tags[{index}]"), &e))
+        };
+        self.tags.iter().enumerate().map(tag).collect()
     }
 }
 

@@ -24,12 +24,12 @@ pub mod trigger;
 
 pub use change::{JobState, StoredJob};
 pub use id::{
-    Cause, Epoch, Fence, JobId, NameError, Namespace, NodeName, QueueName, RunId, SessionId,
+    Cause, Epoch, Fence, JobId, NameError, Namespace, NodeName, QueueName, RunId, SessionId, Tag,
     TaskName, Version,
 };
 pub use job::{Job, JobBuilder, JobDefaults, JobError, JobSpec};
 pub use memory::MemoryStore;
-pub use policy::{Coalesce, Grace, OnLost, Policy};
+pub use policy::{Backoff, Coalesce, Delivery, Grace, OnLost, Overlap, Policy, Priority, Retry};
 pub use store::{Store, StoreError};
 pub use time::{Clock, ManualClock, Timestamp};
 pub use trigger::{Trigger, TriggerError};

@@ -144,34 +144,207 @@ pub enum OnLost {
 /// each run of the job that begins or ends.
 pub const MAX_INSTANCES: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 
+/// What becomes of a fire time that finds as many runs in flight as its job allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// It is recorded as skipped. The default.
+    #[default]
+    Skip,
+    /// Its run waits until another run of the job has ended.
+    Queue,
+}
+
+/// How often a run may be begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Until it has ended: a run whose node died is begun again. The default.
+    #[default]
+    AtLeastOnce,
+    /// Once: that it begins is written down before, and a run that was begun never begins again.
+    AtMostOnce,
+}
+
+/// Which of a queue's waiting runs go first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Before the others, mostly.
+    High,
+    /// The default.
+    #[default]
+    Normal,
+    /// After the others, mostly: a share of the slots is theirs however busy the queue is.
+    Low,
+}
+
+/// How the pause between two attempts grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backoff {
+    /// It does not: always the base.
+    Fixed,
+    /// By the base with each attempt.
+    Linear,
+    /// Twofold with each attempt. The default.
+    #[default]
+    Exponential,
+}
+
+/// How often, and after which pauses, a run is tried again whose handler failed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    /// How many attempts a run has in all. Defaults to 1: none but the first.
+    pub max_attempts: NonZeroU32,
+    /// How the pauses grow. Defaults to exponentially.
+    pub backoff: Backoff,
+    /// The first pause. Defaults to one second.
+    #[serde(with = "duration")]
+    pub base: Duration,
+    /// The longest pause. Defaults to one hour.
+    #[serde(with = "duration")]
+    pub max: Duration,
+    /// By which part of itself a pause may be longer or shorter, at random: 0 to 1. Defaults to
+    /// 0.1, so that what failed together is not tried again together.
+    pub jitter: f64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max_attempts: NonZeroU32::MIN,
+            backoff: Backoff::default(),
+            base: Duration::from_secs(1),
+            max: Duration::from_secs(3600),
+            jitter: 0.1,
+        }
+    }
+}
+
+impl Retry {
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    ///
+    /// The field that breaks a rule, and its value with the rule.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        if !(0.0..=1.0).contains(&self.jitter) {
+            let message = format!("{} is out of range: allowed are 0 to 1", self.jitter);
+            return Err(("jitter", message));
+        }
+        if self.max < self.base {
+            let message = format!("{:?} is less than the base, {:?}", self.max, self.base);
+            return Err(("max", message));
+        }
+        Ok(())
+    }
+}
+
 /// A job's policies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// Which of several due fire times become runs. Defaults to the latest.
     pub coalesce: Coalesce,
     /// How late a fire time may still become a run. Defaults to however late.
     pub misfire_grace_time: Grace,
+    /// How many fire times that are due at once may become runs, where each of them does
+    /// ([`Coalesce::All`]); the earliest of more are recorded as misfired. Defaults to 100.
+    #[serde(skip_serializing_if = "is_default_catch_up")]
+    pub max_catch_up: NonZeroU32,
     /// How many runs of the job may be in flight at once, in the whole cluster. Defaults to 1; at
     /// most [`MAX_INSTANCES`].
     pub max_instances: NonZeroU32,
+    /// What becomes of a fire time beyond that. Defaults to being skipped.
+    #[serde(skip_serializing_if = "is_default")]
+    pub overlap: Overlap,
+    /// What becomes of a run whose handler failed. Defaults to no other attempt.
+    #[serde(skip_serializing_if = "is_default")]
+    pub retry: Retry,
+    /// How long one attempt may take. Defaults to however long.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// How often a run may be begun. Defaults to at least once.
+    #[serde(skip_serializing_if = "is_default")]
+    pub delivery: Delivery,
     /// What becomes of a run whose node died. Defaults to another attempt.
     pub on_lost: OnLost,
     /// How many of a run's attempts may be lost with their nodes before the run is given up: a run
     /// that kills each node it meets must not go round for ever. Defaults to 3.
     pub max_lost: NonZeroU32,
+    /// Which of its queue's runs go first. Defaults to normal.
+    #[serde(skip_serializing_if = "is_default")]
+    pub priority: Priority,
+    /// Over how long the fire times of many jobs are spread: each job is late by a part of it that
+    /// is always the same, drawn from its id. Defaults to not at all.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Duration>,
+    /// Whether the job stays stored when its schedule is over. Defaults to no.
+    #[serde(skip_serializing_if = "is_default")]
+    pub keep: bool,
+}
+
+const fn number(n: u32) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(n - 1)
+}
+
+const MAX_CATCH_UP: NonZeroU32 = number(100);
+
+fn is_default_catch_up(limit: &NonZeroU32) -> bool {
+    *limit == MAX_CATCH_UP
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        const THREE: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
         Self {
             coalesce: Coalesce::default(),
             misfire_grace_time: Grace::default(),
+            max_catch_up: MAX_CATCH_UP,
             max_instances: NonZeroU32::MIN,
+            overlap: Overlap::default(),
+            retry: Retry::default(),
+            timeout: None,
+            delivery: Delivery::default(),
             on_lost: OnLost::default(),
-            max_lost: THREE,
+            max_lost: number(3),
+            priority: Priority::default(),
+            spread: None,
+            keep: false,
         }
+    }
+}
+
+impl Policy {
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    ///
+    /// The field that breaks a rule, from the policy inwards, and its value with the rule.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        let refuse = |field: &str, message: String| Err((field.to_owned(), message));
+        if self.max_instances > MAX_INSTANCES {
+            let limit = self.max_instances;
+            let message = format!("{limit} is out of range: allowed are 1 to {MAX_INSTANCES}");
+            return refuse("max_instances", message);
+        }
+        if let Err((field, message)) = self.retry.check() {
+            return refuse(&format!("retry.{field}"), message);
+        }
+        if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return refuse(
+                "timeout",
+                "0 is out of range: nothing could be done".to_owned(),
+            );
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
-use scheduler_core::policy::MAX_INSTANCES;
 use scheduler_core::{JobDefaults, Namespace, Policy};
 
 use super::check::Check;
@@ -142,21 +141,29 @@ fn read(path: &Path) -> Result<(String, String), Problem> {
 
 fn policy(check: &mut Check<'_>, table: &JobDefaultsTable) -> Policy {
     let default = Policy::default();
-    if let Some(limit) = table.max_instances.filter(|limit| *limit > MAX_INSTANCES) {
-        let message = format!("{limit} is out of range: allowed are 1 to {MAX_INSTANCES}");
-        check.refuse("job_defaults.max_instances", message);
-    }
-    Policy {
+    let policy = Policy {
         coalesce: table.coalesce.unwrap_or(default.coalesce),
         misfire_grace_time: table
             .misfire_grace_time
             .unwrap_or(default.misfire_grace_time),
-        max_instances: table
-            .max_instances
-            .filter(|limit| *limit <= MAX_INSTANCES)
-            .unwrap_or(default.max_instances),
+        max_catch_up: table.max_catch_up.unwrap_or(default.max_catch_up),
+        max_instances: table.max_instances.unwrap_or(default.max_instances),
+        overlap: table.overlap.unwrap_or(default.overlap),
+        retry: table.retry.unwrap_or(default.retry),
+        timeout: table.timeout.or(default.timeout),
+        delivery: table.delivery.unwrap_or(default.delivery),
         on_lost: table.on_lost.unwrap_or(default.on_lost),
         max_lost: table.max_lost.unwrap_or(default.max_lost),
+        priority: table.priority.unwrap_or(default.priority),
+        spread: table.spread.or(default.spread),
+        keep: table.keep.unwrap_or(default.keep),
+    };
+    match policy.check() {
+        Ok(()) => policy,
+        Err((field, message)) => {
+            check.refuse(&format!("job_defaults.{field}"), message);
+            default
+        }
     }
 }
 

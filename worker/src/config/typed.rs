@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use scheduler_core::{Coalesce, Grace, JobSpec, OnLost, duration};
+use scheduler_core::{
+    Coalesce, Delivery, Grace, JobSpec, OnLost, Overlap, Priority, Retry, duration,
+};
 use serde::Deserialize;
 
 use super::Password;
@@ -65,6 +67,24 @@ pub(crate) struct JobDefaultsTable {
     pub(crate) on_lost: Option<OnLost>,
     /// Defaults to 3.
     pub(crate) max_lost: Option<NonZeroU32>,
+    /// Defaults to 100.
+    pub(crate) max_catch_up: Option<NonZeroU32>,
+    /// Defaults to being skipped.
+    pub(crate) overlap: Option<Overlap>,
+    /// Defaults to no other attempt.
+    pub(crate) retry: Option<Retry>,
+    /// Defaults to however long.
+    #[serde(with = "duration::option")]
+    pub(crate) timeout: Option<Duration>,
+    /// Defaults to at least once.
+    pub(crate) delivery: Option<Delivery>,
+    /// Defaults to normal.
+    pub(crate) priority: Option<Priority>,
+    /// Defaults to not at all.
+    #[serde(with = "duration::option")]
+    pub(crate) spread: Option<Duration>,
+    /// Defaults to no.
+    pub(crate) keep: Option<bool>,
 }
 
 /// `[worker]`.
