@@ -458,7 +458,7 @@ fn any_job() -> impl Strategy<Value = Job> {
 
 #[derive(Clone, Debug)]
 enum Wish {
-    Replace(Job),
+    Replace(Box<Job>),
     Pause,
     Resume,
     Remove,
@@ -466,7 +466,7 @@ enum Wish {
 
 fn any_wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
-        any_job().prop_map(Wish::Replace),
+        any_job().prop_map(|job| Wish::Replace(Box::new(job))),
         Just(Wish::Pause),
         Just(Wish::Resume),
         Just(Wish::Remove),
@@ -504,7 +504,7 @@ proptest! {
             now = Timestamp::from_ms(now.as_ms() + ms);
             let before = pending(stored.state, stored.next_fire);
             let change = match wish {
-                Wish::Replace(job) => change::replace(&stored, job, now).ok(),
+                Wish::Replace(job) => change::replace(&stored, *job, now).ok(),
                 Wish::Pause => change::pause(&stored),
                 Wish::Resume => change::resume(&stored, now),
                 Wish::Remove => {

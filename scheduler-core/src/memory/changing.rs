@@ -1,5 +1,7 @@
 //! Operations of those who change jobs.
 
+use std::sync::Arc;
+
 use super::catalog::Entry;
 use super::requests::Answer;
 use super::state::State;
@@ -55,7 +57,9 @@ impl State {
     pub(super) fn definitions(&self, wanted: &[(JobId, Version)]) -> Vec<Definition> {
         let find = |(job, version): &(JobId, Version)| {
             let found = self.catalog.definition(job, *version);
-            found.map_or(Definition::Gone, |job| Definition::Found(job.clone()))
+            found.map_or(Definition::Gone, |job| {
+                Definition::Found(Arc::new(job.clone()))
+            })
         };
         wanted.iter().map(find).collect()
     }

@@ -1,5 +1,7 @@
 //! Requests and answers of those who change jobs.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::change::{Change, StoredJob, UnreadableJob};
@@ -96,7 +98,7 @@ pub enum RunNowAnswer {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Definition {
     /// Here it is.
-    Found(Job),
+    Found(Arc<Job>),
     /// There is none (any more).
     Gone,
     /// There is a record, which this version cannot read.

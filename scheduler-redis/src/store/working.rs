@@ -1,5 +1,7 @@
 //! A node's session, and the runs that it claims and hands in.
 
+use std::sync::Arc;
+
 use redis::Value;
 use scheduler_core::store::{
     Definition, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, Register,
@@ -157,7 +159,7 @@ impl RedisStore {
                 _ => old,
             };
             definitions.push(match record.as_deref().map(codec::job_from_record) {
-                Some(Ok(job)) => Definition::Found(job),
+                Some(Ok(job)) => Definition::Found(Arc::new(job)),
                 Some(Err(why)) => Definition::Unreadable(why),
                 None => Definition::Gone,
             });

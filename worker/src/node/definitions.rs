@@ -82,7 +82,6 @@ impl<S: Store> Definitions<S> {
             for ((at, key), definition) in missing.iter().zip(keys).zip(definitions) {
                 found[*at] = match definition {
                     Definition::Found(job) => {
-                        let job = Arc::new(job);
                         generations.insert(key, Arc::clone(&job));
                         Lookup::Found(job)
                     }

@@ -15,7 +15,7 @@ async fn definition<H: Harness>(world: &World<H>, id: &str, version: Version) ->
     let mut found = done(world.store.definitions(&[(name(id), version)]).await);
     assert_eq!(found.len(), 1);
     match found.remove(0) {
-        Definition::Found(job) => Some(job),
+        Definition::Found(job) => Some((*job).clone()),
         Definition::Gone => None,
         Definition::Unreadable(why) => panic!("{why}"),
     }

@@ -1,5 +1,7 @@
 //! Jobs as stored: written if they still are as they were read, under versions that never return.
 
+use std::sync::Arc;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -56,7 +58,11 @@ pub async fn a_job_reads_back_as_it_was_put<H: Harness>(world: World<H>) {
         (job.id().clone(), Version(version.0 + 1)),
         (name("none"), version),
     ];
-    let found = [Definition::Found(job), Definition::Gone, Definition::Gone];
+    let found = [
+        Definition::Found(Arc::new(job)),
+        Definition::Gone,
+        Definition::Gone,
+    ];
     assert_eq!(done(world.store.definitions(&wanted).await), found);
 }
 
