@@ -294,14 +294,10 @@ fn jobs_are_read_in_either_language() {
         error("x.toml", "jobs = 3"),
         "x.toml:1: jobs: must be a list of jobs"
     );
-    assert_eq!(
-        error(
-            "x.json",
-            &format!("[{}]", one.replace("\"task\"", "\"tusk\""))
-        ),
-        "x.json: [0].tusk: unknown key `tusk`: did you mean `task`? (known here: id, name, task, \
-         args, trigger, queue, coalesce, misfire_grace_time, max_instances, on_lost, max_lost, \
-         replace_existing)"
+    let unknown = error("x.json", r#"[{"id": "a", "tusk": "log"}]"#);
+    assert!(
+        unknown.starts_with("x.json: [0].tusk: unknown key `tusk`: did you mean `task`? (known"),
+        "{unknown}"
     );
 }
 
