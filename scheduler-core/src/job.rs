@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::duration;
 use crate::id::{JobId, NameError, QueueName, Tag, TaskName};
 use crate::policy::{
-    Coalesce, Delivery, Grace, MAX_INSTANCES, OnLost, Overlap, Policy, Priority, Retry,
+    Coalesce, Delivery, Grace, MAX_CATCH_UP, MAX_INSTANCES, OnLost, Overlap, Policy, Priority,
+    Retry,
 };
 use crate::trigger::{Pointer, Trigger, TriggerError, TriggerSpec};
 
@@ -140,6 +141,7 @@ impl JobBuilder {
     pub fn policy(mut self, policy: Policy) -> Self {
         self.0.policy = policy;
         self.max_instances(policy.max_instances)
+            .max_catch_up(policy.max_catch_up)
     }
 
     /// How many runs may be in flight at once. Defaults to 1; more than [`MAX_INSTANCES`] are taken
@@ -158,6 +160,13 @@ impl JobBuilder {
     /// Which of several due fire times become runs. Defaults to the latest.
     pub const fn coalesce(mut self, coalesce: Coalesce) -> Self {
         self.0.policy.coalesce = coalesce;
+        self
+    }
+
+    /// How many fire times that are due at once become runs, where each does. Defaults to 100; more
+    /// than [`MAX_CATCH_UP`] are taken for so many.
+    pub fn max_catch_up(mut self, limit: NonZeroU32) -> Self {
+        self.0.policy.max_catch_up = limit.min(MAX_CATCH_UP);
         self
     }
 

@@ -13,6 +13,12 @@
 //!
 //! One call looks at a bounded number of fire times. Where more have passed, `next` still lies in
 //! the past, and the next call goes on from there: nothing is forgotten, nothing takes for ever.
+//!
+//! A job that wants each of its fire times has a bound, `max_catch_up`, so that a week down cannot
+//! flood its queue. It holds over all the calls of one catch-up without any of them knowing of the
+//! others: a fire time becomes a run only if, at the moment of the plan, at most so many fire times
+//! were due from it on (itself counted). So at any moment at most so many passed fire times can
+//! still become runs, and each earlier one is recorded as skipped.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +42,9 @@ pub enum SkipReason {
     Misfired,
     /// Another fire time that was due with it ran for it.
     Coalesced,
+    /// More fire times were due at once than the job catches up with: see
+    /// [`max_catch_up`](crate::Policy::max_catch_up).
+    CatchUp,
     /// As many runs of the job as it allows were in flight.
     MaxInstances,
     /// The job was paused.
@@ -53,6 +62,7 @@ impl SkipReason {
         match self {
             Self::Misfired => "misfired",
             Self::Coalesced => "coalesced",
+            Self::CatchUp => "catch_up",
             Self::MaxInstances => "max_instances",
             Self::Paused => "paused",
             Self::Removed => "removed",
@@ -200,6 +210,9 @@ impl Plan {
     }
 
     fn keep_all(&mut self, job: &Job, first: Timestamp, now: Timestamp, free: usize) {
+        let Some(first) = self.skip_beyond_catch_up(job, first, now) else {
+            return;
+        };
         let mut at = Some(first);
         while let Some(due) = at.filter(|due| *due <= now) {
             if self.runs.len() == free {
@@ -214,6 +227,27 @@ impl Plan {
             at = job.trigger().following(due);
         }
         self.next = at;
+    }
+
+    /// Skips the fire times that the job does not catch up with; answers with the first one that it
+    /// does, where that is in sight.
+    fn skip_beyond_catch_up(
+        &mut self,
+        job: &Job,
+        first: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let wanted = u64::from(job.policy().max_catch_up.get());
+        let seen = job.trigger().stretch(first, now, MAX_FIRES_PER_PLAN);
+        let is_more = seen.next.is_some_and(|next| next <= now);
+        let due = seen.count + u64::from(is_more);
+        if due <= wanted {
+            return Some(first);
+        }
+        let skipped = job.trigger().stretch(first, now, due - wanted);
+        self.skip(first, &skipped, SkipReason::CatchUp);
+        // With more to come, the next of these may have to be skipped as well.
+        skipped.next.filter(|_| !is_more)
     }
 
     fn run_or_skip(&mut self, due: Timestamp, free: usize) {

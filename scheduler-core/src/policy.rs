@@ -253,7 +253,8 @@ pub struct Policy {
     /// How late a fire time may still become a run. Defaults to however late.
     pub misfire_grace_time: Grace,
     /// How many fire times that are due at once may become runs, where each of them does
-    /// ([`Coalesce::All`]); the earliest of more are recorded as misfired. Defaults to 100.
+    /// ([`Coalesce::All`]): the latest; the earlier ones are recorded as `catch_up`. Defaults to
+    /// 100; at most [`MAX_CATCH_UP`].
     #[serde(skip_serializing_if = "is_default_catch_up")]
     pub max_catch_up: NonZeroU32,
     /// How many runs of the job may be in flight at once, in the whole cluster. Defaults to 1; at
@@ -292,10 +293,14 @@ const fn number(n: u32) -> NonZeroU32 {
     NonZeroU32::MIN.saturating_add(n - 1)
 }
 
-const MAX_CATCH_UP: NonZeroU32 = number(100);
+/// The most fire times that a job may catch up with: a plan looks at ten times as many, so that each
+/// gets on.
+pub const MAX_CATCH_UP: NonZeroU32 = number(1_000);
+
+const CATCH_UP: NonZeroU32 = number(100);
 
 fn is_default_catch_up(limit: &NonZeroU32) -> bool {
-    *limit == MAX_CATCH_UP
+    *limit == CATCH_UP
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -307,7 +312,7 @@ impl Default for Policy {
         Self {
             coalesce: Coalesce::default(),
             misfire_grace_time: Grace::default(),
-            max_catch_up: MAX_CATCH_UP,
+            max_catch_up: CATCH_UP,
             max_instances: NonZeroU32::MIN,
             overlap: Overlap::default(),
             retry: Retry::default(),
@@ -334,6 +339,11 @@ impl Policy {
             let limit = self.max_instances;
             let message = format!("{limit} is out of range: allowed are 1 to {MAX_INSTANCES}");
             return refuse("max_instances", message);
+        }
+        if self.max_catch_up > MAX_CATCH_UP {
+            let limit = self.max_catch_up;
+            let message = format!("{limit} is out of range: allowed are 1 to {MAX_CATCH_UP}");
+            return refuse("max_catch_up", message);
         }
         if let Err((field, message)) = self.retry.check() {
             return refuse(&format!("retry.{field}"), message);

@@ -36,6 +36,15 @@ fn tens(coalesce: Coalesce, grace: Grace, limit: u32) -> Job {
     job(every_ten, coalesce, grace, limit)
 }
 
+/// The same job with another bound on what it catches up with.
+fn catching_up(job: &Job, wanted: u32) -> Job {
+    let names = (job.id().clone(), job.task().clone());
+    Job::builder(names.0, names.1, job.trigger().clone())
+        .policy(*job.policy())
+        .max_catch_up(NonZeroU32::new(wanted).expect("a bound"))
+        .build()
+}
+
 fn within(seconds: u64) -> Grace {
     Grace::Within(Duration::from_secs(seconds))
 }
@@ -148,6 +157,59 @@ fn each_policy_decides_as_the_table_says() {
 }
 
 #[test]
+fn only_the_latest_that_a_job_catches_up_with_become_runs() {
+    let job = |wanted, limit, grace| catching_up(&tens(Coalesce::All, grace, limit), wanted);
+    // (max_catch_up, limit, grace, in flight): what becomes of 10, 20, 30 and 40 at 45
+    let table = [
+        (
+            (4, 9, Grace::Unlimited, 0),
+            "run 10; run 20; run 30; run 40; next 50",
+        ),
+        (
+            (3, 9, Grace::Unlimited, 0),
+            "run 20; run 30; run 40; catch_up 10-10 (1); next 50",
+        ),
+        (
+            (1, 9, Grace::Unlimited, 0),
+            "run 40; catch_up 10-30 (3); next 50",
+        ),
+        (
+            (1, 9, within(15), 0),
+            "run 40; misfired 10-20 (2); catch_up 30-30 (1); next 50",
+        ),
+        (
+            (3, 2, Grace::Unlimited, 0),
+            "run 20; run 30; catch_up 10-10 (1); max_instances 40-40 (1); next 50",
+        ),
+        (
+            (2, 2, Grace::Unlimited, 2),
+            "catch_up 10-20 (2); max_instances 30-40 (2); next 50",
+        ),
+    ];
+    for (case, expected) in table {
+        let (wanted, limit, grace, in_flight) = case;
+        let plan = plan(&job(wanted, limit, grace), at(10), at(45), in_flight);
+        assert_eq!(told(&plan), expected, "{case:?}");
+    }
+}
+
+#[test]
+fn a_week_of_seconds_is_caught_up_with_in_bounded_plans() {
+    let second = trigger(json!({ "type": "interval", "seconds": 1 }));
+    let week = 7 * 86_400;
+    for wanted in [1, 100, 1_000] {
+        let all = job(second.clone(), Coalesce::All, Grace::Unlimited, 1_000);
+        let job = catching_up(&all, wanted);
+        let account = settle_all(&job, at(1), at(week), 0);
+        let first = week - i64::from(wanted) + 1;
+        let latest: Vec<_> = (first..=week).map(at).collect();
+        assert_eq!(account.runs, latest, "{wanted}");
+        assert_eq!(account.settled, 604_800, "{wanted}");
+        assert!(account.plans <= 130, "{wanted}: {} plans", account.plans);
+    }
+}
+
+#[test]
 fn the_grace_time_counts_to_the_millisecond() {
     let job = tens(Coalesce::Latest, within(5), 1);
     let plan_at = |ms| told(&plan(&job, at(10), Timestamp::from_ms(ms), 0));
@@ -193,7 +255,7 @@ fn days_of_missed_seconds_are_settled_in_bounded_plans() {
         let account = settle_all(&job, at(1), at(ten_days), 0);
         assert_eq!(account.runs.len(), runs, "{coalesce:?}");
         assert_eq!(account.settled, 864_000, "{coalesce:?}");
-        assert!(account.plans <= 88, "{coalesce:?}: {} plans", account.plans);
+        assert!(account.plans <= 90, "{coalesce:?}: {} plans", account.plans);
     }
 }
 
@@ -300,10 +362,11 @@ proptest! {
         coalesce in any_coalesce(),
         grace in any_grace(),
         limit in 1_u32..300,
+        catch_up in prop_oneof![1_u32..10, 1_u32..300],
         in_flight in 0_usize..4,
         late_ms in 0_i64..600_000,
     ) {
-        let job = job(trigger, coalesce, grace, limit);
+        let job = catching_up(&job(trigger, coalesce, grace, limit), catch_up);
         let due = job.trigger().first(at(0)).expect("a first fire time");
         let now = Timestamp::from_ms(due.as_ms() + late_ms);
         let fires = fires(&job, due, now);
@@ -330,10 +393,49 @@ proptest! {
         let wanted = match coalesce {
             Coalesce::Latest => in_time.last().copied().into_iter().collect(),
             Coalesce::Earliest => in_time.first().copied().into_iter().collect(),
-            Coalesce::All => in_time,
+            Coalesce::All => {
+                let most = usize::try_from(catch_up).expect("small");
+                in_time[in_time.len().saturating_sub(most)..].to_vec()
+            }
         };
+        // What the job does not catch up with is told as such, and nothing else is.
+        for skip in account.skips.iter().filter(|s| s.reason == SkipReason::CatchUp) {
+            prop_assert_eq!(coalesce, Coalesce::All);
+            prop_assert!(wanted.first().is_some_and(|first| skip.last < *first), "{:?}", skip);
+        }
         let wanted: Vec<_> = wanted.into_iter().take(free).collect();
         prop_assert_eq!(account.runs, wanted);
+    }
+
+    /// The clock goes on between the plans of one catch-up.
+    #[test]
+    fn a_catch_up_is_bounded_over_all_its_plans(
+        trigger in any_trigger(),
+        catch_up in 1_u32..60,
+        late_ms in 0_i64..600_000,
+        steps in proptest::collection::vec(0_i64..5_000, 0..40),
+    ) {
+        let job = catching_up(&job(trigger, Coalesce::All, Grace::Unlimited, 1_000), catch_up);
+        let due = job.trigger().first(at(0)).expect("a first fire time");
+        let began = Timestamp::from_ms(due.as_ms() + late_ms);
+        let (mut now, mut next, mut steps) = (began, Some(due), steps.into_iter());
+        let (mut runs, mut settled) = (Vec::new(), 0);
+        while let Some(due) = next.filter(|due| *due <= now) {
+            let plan = plan(&job, due, now, 0);
+            check_one(&job, &plan, due, now);
+            for run in &plan.runs {
+                let from_it_on = fires(&job, *run, now).len();
+                prop_assert!(from_it_on <= catch_up as usize, "{run}: {from_it_on} were due");
+            }
+            settled += plan.runs.len() as u64 + plan.skips.iter().map(|s| s.count).sum::<u64>();
+            runs.extend(plan.runs);
+            next = plan.next;
+            now = Timestamp::from_ms(now.as_ms() + steps.next().unwrap_or(0));
+        }
+        // Those that were due when it began are bounded as a whole, however many plans it took.
+        let old = runs.iter().filter(|run| **run <= began).count();
+        prop_assert!(old <= catch_up as usize, "{old} of {runs:?}");
+        prop_assert_eq!(settled, fires(&job, due, now).len() as u64);
     }
 
     #[test]

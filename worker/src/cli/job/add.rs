@@ -72,6 +72,9 @@ pub(in crate::cli) struct AddArgs {
     /// How late it may still run: 15m, or none for no limit [default: none]
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     misfire_grace_time: Option<String>,
+    /// With --coalesce all: how many due fire times run at most, the latest [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Policy")]
+    max_catch_up: Option<u32>,
     /// How many runs of it may be in flight at once [default: 1]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     max_instances: Option<u32>,
@@ -87,7 +90,7 @@ pub(in crate::cli) struct AddArgs {
 }
 
 /// All flags that describe a job, and that a file takes the place of.
-const FLAGS: [&str; 14] = [
+const FLAGS: [&str; 15] = [
     "name",
     "task",
     "args",
@@ -99,6 +102,7 @@ const FLAGS: [&str; 14] = [
     "queue",
     "coalesce",
     "misfire_grace_time",
+    "max_catch_up",
     "max_instances",
     "on_lost",
     "max_lost",
@@ -150,6 +154,7 @@ impl AddArgs {
         set("queue", text(&self.queue));
         set("coalesce", text(&self.coalesce));
         set("misfire_grace_time", text(&self.misfire_grace_time));
+        set("max_catch_up", self.max_catch_up.map(Value::from));
         set("max_instances", self.max_instances.map(Value::from));
         set("on_lost", text(&self.on_lost));
         set("max_lost", self.max_lost.map(Value::from));

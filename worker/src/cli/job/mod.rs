@@ -44,8 +44,9 @@ pub(super) enum JobCommand {
 
 const JSON_HELP: &str = "\
 With --json, a job is an object with id, name, task, args, trigger, timezone, queue, coalesce,
-misfire_grace_time (seconds, or \"none\"), max_instances, on_lost, max_lost, state (\"active\",
-\"paused\" or \"parked\"), next_run_time, last_fire_time (RFC 3339 in UTC, or null), running and version.
+misfire_grace_time (seconds, or \"none\"), max_catch_up, max_instances, on_lost, max_lost, state
+(\"active\", \"paused\" or \"parked\"), next_run_time, last_fire_time (RFC 3339 in UTC, or null),
+running and version.
 `job list --json` is a list of them, by id.";
 
 /// `carillon job list`.
