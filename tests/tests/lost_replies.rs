@@ -353,7 +353,7 @@ async fn a_node_with_a_short_session_outlives_a_connection_that_stands_still() -
         session_ttl: Duration::from_secs(2),
         ..Timing::default()
     };
-    let scheduler = Scheduler::builder(store).timing(timing).build();
+    let scheduler = Scheduler::builder(store).timing(timing).build()?;
     let (mut events, counts) = (scheduler.events(), scheduler.counters());
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(scheduler.run(shutdown.clone()));

@@ -14,10 +14,10 @@ pub use clock::SystemClock;
 pub use event::{Event, Events};
 pub use jobs::Jobs;
 pub use node::{AtStart, Counts, NodeError, Retention, Timing};
-pub use scheduler::{Scheduler, SchedulerBuilder};
+pub use scheduler::{BuildError, Scheduler, SchedulerBuilder};
 pub use scheduler_core as core;
 pub use signal::shutdown_signal;
-pub use task::{Context, Tasks};
+pub use task::{Args, Context, State, Tasks};
 
 // The README's example is a doc-test.
 #[cfg(doctest)]

@@ -321,7 +321,8 @@ async fn what_is_past_keeping_is_forgotten_without_long_pauses() {
     };
     let scheduler = Scheduler::builder(store.clone())
         .retention(retention)
-        .build();
+        .build()
+        .unwrap();
     let (begun, shutdown) = (Instant::now(), CancellationToken::new());
     let running = tokio::spawn(scheduler.run(shutdown.clone()));
     until("the oldest are forgotten", || async {

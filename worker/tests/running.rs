@@ -198,7 +198,10 @@ async fn a_node_without_slots_leads_and_executes_nothing() {
 async fn a_node_that_shall_not_wait_for_the_store_gives_up_with_its_address() {
     let faulty = Faulty::new(store());
     faulty.faults().cut(&[ALL]);
-    let scheduler = Scheduler::builder(faulty).at_start(AtStart::GiveUp).build();
+    let scheduler = Scheduler::builder(faulty)
+        .at_start(AtStart::GiveUp)
+        .build()
+        .unwrap();
     let error = scheduler.run(CancellationToken::new()).await.unwrap_err();
     assert_eq!(error.to_string(), "could not register with faulty memory");
     assert!(error.store_error().is_some());

@@ -11,7 +11,6 @@ use scheduler_core::store::{Changed, PutJob, RequestId};
 use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::{Job, JobId, Namespace, NodeName, Store, TaskName, change};
 use scheduler_redis::{RedisConfig, RedisStore};
-use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,7 +18,7 @@ use uuid::Uuid;
 use crate::bench::report::Report;
 use crate::bench::server::{self, Work};
 use crate::scheduler::Scheduler;
-use crate::task::{BoxError, Context, Handler, Tasks};
+use crate::task::{Call, Handler, TaskResult, Tasks};
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -67,11 +66,8 @@ impl Tally {
 struct Noop(Arc<Tally>);
 
 impl Handler for Noop {
-    fn call(
-        &self,
-        context: Context,
-        _: Value,
-    ) -> BoxFuture<'static, Result<Option<String>, BoxError>> {
+    fn call(&self, call: Call) -> BoxFuture<'static, TaskResult> {
+        let context = call.context();
         if self.0.counting.load(Ordering::Relaxed) {
             self.0.fires.fetch_add(1, Ordering::Relaxed);
             let late = context.started_at().since(context.scheduled_at());
@@ -118,7 +114,7 @@ pub async fn recurring(
             .node(NodeName::new(format!("bench-{number}"))?)
             .tasks(tasks)
             .concurrency(load.concurrency)
-            .build();
+            .build()?;
         nodes.spawn(scheduler.run(stop.clone()));
     }
     tokio::time::sleep(WARM_UP).await;

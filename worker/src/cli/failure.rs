@@ -3,11 +3,11 @@
 use std::io;
 use std::process::ExitCode;
 
-use carillon::NodeError;
 use carillon::config::ConfigError;
 use carillon::core::store::StoreErrorKind;
 use carillon::core::{NameError, StoreError};
 use carillon::jobs::JobsError;
+use carillon::{BuildError, NodeError};
 
 /// It was refused, or what it is about is not there.
 const REFUSED: u8 = 1;
@@ -92,6 +92,12 @@ impl From<NodeError> for Failure {
             Some(cause) => Self::Unreachable(format!("{error}: {cause}")),
             None => Self::Refused(error.to_string()),
         }
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        Self::Refused(error.to_string())
     }
 }
 

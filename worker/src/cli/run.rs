@@ -88,7 +88,7 @@ async fn work<S: Store>(
     if let Some(node) = worker.node {
         scheduler = scheduler.node(node);
     }
-    Ok(scheduler.build().run(shutdown).await?)
+    Ok(scheduler.build()?.run(shutdown).await?)
 }
 
 /// Puts the jobs of the configuration, as soon as the store answers.

@@ -25,7 +25,7 @@ use crate::node::link::Backoff;
 use crate::node::session::{Session, Stopped};
 use crate::node::settling::{Span, Telling, settled};
 use crate::node::shared::Shared;
-use crate::task::{BoxError, Context, Handler};
+use crate::task::{BoxError, Call, Context, Handler};
 
 /// Executes claims of one session. Cheap to clone.
 #[derive(Debug)]
@@ -171,6 +171,7 @@ impl<S: Store> Inner<S> {
             started_at,
             // A child: a handler that cancels its own token has told nobody to stop it.
             cancellation: stop.child_token(),
+            states: self.shared.states.clone(),
         };
         // The last look before the first poll. A process that is frozen between the two lines is
         // beyond anybody's help but the fence's.
@@ -198,10 +199,10 @@ impl<S: Store> Inner<S> {
         job: &Job,
         stop: &CancellationToken,
     ) -> Ending {
-        let args = job.args().clone();
+        let call = Call::new(context, job.args().clone());
         // The call stands inside: a handler may panic before it has returned a future. What it
         // leaves behind in what it shares with others is for its author to think of.
-        let call = AssertUnwindSafe(async move { handler.call(context, args).await });
+        let call = AssertUnwindSafe(async move { handler.call(call).await });
         let mut call = std::pin::pin!(call.catch_unwind());
         let answer = tokio::select! {
             answer = &mut call => Some(answer),

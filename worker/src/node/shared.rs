@@ -9,12 +9,14 @@ use crate::event::EventSender;
 use crate::node::definitions::Definitions;
 use crate::node::link::Link;
 use crate::node::settings::Settings;
-use crate::task::Tasks;
+use crate::task::{States, Tasks};
 
 #[derive(Debug)]
 pub(crate) struct Shared<S> {
     pub(crate) settings: Settings,
     pub(crate) tasks: Tasks,
+    /// What handlers share.
+    pub(crate) states: States,
     pub(crate) link: Link<S>,
     pub(crate) definitions: Definitions<S>,
     pub(crate) clock: StoreClock,
@@ -25,15 +27,16 @@ pub(crate) struct Shared<S> {
 }
 
 impl<S: Store> Shared<S> {
-    pub(crate) fn new(store: S, settings: Settings, tasks: Tasks, events: EventSender) -> Self {
+    pub(crate) fn new(store: S, settings: Settings, tasks: Tasks, states: States) -> Self {
         let link = Link::new(store);
         Self {
             settings,
             tasks,
+            states,
             definitions: Definitions::new(link.clone()),
             link,
             clock: StoreClock::new(),
-            events,
+            events: EventSender::new(),
             counters: Counters::default(),
             floor: AtomicU64::new(0),
         }

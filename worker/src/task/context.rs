@@ -5,6 +5,8 @@ use std::sync::Arc;
 use scheduler_core::{Fence, Job, JobId, NodeName, RunId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
+use crate::task::States;
+
 /// The run that a handler executes. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -15,6 +17,7 @@ pub struct Context {
     pub(crate) node: NodeName,
     pub(crate) started_at: Timestamp,
     pub(crate) cancellation: CancellationToken,
+    pub(crate) states: States,
 }
 
 impl Context {
@@ -66,6 +69,12 @@ impl Context {
     #[must_use]
     pub const fn node(&self) -> &NodeName {
         &self.node
+    }
+
+    /// What the scheduler was given of this type: [`State`](crate::State) for who is no handler.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.states.get()
     }
 
     /// Fires when the handler should stop: its node is shutting down and the grace has ended, or

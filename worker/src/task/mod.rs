@@ -1,8 +1,26 @@
-//! Tasks: named handlers, and what they are handed.
+//! Tasks: named handlers, what they are handed, and what stands around them.
+//!
+//! A handler is an async function whose parameters say what it needs ([`FromRun`]): the run
+//! ([`Context`]), the job's args ([`Args`]), what the service shares ([`State`]). It returns nothing
+//! or a `Result` with any error. [`Layer`]s stand around all handlers of a scheduler.
 
 pub mod builtin;
+mod call;
 mod context;
+mod extract;
+mod function;
+mod layer;
 mod registry;
+mod state;
 
+pub use call::Call;
 pub use context::Context;
-pub use registry::{BoxError, Handler, IntoOutput, Tasks};
+pub use extract::{Args, FromRun, State};
+pub use function::{BlockingFunction, IntoTaskResult, TaskFunction};
+pub use layer::{Layer, Next};
+pub use registry::{BoxError, Handler, IntoOutput, TaskResult, Tasks};
+pub use state::StateType;
+
+pub(crate) use function::BlockingSlots;
+pub(crate) use layer::Layers;
+pub(crate) use state::States;

@@ -2,27 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use scheduler_core::{NameError, TaskName};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use crate::task::Context;
+use crate::task::function::{AsyncHandler, BlockingHandler};
+use crate::task::layer::{Layered, Layers};
+use crate::task::{BlockingFunction, Call, StateType, TaskFunction};
 
 /// Any error that a handler may return.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Executes the runs of one task.
+/// What comes of an attempt: what is kept of it in history, or why it failed.
+pub type TaskResult = Result<Option<String>, BoxError>;
+
+/// Executes the runs of one task. Mostly an async function, see [`Tasks::register`].
 pub trait Handler: Send + Sync + 'static {
-    /// Executes one attempt of a run. What it answers with is kept in history.
-    fn call(
-        &self,
-        context: Context,
-        args: Value,
-    ) -> BoxFuture<'static, Result<Option<String>, BoxError>>;
+    /// Executes one attempt of a run.
+    fn call(&self, call: Call) -> BoxFuture<'static, TaskResult>;
+
+    /// The shared states that it cannot do without. Defaults to none.
+    fn state_types(&self) -> Vec<StateType> {
+        Vec::new()
+    }
 }
 
 /// What a handler may answer with, kept in history.
@@ -68,25 +71,36 @@ impl Tasks {
         Self::default()
     }
 
-    /// Registers an async function of typed args under `name`, in place of an earlier one.
-    ///
-    /// Args that do not fit the type fail the run, with the field that is wrong.
+    /// Registers an async function under `name`, in place of an earlier one. Its parameters are
+    /// extractors: see [`FromRun`](crate::task::FromRun).
     ///
     /// # Errors
     ///
     /// A name that breaks the rule for task names.
-    pub fn register<A, F, Fut, T, E>(&mut self, name: &str, function: F) -> Result<(), NameError>
-    where
-        A: DeserializeOwned + Send + 'static,
-        F: Fn(Context, A) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-        T: IntoOutput + 'static,
-        E: Into<BoxError> + 'static,
-    {
-        let handler = FunctionHandler {
-            function,
-            args: std::marker::PhantomData::<fn(A)>,
-        };
+    pub fn register<Parts: 'static>(
+        &mut self,
+        name: &str,
+        function: impl TaskFunction<Parts>,
+    ) -> Result<(), NameError> {
+        self.insert(TaskName::new(name)?, Arc::new(AsyncHandler::new(function)));
+        Ok(())
+    }
+
+    /// Registers a function that blocks its thread under `name`, in place of an earlier one. It is
+    /// called on a thread of its own, so that it holds up nothing else of the node.
+    ///
+    /// Nothing can stop it from outside: one that takes long looks at its token
+    /// ([`Context::cancellation`](crate::Context::cancellation)) now and then.
+    ///
+    /// # Errors
+    ///
+    /// A name that breaks the rule for task names.
+    pub fn register_blocking<Parts: 'static>(
+        &mut self,
+        name: &str,
+        function: impl BlockingFunction<Parts>,
+    ) -> Result<(), NameError> {
+        let handler = BlockingHandler::new(function);
         self.insert(TaskName::new(name)?, Arc::new(handler));
         Ok(())
     }
@@ -102,6 +116,24 @@ impl Tasks {
         self.handlers.get(name)
     }
 
+    /// The same tasks, with these layers around each of them.
+    pub(crate) fn layered(&mut self, layers: &Layers) {
+        if layers.is_empty() {
+            return;
+        }
+        for handler in self.handlers.values_mut() {
+            *handler = Arc::new(Layered {
+                layers: Arc::clone(layers),
+                handler: Arc::clone(handler),
+            });
+        }
+    }
+
+    /// The tasks with their handlers, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TaskName, &Arc<dyn Handler>)> {
+        self.handlers.iter()
+    }
+
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &TaskName> {
         self.handlers.keys()
@@ -111,38 +143,5 @@ impl Tasks {
 impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.names()).finish()
-    }
-}
-
-struct FunctionHandler<A, F> {
-    function: F,
-    args: std::marker::PhantomData<fn(A)>,
-}
-
-impl<A, F, Fut, T, E> Handler for FunctionHandler<A, F>
-where
-    A: DeserializeOwned + Send + 'static,
-    F: Fn(Context, A) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<T, E>> + Send + 'static,
-    T: IntoOutput + 'static,
-    E: Into<BoxError> + 'static,
-{
-    fn call(
-        &self,
-        context: Context,
-        args: Value,
-    ) -> BoxFuture<'static, Result<Option<String>, BoxError>> {
-        let args = match serde_json::from_value::<A>(args) {
-            Ok(args) => args,
-            Err(error) => {
-                let error = format!(
-                    "args do not fit task {:?}: {error}",
-                    context.job().task().as_str()
-                );
-                return Box::pin(async move { Err(error.into()) });
-            }
-        };
-        let call = (self.function)(context, args);
-        Box::pin(async move { call.await.map(IntoOutput::into_output).map_err(Into::into) })
     }
 }

@@ -110,7 +110,8 @@ impl Node {
             .tasks(tasks.clone())
             .concurrency(slots)
             .timing(timing)
-            .build();
+            .build()
+            .unwrap();
         let shutdown = CancellationToken::new();
         Self {
             events: scheduler.events(),

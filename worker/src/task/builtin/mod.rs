@@ -37,7 +37,7 @@ use std::sync::Arc;
 pub use args::{ArgsError, check_args};
 pub use stream::StreamConnections;
 
-use crate::task::Tasks;
+use crate::task::{Args, Context, Tasks};
 
 /// Which built-in tasks a node has.
 #[derive(Clone, Default)]
@@ -54,19 +54,23 @@ impl Tasks {
     pub fn builtin(builtins: Builtins) -> Self {
         const NAME: &str = "the name of a built-in task is a name";
         let mut tasks = Self::new();
-        tasks.register("log", log::run).expect(NAME);
+        tasks
+            .register("log", |context, Args(args)| log::run(context, args))
+            .expect(NAME);
         let client = http::Client::new();
         tasks
-            .register("http", move |context, args| {
+            .register("http", move |context: Context, Args(args)| {
                 client.clone().run(context, args)
             })
             .expect(NAME);
         if builtins.shell {
-            tasks.register("shell", shell::run).expect(NAME);
+            tasks
+                .register("shell", |context, Args(args)| shell::run(context, args))
+                .expect(NAME);
         }
         let writer = stream::Writer::new(builtins.streams);
         tasks
-            .register("stream", move |context, args| {
+            .register("stream", move |context: Context, Args(args)| {
                 writer.clone().run(context, args)
             })
             .expect(NAME);

@@ -27,6 +27,7 @@ pub(super) fn context(id: &str) -> Context {
         node: NodeName::new("node-1").unwrap(),
         started_at: Timestamp::from_ms(1_766_595_600_456),
         cancellation: CancellationToken::new(),
+        states: crate::task::States::default(),
     }
 }
 

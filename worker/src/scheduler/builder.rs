@@ -1,0 +1,218 @@
+//! Putting a scheduler together.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use scheduler_core::store::NodeInfo;
+use scheduler_core::{NameError, NodeName, QueueName, Store};
+
+use crate::node::settings::Settings;
+use crate::node::shared::Shared;
+use crate::node::{AtStart, Retention, Timing};
+use crate::scheduler::{BuildError, Scheduler};
+use crate::task::{BlockingFunction, BlockingSlots, Layer, Layers, States, TaskFunction, Tasks};
+
+/// Puts together a [`Scheduler`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct SchedulerBuilder<S> {
+    store: S,
+    node: Option<NodeName>,
+    tasks: Tasks,
+    states: States,
+    layers: Vec<Arc<dyn Layer>>,
+    blocking_limit: usize,
+    /// The first thing that was wrong.
+    wrong: Option<BuildError>,
+    concurrency: usize,
+    queues: Vec<QueueName>,
+    timing: Timing,
+    retention: Retention,
+    at_start: AtStart,
+}
+
+impl<S: Store> SchedulerBuilder<S> {
+    pub(super) fn new(store: S) -> Self {
+        Self {
+            store,
+            node: None,
+            tasks: Tasks::new(),
+            states: States::default(),
+            layers: Vec::new(),
+            blocking_limit: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            wrong: None,
+            concurrency: 64,
+            queues: vec![QueueName::default_queue()],
+            timing: Timing::default(),
+            retention: Retention::default(),
+            at_start: AtStart::default(),
+        }
+    }
+
+    /// The node's name, for people. Defaults to the host's name and the process id.
+    pub fn node(mut self, node: NodeName) -> Self {
+        self.node = Some(node);
+        self
+    }
+
+    /// All tasks that the node can execute, in place of those registered so far.
+    pub fn tasks(mut self, tasks: Tasks) -> Self {
+        self.tasks = tasks;
+        self
+    }
+
+    /// One more task: an async function, see [`Tasks::register`].
+    pub fn task<Parts: 'static>(mut self, name: &str, function: impl TaskFunction<Parts>) -> Self {
+        let registered = self.tasks.register(name, function);
+        self.note_name(name, registered)
+    }
+
+    /// One more task: a function that blocks its thread, see [`Tasks::register_blocking`].
+    pub fn blocking_task<Parts: 'static>(
+        mut self,
+        name: &str,
+        function: impl BlockingFunction<Parts>,
+    ) -> Self {
+        let registered = self.tasks.register_blocking(name, function);
+        self.note_name(name, registered)
+    }
+
+    fn note_name(mut self, name: &str, registered: Result<(), NameError>) -> Self {
+        if let (Err(error), None) = (registered, &self.wrong) {
+            self.wrong = Some(BuildError::task_name(name, error));
+        }
+        self
+    }
+
+    /// Something that handlers share, found by its type: see [`State`](crate::State). A second
+    /// value of one type takes the place of the first.
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.states.insert(state);
+        self
+    }
+
+    /// One more layer around all tasks, within those that were added before: see [`Layer`].
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// How many blocking handlers the node calls at once; the others wait for a thread. Defaults to
+    /// the number of processors.
+    pub const fn blocking_limit(mut self, handlers: usize) -> Self {
+        self.blocking_limit = handlers;
+        self
+    }
+
+    /// How many runs the node executes at once; with 0 it only leads. Defaults to 64.
+    pub const fn concurrency(mut self, runs: usize) -> Self {
+        self.concurrency = runs;
+        self
+    }
+
+    /// The queues that the node serves, the first first. Defaults to the queue `default`.
+    pub fn queues(mut self, queues: Vec<QueueName>) -> Self {
+        self.queues = queues;
+        self
+    }
+
+    /// How long things live. Defaults to [`Timing::default`].
+    pub const fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// How long the store remembers what is over. Defaults to [`Retention::default`].
+    pub const fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// What to do where the store cannot be reached at the start. Defaults to waiting for it.
+    pub const fn at_start(mut self, at_start: AtStart) -> Self {
+        self.at_start = at_start;
+        self
+    }
+
+    /// The scheduler, ready to run.
+    ///
+    /// # Errors
+    ///
+    /// A task's name that breaks the rule for names; a task that takes a [`State`](crate::State)
+    /// that there is none of.
+    pub fn build(mut self) -> Result<Scheduler<S>, BuildError> {
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
+        self.states.insert(BlockingSlots::new(self.blocking_limit));
+        for (task, handler) in self.tasks.iter() {
+            let needed = handler.state_types();
+            if let Some(missing) = needed.into_iter().find(|state| !self.states.has(*state)) {
+                return Err(BuildError::missing_state(task, missing));
+            }
+        }
+        self.tasks.layered(&Layers::from(self.layers));
+        let host = host_name();
+        let pid = std::process::id();
+        let node = self.node.unwrap_or_else(|| default_node(&host, pid));
+        let settings = Settings {
+            info: NodeInfo {
+                node,
+                host,
+                pid,
+                carillon: env!("CARGO_PKG_VERSION").to_owned(),
+                concurrency: u32::try_from(self.concurrency).unwrap_or(u32::MAX),
+                queues: self.queues,
+            },
+            slots: self.concurrency,
+            timing: self.timing.bounded(),
+            retention: self.retention,
+            at_start: self.at_start,
+        };
+        let shared = Shared::new(self.store, settings, self.tasks, self.states);
+        Ok(Scheduler {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+impl<S> fmt::Debug for SchedulerBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SchedulerBuilder")
+            .field("tasks", &self.tasks)
+            .field("layers", &self.layers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// `<host>-<pid>`, with what a node's name cannot hold left out.
+fn default_node(host: &str, pid: u32) -> NodeName {
+    let host: String = host
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "_-.:".contains(*c))
+        .take(80)
+        .collect();
+    let host = if host.is_empty() { "node" } else { &host };
+    NodeName::new(format!("{host}-{pid}")).unwrap_or_else(|_| {
+        unreachable!("letters, digits and _ - . : in fewer than 100 bytes are a node's name")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_named_after_any_host() {
+        assert_eq!(default_node("web 1.täglich", 7).as_str(), "web1.tglich-7");
+        assert_eq!(default_node("", 7).as_str(), "node-7");
+        assert_eq!(default_node(&"x".repeat(300), 7).as_str().len(), 82);
+    }
+}

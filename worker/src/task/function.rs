@@ -1,0 +1,197 @@
+//! Functions as handlers.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+
+use crate::task::{BoxError, Call, FromRun, Handler, IntoOutput, StateType, TaskResult};
+
+/// What a handler returns: nothing, or a `Result` with what is kept in history, and any error.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    note = "handlers return `()` or `Result<T, E>`, where `T` is `()` or text, and `E` is any error"
+)]
+pub trait IntoTaskResult {
+    /// The result.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the handler failed with.
+    fn into_task_result(self) -> TaskResult;
+}
+
+impl IntoTaskResult for () {
+    fn into_task_result(self) -> TaskResult {
+        Ok(None)
+    }
+}
+
+impl<T: IntoOutput, E: Into<BoxError>> IntoTaskResult for Result<T, E> {
+    fn into_task_result(self) -> TaskResult {
+        self.map(IntoOutput::into_output).map_err(Into::into)
+    }
+}
+
+/// An async function of up to eight parameters, each of which implements [`FromRun`].
+///
+/// `Parts` only tells functions of different parameters apart: it is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "this is no function that can handle runs",
+    label = "no handler",
+    note = "handlers are `async fn`s (for blocking ones there is `blocking_task`) whose parameters are \
+            `Context`, `Args<T>`, `State<T>` or others that implement `FromRun`, that return `()` or \
+            `Result<T, E>`, and whose future is `Send`"
+)]
+pub trait TaskFunction<Parts>: Send + Sync + Sized + 'static {
+    /// Calls it.
+    fn call(self: Arc<Self>, call: Call) -> BoxFuture<'static, TaskResult>;
+
+    /// What its parameters cannot be had without.
+    fn state_types() -> Vec<StateType>;
+}
+
+/// A function that blocks its thread, with parameters as a [`TaskFunction`] has them.
+#[diagnostic::on_unimplemented(
+    message = "this is no function that can handle runs on a blocking thread",
+    label = "no blocking handler",
+    note = "blocking handlers are plain `fn`s whose parameters are `Context`, `Args<T>`, `State<T>` or \
+            others that implement `FromRun`, and that return `()` or `Result<T, E>`"
+)]
+pub trait BlockingFunction<Parts>: Send + Sync + Sized + 'static {
+    /// Calls it, on a thread that may be blocked.
+    fn call(self: Arc<Self>, call: Call) -> BoxFuture<'static, TaskResult>;
+
+    /// What its parameters cannot be had without.
+    fn state_types() -> Vec<StateType>;
+}
+
+macro_rules! functions {
+    ($($part:ident)*) => {
+        #[allow(non_snake_case, unused_variables, reason = "parts are named after their types")]
+        impl<F, Fut, $($part,)*> TaskFunction<($($part,)*)> for F
+        where
+            F: Fn($($part,)*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output: IntoTaskResult> + Send,
+            $($part: FromRun,)*
+        {
+            fn call(self: Arc<Self>, call: Call) -> BoxFuture<'static, TaskResult> {
+                Box::pin(async move {
+                    $(let $part = $part::from_run(&call).await?;)*
+                    self($($part,)*).await.into_task_result()
+                })
+            }
+
+            fn state_types() -> Vec<StateType> {
+                let types: &[Vec<StateType>] = &[$($part::state_types(),)*];
+                types.concat()
+            }
+        }
+
+        #[allow(non_snake_case, unused_variables, reason = "parts are named after their types")]
+        impl<F, R, $($part,)*> BlockingFunction<($($part,)*)> for F
+        where
+            F: Fn($($part,)*) -> R + Send + Sync + 'static,
+            R: IntoTaskResult,
+            $($part: FromRun + 'static,)*
+        {
+            fn call(self: Arc<Self>, call: Call) -> BoxFuture<'static, TaskResult> {
+                Box::pin(async move {
+                    $(let $part = $part::from_run(&call).await?;)*
+                    on_blocking_thread(call, move || self($($part,)*).into_task_result()).await
+                })
+            }
+
+            fn state_types() -> Vec<StateType> {
+                let types: &[Vec<StateType>] = &[$($part::state_types(),)*];
+                types.concat()
+            }
+        }
+    };
+}
+
+functions!();
+functions!(A);
+functions!(A B);
+functions!(A B C);
+functions!(A B C D);
+functions!(A B C D E);
+functions!(A B C D E G);
+functions!(A B C D E G H);
+functions!(A B C D E G H I);
+
+/// How many blocking handlers the node calls at once.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockingSlots(Arc<Semaphore>);
+
+impl BlockingSlots {
+    pub(crate) fn new(slots: usize) -> Self {
+        Self(Arc::new(Semaphore::new(
+            slots.clamp(1, Semaphore::MAX_PERMITS),
+        )))
+    }
+}
+
+async fn on_blocking_thread(
+    call: Call,
+    function: impl FnOnce() -> TaskResult + Send + 'static,
+) -> TaskResult {
+    let slot = match call.context().state::<BlockingSlots>() {
+        Some(slots) => Some(Arc::clone(&slots.0).acquire_owned().await?),
+        None => None,
+    };
+    let called = tokio::task::spawn_blocking(move || {
+        // Taken along: where the run is given up, its thread goes on, and is still one of so many.
+        let _slot = slot;
+        function()
+    });
+    match called.await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            // The executor tells a panic from an error.
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Err("the process ends, and calls no more blocking handlers".into()),
+        },
+    }
+}
+
+/// A function, as a handler.
+pub(crate) struct AsyncHandler<F, Parts>(Arc<F>, PhantomData<fn(Parts)>);
+
+impl<F, Parts> AsyncHandler<F, Parts> {
+    pub(crate) fn new(function: F) -> Self {
+        Self(Arc::new(function), PhantomData)
+    }
+}
+
+impl<Parts: 'static, F: TaskFunction<Parts>> Handler for AsyncHandler<F, Parts> {
+    fn call(&self, call: Call) -> BoxFuture<'static, TaskResult> {
+        Arc::clone(&self.0).call(call)
+    }
+
+    fn state_types(&self) -> Vec<StateType> {
+        F::state_types()
+    }
+}
+
+/// A blocking function, as a handler.
+pub(crate) struct BlockingHandler<F, Parts>(Arc<F>, PhantomData<fn(Parts)>);
+
+impl<F, Parts> BlockingHandler<F, Parts> {
+    pub(crate) fn new(function: F) -> Self {
+        Self(Arc::new(function), PhantomData)
+    }
+}
+
+impl<Parts: 'static, F: BlockingFunction<Parts>> Handler for BlockingHandler<F, Parts> {
+    fn call(&self, call: Call) -> BoxFuture<'static, TaskResult> {
+        Arc::clone(&self.0).call(call)
+    }
+
+    fn state_types(&self) -> Vec<StateType> {
+        F::state_types()
+    }
+}
