@@ -9,6 +9,8 @@
 //! - A pause remembers where it began; resuming or removing records what passed meanwhile.
 //! - A parked job comes back with whatever change puts it on a schedule again: that begins anew, past
 //!   what was settled.
+//! - A next run time that somebody sets may lie anywhere past what was settled, but never drops a
+//!   fire time that is due.
 //! - Whether a job is paused is the operator's, not the definition's: putting a changed definition
 //!   leaves it as it is.
 
@@ -87,6 +89,39 @@ pub enum ChangeError {
         /// The last fire time that was settled, or now.
         after: Timestamp,
     },
+    /// A fire time that is due would be lost.
+    #[error(
+        "next_run_time: the fire time {due} is due and has not been dispatched yet: it would be lost"
+    )]
+    Due {
+        /// The fire time.
+        due: Timestamp,
+    },
+    /// The fire time has been settled.
+    #[error("next_run_time: {at} is not after {fired}, which was settled already")]
+    Settled {
+        /// The time that was asked for.
+        at: Timestamp,
+        /// The last fire time that was settled.
+        fired: Timestamp,
+    },
+}
+
+impl Change {
+    /// The same, with the job paused: what would be next begins the pause.
+    #[must_use]
+    pub fn paused(self) -> Self {
+        match self.state {
+            JobState::Paused { .. } => self,
+            JobState::Active => Self {
+                state: JobState::Paused {
+                    from: self.next_fire,
+                },
+                next_fire: None,
+                ..self
+            },
+        }
+    }
 }
 
 /// A job that is put where none is stored. `fired` is what an earlier job of the same id left.
@@ -123,6 +158,49 @@ pub fn replace(stored: &StoredJob, job: Job, now: Timestamp) -> Result<Change, C
     let keeps_schedule = stored.parked.is_none() && stored.job.trigger() == job.trigger();
     let pending = (stored.state, stored.next_fire);
     in_place_of(pending, keeps_schedule, job, stored.fired, now)
+}
+
+/// A changed job whose schedule begins anew, whether its trigger is another one or not. It stays
+/// paused if it is.
+///
+/// # Errors
+///
+/// A new schedule without any fire time left is refused.
+pub fn reschedule(stored: &StoredJob, job: Job, now: Timestamp) -> Result<Change, ChangeError> {
+    let pending = (stored.state, stored.next_fire);
+    in_place_of(pending, false, job, stored.fired, now)
+}
+
+/// A changed job that runs next at `at`, fire time of its trigger or not, and whose schedule goes on
+/// from there. A paused or parked job comes back with it.
+///
+/// # Errors
+///
+/// Refused where another fire time is due, which would be lost, and where `at` is not after all that
+/// has been settled.
+pub fn run_next_at(
+    stored: &StoredJob,
+    job: Job,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<Change, ChangeError> {
+    let skips = match stored.state {
+        JobState::Active => Vec::new(),
+        JobState::Paused { .. } => resume(stored, now).map_or_else(Vec::new, |change| change.skips),
+    };
+    if let Some(due) = stored.next_fire.filter(|due| *due <= now && *due != at) {
+        return Err(ChangeError::Due { due });
+    }
+    let settled = skips.last().map(|skip| skip.last).max(stored.fired);
+    if let Some(fired) = settled.filter(|fired| at <= *fired) {
+        return Err(ChangeError::Settled { at, fired });
+    }
+    Ok(Change {
+        job,
+        state: JobState::Active,
+        next_fire: Some(at),
+        skips,
+    })
 }
 
 /// A job that takes the place of one that cannot be read; `fired` is what that one settled.

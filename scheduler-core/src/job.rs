@@ -69,6 +69,17 @@ impl Job {
         self.name.as_deref().unwrap_or(self.id.as_str())
     }
 
+    /// The name that it was given, if it was given one.
+    #[must_use]
+    pub fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The job, to be built on: everything that is not said anew stays.
+    pub const fn into_builder(self) -> JobBuilder {
+        JobBuilder(self)
+    }
+
     /// The task that it runs.
     #[must_use]
     pub const fn task(&self) -> &TaskName {
@@ -330,6 +341,34 @@ impl From<&JobError> for TriggerError {
 }
 
 impl JobSpec {
+    /// A job that says no more than it must.
+    #[must_use]
+    pub fn new(id: impl Into<String>, task: impl Into<String>, trigger: TriggerSpec) -> Self {
+        Self {
+            id: id.into(),
+            name: None,
+            task: task.into(),
+            args: Value::Null,
+            trigger,
+            queue: None,
+            coalesce: None,
+            misfire_grace_time: None,
+            max_instances: None,
+            on_lost: None,
+            max_lost: None,
+            max_catch_up: None,
+            overlap: None,
+            retry: None,
+            timeout: None,
+            delivery: None,
+            priority: None,
+            spread: None,
+            keep: None,
+            tags: Vec::new(),
+            replace_existing: None,
+        }
+    }
+
     /// Checks each field and fills in the defaults.
     ///
     /// # Errors

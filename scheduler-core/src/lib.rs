@@ -2,8 +2,8 @@
 //! decided, without any runtime, store, clock or network.
 //!
 //! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
-//! times), [`job`] and [`policy`] (what users define), [`plan`] and [`change`] (what becomes of fire
-//! times), [`run`] (what becomes of runs), [`lease`] and [`session`] (who may do what), and
+//! times), [`job`] and [`policy`] (what users define), [`plan`], [`change`] and [`patch`] (what
+//! becomes of fire times), [`run`] (what becomes of runs), [`lease`] and [`session`] (who may do what), and
 //! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
 #![forbid(unsafe_code)]
 
@@ -14,6 +14,7 @@ pub mod id;
 pub mod job;
 pub mod lease;
 pub mod memory;
+pub mod patch;
 pub mod plan;
 pub mod policy;
 pub mod run;
@@ -29,6 +30,7 @@ pub use id::{
 };
 pub use job::{Job, JobBuilder, JobDefaults, JobError, JobSpec};
 pub use memory::MemoryStore;
+pub use patch::{Edit, JobPatch, PatchError};
 pub use policy::{Backoff, Coalesce, Delivery, Grace, OnLost, Overlap, Policy, Priority, Retry};
 pub use store::{Store, StoreError};
 pub use time::{Clock, ManualClock, Timestamp};

@@ -456,9 +456,82 @@ fn any_job() -> impl Strategy<Value = Job> {
     ]
 }
 
+/// The job runs next when somebody says, on its grid or off it, and goes on from there.
+#[test]
+fn a_next_run_time_is_whatever_somebody_sets_past_what_was_settled() {
+    let settled = |at_: i64, fired: i64| {
+        Err(ChangeError::Settled {
+            at: at(at_),
+            fired: at(fired),
+        })
+    };
+    let due = |due| Err(ChangeError::Due { due: at(due) });
+    let active_at = |next| Ok(active(every(10), Some(next)));
+    // (stored, wish, now): the change
+    let table = [
+        (stored(every(10), Some(20), Some(10)), 15, 15, active_at(15)),
+        (stored(every(10), Some(20), Some(10)), 17, 15, active_at(17)),
+        (stored(every(10), Some(20), Some(10)), 99, 15, active_at(99)),
+        (stored(every(10), Some(20), Some(10)), 11, 15, active_at(11)),
+        (
+            stored(every(10), Some(20), Some(10)),
+            10,
+            15,
+            settled(10, 10),
+        ),
+        (stored(every(10), Some(20), None), 5, 15, active_at(5)),
+        (stored(every(10), Some(20), Some(10)), 99, 20, due(20)),
+        (stored(every(10), Some(20), Some(10)), 15, 20, due(20)),
+        (stored(every(10), Some(20), Some(10)), 20, 25, active_at(20)),
+        (stored(every(10), None, Some(10)), 30, 25, active_at(30)),
+        (paused(every(10), Some(20), Some(10)), 17, 15, active_at(17)),
+        (
+            paused(every(10), Some(20), Some(10)),
+            20,
+            25,
+            settled(20, 20),
+        ),
+        (
+            paused(every(10), Some(20), Some(10)),
+            47,
+            45,
+            Ok(Change {
+                skips: skip(20, 40, 3, SkipReason::Paused),
+                ..active(every(10), Some(47))
+            }),
+        ),
+    ];
+    for (stored, wish, now, expected) in table {
+        let change = change::run_next_at(&stored, stored.job.clone(), at(wish), at(now));
+        assert_eq!(change, expected, "{stored:?} {wish} {now}");
+    }
+}
+
+#[test]
+fn a_rescheduled_job_begins_anew_with_the_very_same_trigger_too() {
+    // (stored, now): when it is due, or paused from
+    let table = [
+        (stored(every(10), Some(20), Some(10)), 15, Some(25)),
+        (stored(every(10), Some(20), Some(10)), 20, Some(20)),
+        (stored(every(10), None, Some(10)), 15, Some(25)),
+        (paused(every(10), Some(20), Some(10)), 15, Some(25)),
+        (paused(every(10), Some(20), Some(10)), 33, Some(20)),
+    ];
+    for (stored, now, expected) in table {
+        let change = change::reschedule(&stored, every(10), at(now)).expect("a schedule");
+        let next = pending(change.state, change.next_fire);
+        assert_eq!(next, expected.map(at), "{stored:?} {now}");
+        let is_paused = |state| matches!(state, JobState::Paused { .. });
+        assert_eq!(is_paused(change.state), is_paused(stored.state));
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Wish {
     Replace(Box<Job>),
+    Reschedule(Box<Job>),
+    /// So many milliseconds from now.
+    RunNextAt(i64),
     Pause,
     Resume,
     Remove,
@@ -467,6 +540,8 @@ enum Wish {
 fn any_wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
         any_job().prop_map(|job| Wish::Replace(Box::new(job))),
+        any_job().prop_map(|job| Wish::Reschedule(Box::new(job))),
+        (-50_000_i64..100_000).prop_map(Wish::RunNextAt),
         Just(Wish::Pause),
         Just(Wish::Resume),
         Just(Wish::Remove),
@@ -503,8 +578,19 @@ proptest! {
         for (wish, ms) in wishes {
             now = Timestamp::from_ms(now.as_ms() + ms);
             let before = pending(stored.state, stored.next_fire);
+            let mut set_by_hand = false;
             let change = match wish {
                 Wish::Replace(job) => change::replace(&stored, *job, now).ok(),
+                Wish::Reschedule(job) => change::reschedule(&stored, *job, now).ok(),
+                Wish::RunNextAt(ms) => {
+                    let wish = Timestamp::from_ms(now.as_ms() + ms);
+                    let change = change::run_next_at(&stored, stored.job.clone(), wish, now).ok();
+                    if let Some(change) = &change {
+                        prop_assert_eq!((change.state, change.next_fire), (JobState::Active, Some(wish)));
+                    }
+                    set_by_hand = change.is_some();
+                    change
+                }
                 Wish::Pause => change::pause(&stored),
                 Wish::Resume => change::resume(&stored, now),
                 Wish::Remove => {
@@ -522,7 +608,7 @@ proptest! {
                 let passed = fires(&change.job, skip.first, now);
                 prop_assert_eq!(Some(skip.first), before);
                 prop_assert_eq!((skip.count, Some(&skip.last)), (passed.len() as u64, passed.last()));
-                prop_assert_eq!(after, change.job.trigger().following(skip.last));
+                prop_assert!(set_by_hand || after == change.job.trigger().following(skip.last));
                 stored.fired = Some(skip.last);
             } else if before.is_some_and(|at| at <= now) {
                 prop_assert_eq!(after, before, "it was due");

@@ -7,10 +7,13 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::error::TriggerError;
 use super::exclude::Exclusions;
 use super::leaps::Leaps;
+use super::moment::Moment;
 use super::rule::{Rule, just_after};
 use super::spec::TriggerSpec;
+use super::zone::Zone;
 use crate::time::Timestamp;
 
 /// A rule that yields fire times.
@@ -193,6 +196,16 @@ impl Trigger {
     #[must_use]
     pub fn timezone(&self) -> Tz {
         self.0.tz
+    }
+
+    /// The instant that a text means to this trigger, as its own dates do: one without an offset is
+    /// in its zone. `field` is what messages call the text.
+    ///
+    /// # Errors
+    ///
+    /// What is no date, by field and character.
+    pub fn moment(&self, field: &str, text: &str) -> Result<Timestamp, TriggerError> {
+        Ok(Moment::parse(field, text)?.start(&Zone::new(self.0.tz)))
     }
 
     /// The longest delay that may be added to a run.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use scheduler_core::{Job, JobDefaults, JobSpec};
+use scheduler_core::{Job, JobDefaults, JobPatch, JobSpec};
 use serde_json::Value;
 
 use super::ConfigError;
@@ -67,6 +67,15 @@ impl JobDocument {
         let jobs = check_all(&self.document, specs, defaults, &mut problems);
         ConfigError::unless_empty(problems, jobs)
     }
+}
+
+/// Reads a partial change of a job; `name` is what messages call it.
+///
+/// # Errors
+///
+/// What is no such change, with the field.
+pub fn read_patch(name: &str, value: Value) -> Result<JobPatch, ConfigError> {
+    Ok(Document::of_value(name, value).read()?)
 }
 
 /// Each job of the document, with its path.

@@ -25,9 +25,10 @@ mod tests;
 mod typed;
 mod worker;
 
+pub(crate) use document::join;
 pub(crate) use error::explain;
 pub use error::{ConfigError, without_passwords};
-pub use jobs::{ConfiguredJob, JobDocument};
+pub use jobs::{ConfiguredJob, JobDocument, read_patch};
 pub(crate) use password::SECRET_VARIABLES;
 pub use password::{PASSWORD_VARIABLE, Password};
 pub use settings::{Overrides, Settings};

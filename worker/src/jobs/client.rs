@@ -7,11 +7,18 @@ use scheduler_core::change::{self, Change, ChangeError, UnreadableJob};
 use scheduler_core::store::{
     Changed, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer, StoreResult,
 };
-use scheduler_core::{Job, JobId, RunId, Store, StoredJob, Timestamp, Version};
+use scheduler_core::{
+    Job, JobDefaults, JobError, JobId, JobPatch, PatchError, RunId, Store, StoredJob, Timestamp,
+    Version,
+};
 use uuid::{NoContext, Uuid};
 
 use super::retry::until_known;
-use super::{JobList, JobsError, OnConflict, Put, PutWish, Removed, RunRequested, Switched};
+use super::{
+    JobList, JobsError, Modified, OnConflict, Put, PutWish, Removed, RunRequested, Switched,
+};
+use crate::config::join;
+use crate::task::builtin;
 
 /// How many jobs are written in one step.
 const BATCH: usize = 200;
@@ -28,6 +35,7 @@ const MAX_ROUNDS: u32 = 50;
 pub struct Jobs<S> {
     store: S,
     remembered: Option<Duration>,
+    expected: Option<Version>,
 }
 
 impl<S: Store> Jobs<S> {
@@ -36,7 +44,17 @@ impl<S: Store> Jobs<S> {
         Self {
             store,
             remembered: None,
+            expected: None,
         }
+    }
+
+    /// For a change that was decided on a job as it was seen: whatever is asked of a job that has
+    /// another version is refused with [`JobsError::ChangedMeanwhile`]. Without it, a change is
+    /// decided on the job as it is found.
+    #[must_use]
+    pub const fn expecting(mut self, version: Version) -> Self {
+        self.expected = Some(version);
+        self
     }
 
     /// For jobs that are put again and again, as those of a file with each start: one that is not
@@ -122,6 +140,37 @@ impl<S: Store> Jobs<S> {
         Ok(outcomes.into_iter().flatten().collect())
     }
 
+    /// Changes some fields of a job: all of them, or none where one breaks a rule. What is put back
+    /// to its default takes it from `defaults`.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn modify(
+        &self,
+        id: &JobId,
+        patch: &JobPatch,
+        defaults: &JobDefaults,
+    ) -> Result<Modified, JobsError> {
+        let mut rounds = Rounds::new(id);
+        loop {
+            let read = self.read(id).await?;
+            let now = read.now;
+            let Some(stored) = readable(id, read)? else {
+                return Ok(Modified::NotFound);
+            };
+            let change = match decide_patch(patch, &stored, defaults, now) {
+                Ok(Some(change)) => change,
+                Ok(None) => return Ok(Modified::Unchanged(stored.version)),
+                Err(error) => return Ok(Modified::Refused(error)),
+            };
+            match self.write(vec![(Some(stored.version), change)]).await?[..] {
+                [Changed::Done(version)] => return Ok(Modified::Done(version)),
+                _ => rounds.again()?,
+            }
+        }
+    }
+
     /// Pauses a job: its fire times no longer become runs, until it is resumed.
     ///
     /// # Errors
@@ -199,10 +248,29 @@ impl<S: Store> Jobs<S> {
         }
     }
 
-    async fn read(&self, id: &JobId) -> StoreResult<JobWrite> {
+    async fn read(&self, id: &JobId) -> Result<JobWrite, JobsError> {
         let ids = std::slice::from_ref(id);
         let mut read = until_known(|| self.store.jobs(ids)).await?;
-        Ok(read.pop().expect("the store answers for each id"))
+        let read = read.pop().expect("the store answers for each id");
+        self.check_version(id, &read)?;
+        Ok(read)
+    }
+
+    /// Whether the job is the one that the change was made for.
+    fn check_version(&self, id: &JobId, read: &JobWrite) -> Result<(), JobsError> {
+        let stored = read.stored.as_ref().map(|job| job.version);
+        let found = stored.or(read.unreadable.as_ref().map(|job| job.version));
+        match (self.expected, found) {
+            (Some(expected), Some(found)) if expected != found => {
+                let job = id.clone();
+                Err(JobsError::ChangedMeanwhile {
+                    job,
+                    expected,
+                    found,
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn switch(
@@ -239,6 +307,7 @@ impl<S: Store> Jobs<S> {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut written = Vec::new();
         for (index, read) in batch.iter().zip(&reads) {
+            self.check_version(wishes[*index].job.id(), read)?;
             match decide(&wishes[*index], read, self.remembered) {
                 Decision::Settled(outcome) => outcomes.push(Some(outcome)),
                 Decision::Write(change, outcome) => {
@@ -268,6 +337,25 @@ impl<S: Store> Jobs<S> {
         };
         until_known(|| self.store.put(&request)).await
     }
+}
+
+/// What a partial change comes to; the args of built-in tasks are known here.
+fn decide_patch(
+    patch: &JobPatch,
+    stored: &StoredJob,
+    defaults: &JobDefaults,
+    now: Timestamp,
+) -> Result<Option<Change>, PatchError> {
+    let change = patch.change(stored, defaults, now)?;
+    let is_called_otherwise = !patch.task.is_keep() || !patch.args.is_keep();
+    if let Some(change) = change.as_ref().filter(|_| is_called_otherwise) {
+        builtin::check_args(change.job.task(), change.job.args()).map_err(|error| JobError {
+            field: join("args", &error.field),
+            message: error.message,
+            pointer: None,
+        })?;
+    }
+    Ok(change)
 }
 
 /// What putting a job comes to.

@@ -6,7 +6,9 @@
 //! - where somebody else came first (a **conflict**), the job is read and the change decided anew;
 //! - where the store's answer was lost, the *very same* request is sent again: it is done once,
 //!   whatever became of the first try;
-//! - a definition that is there already is not written at all, unless the job is parked.
+//! - a definition that is there already is not written at all, unless the job is parked;
+//! - who decided on a job as it was seen says so with [`Jobs::expecting`], and is refused where it
+//!   was changed since.
 //!
 //! ```
 //! use carillon::jobs::{Jobs, OnConflict, Put};
@@ -30,4 +32,6 @@ mod shelf;
 mod tests;
 
 pub use client::Jobs;
-pub use outcome::{JobList, JobsError, OnConflict, Put, PutWish, Removed, RunRequested, Switched};
+pub use outcome::{
+    JobList, JobsError, Modified, OnConflict, Put, PutWish, Removed, RunRequested, Switched,
+};

@@ -1,7 +1,7 @@
 //! What may be asked about jobs, and what becomes of it.
 
 use scheduler_core::change::ChangeError;
-use scheduler_core::{Job, JobId, RunId, StoreError, StoredJob};
+use scheduler_core::{Job, JobId, PatchError, RunId, StoreError, StoredJob, Version};
 
 /// What to do where a job of the same id is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,19 @@ pub enum Put {
     Unreadable(String),
     /// Its schedule is over: nothing was written.
     Over(ChangeError),
+}
+
+/// What became of changing some fields of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Modified {
+    /// It was done; the job now has this version.
+    Done(Version),
+    /// The job was so already: nothing was written.
+    Unchanged(Version),
+    /// There is no such job.
+    NotFound,
+    /// The change breaks a rule: nothing was written.
+    Refused(PatchError),
 }
 
 /// What became of pausing or resuming a job.
@@ -102,6 +115,17 @@ pub enum JobsError {
         job: JobId,
         /// Why.
         why: String,
+    },
+    /// The job does not have the version that the change was made for: somebody changed it since.
+    /// Nothing was written.
+    #[error("job {job}: changed meanwhile: it has version {found}, and {expected} was expected")]
+    ChangedMeanwhile {
+        /// The job.
+        job: JobId,
+        /// The version that it should have.
+        expected: Version,
+        /// The version that it has.
+        found: Version,
     },
     /// Others changed the job each time between reading and writing it.
     #[error("job {job}: changed by others {rounds} times in a row while it was to be written")]

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use scheduler_core::change::JobState;
-use scheduler_core::{Job, JobDefaults, JobId, JobSpec, RunId, Timestamp};
+use scheduler_core::{Job, JobDefaults, JobId, JobPatch, JobSpec, RunId, Timestamp, Version};
 use serde_json::json;
 
 use super::shelf::{Fault, NOW, Shelf, World};
@@ -328,4 +328,89 @@ async fn a_list_names_each_job_once_by_id() {
         .collect();
     assert_eq!(ids, ["a", "b", "c"]);
     assert_eq!(list.unreadable, [("bad".to_owned(), "why".to_owned())]);
+}
+
+fn patch(fields: serde_json::Value) -> JobPatch {
+    serde_json::from_value(fields).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn some_fields_change_and_the_others_stay_whoever_comes_first() {
+    let desk = Desk::new();
+    let defaults = JobDefaults::default();
+    let modify = |fields| {
+        let (jobs, patch, defaults) = (desk.jobs.clone(), patch(fields), defaults.clone());
+        async move { jobs.modify(&id("a"), &patch, &defaults).await.unwrap() }
+    };
+    assert_eq!(modify(json!({ "queue": "q" })).await, Modified::NotFound);
+    let put = desk.jobs.put(job("a", 10), OnConflict::Refuse);
+    put.await.unwrap();
+    // Another change comes first, and the answer is lost: both stand, each once.
+    desk.meanwhile(|world| {
+        let stored = world.jobs[&id("a")].clone();
+        let job = stored.job.clone().into_builder().name("Other").build();
+        let change = scheduler_core::change::replace(&stored, job, NOW).unwrap();
+        world.write(Some(stored.version), &change);
+    });
+    desk.fault(Fault::LoseAnswer);
+    assert_eq!(
+        modify(json!({ "queue": "q" })).await,
+        Modified::Done(Version(3))
+    );
+    let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+    assert_eq!(stored.job.queue().as_str(), "q");
+    assert_eq!(stored.job.name(), "Other");
+    assert_eq!(stored.next_fire, in_seconds(10), "its schedule goes on");
+    let again = modify(json!({ "queue": "q" })).await;
+    assert_eq!(again, Modified::Unchanged(Version(3)));
+    // One field that breaks a rule, and none is changed: args are checked against the task.
+    let wrong = modify(json!({ "queue": "r", "args": { "massage": "hi" } })).await;
+    let Modified::Refused(why) = wrong else {
+        panic!("{wrong:?}");
+    };
+    assert!(why.to_string().starts_with("args"), "{why}");
+    assert_eq!(desk.jobs.get(&id("a")).await.unwrap(), Some(stored));
+}
+
+#[tokio::test]
+async fn what_was_decided_on_another_version_is_refused() {
+    let desk = Desk::new();
+    let put = desk.jobs.put(job("a", 10), OnConflict::Refuse);
+    put.await.unwrap();
+    let seen = desk.jobs.get(&id("a")).await.unwrap().unwrap().version;
+    let mine = desk.jobs.clone().expecting(seen);
+    assert_eq!(mine.pause(&id("a")).await.unwrap(), Switched::Done);
+    let refused = [
+        mine.resume(&id("a")).await.unwrap_err(),
+        mine.remove(&id("a")).await.unwrap_err(),
+        mine.run_now(&id("a")).await.unwrap_err(),
+        mine.modify(&id("a"), &JobPatch::default(), &JobDefaults::default())
+            .await
+            .unwrap_err(),
+        mine.put(job("a", 20), OnConflict::Replace)
+            .await
+            .unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!(
+            error.to_string(),
+            "job a: changed meanwhile: it has version 2, and 1 was expected"
+        );
+    }
+    // Also where somebody changes it between reading and writing it.
+    let seen = desk.jobs.get(&id("a")).await.unwrap().unwrap().version;
+    desk.meanwhile(|world| {
+        let stored = world.jobs[&id("a")].clone();
+        let change = scheduler_core::change::resume(&stored, NOW).unwrap();
+        world.write(Some(stored.version), &change);
+    });
+    let error = desk.jobs.clone().expecting(seen).remove(&id("a")).await;
+    assert!(matches!(
+        error,
+        Err(JobsError::ChangedMeanwhile {
+            expected: Version(2),
+            found: Version(3),
+            ..
+        })
+    ));
 }

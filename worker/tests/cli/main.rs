@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod binary;
+mod changing;
 mod preview;
 mod redis;
 mod run;

@@ -2,12 +2,14 @@
 
 mod add;
 mod change;
+mod fields;
+mod modify;
 mod show;
 
 use clap::{Args, Subcommand};
 
 use carillon::Jobs;
-use carillon::core::{JobId, Store};
+use carillon::core::{JobId, Store, Version};
 use scheduler_redis::RedisStore;
 
 use super::args::Global;
@@ -15,6 +17,7 @@ use super::failure::Failure;
 use super::{output, store};
 
 pub(super) use add::AddArgs;
+pub(super) use modify::{ModifyArgs, RescheduleArgs};
 
 /// `carillon job`.
 #[derive(Args, Debug)]
@@ -32,6 +35,10 @@ pub(super) enum JobCommand {
     List(ListArgs),
     /// Show one job
     Show(ShowArgs),
+    /// Change some fields of a job; the others stay
+    Modify(Box<ModifyArgs>),
+    /// Give a job another schedule, which begins now
+    Reschedule(RescheduleArgs),
     /// Stop firing jobs until they are resumed
     Pause(Ids),
     /// Fire paused or parked jobs again; what passed in a pause is recorded as skipped
@@ -43,10 +50,11 @@ pub(super) enum JobCommand {
 }
 
 const JSON_HELP: &str = "\
-With --json, a job is an object with id, name, task, args, trigger, timezone, queue, coalesce,
-misfire_grace_time (seconds, or \"none\"), max_catch_up, max_instances, on_lost, max_lost, state
-(\"active\", \"paused\" or \"parked\"), next_run_time, last_fire_time (RFC 3339 in UTC, or null),
-running and version.
+With --json, a job is an object with id, name, task, args, trigger, timezone, queue, tags, owner,
+coalesce, misfire_grace_time (seconds, or \"none\"), max_catch_up, max_instances, overlap, retry,
+timeout (seconds, or null), delivery, on_lost, max_lost, priority, spread (seconds, or null), keep,
+state (\"active\", \"paused\" or \"parked\"), next_run_time, last_fire_time (RFC 3339 in UTC, or
+null), running and version.
 `job list --json` is a list of them, by id.";
 
 /// `carillon job list`.
@@ -76,12 +84,28 @@ pub(super) struct Ids {
     /// The jobs
     #[arg(value_name = "ID", required = true)]
     ids: Vec<String>,
+    #[command(flatten)]
+    expect: Expect,
+}
+
+/// For who decided on a job as it was seen.
+#[derive(Args, Debug)]
+pub(super) struct Expect {
+    /// Refuse if the job has another version, because somebody changed it since `job show`
+    #[arg(long, value_name = "N")]
+    expect_version: Option<u64>,
+}
+
+impl Expect {
+    fn version(&self) -> Option<Version> {
+        self.expect_version.map(Version)
+    }
 }
 
 impl Ids {
-    fn check(&self) -> Result<Vec<JobId>, Failure> {
+    fn check(&self) -> Result<(Vec<JobId>, Option<Version>), Failure> {
         let ids = self.ids.iter().map(JobId::new);
-        Ok(ids.collect::<Result<_, _>>()?)
+        Ok((ids.collect::<Result<_, _>>()?, self.expect.version()))
     }
 }
 
@@ -98,21 +122,43 @@ pub(super) fn run(global: &Global, command: JobCommand) -> Result<(), Failure> {
             let id = JobId::new(&args.id)?;
             on_store(&settings, async |desk| desk.show(&id, args.json).await)
         }
+        JobCommand::Modify(args) => {
+            let (id, patch) = args.check()?;
+            let (expected, defaults) = (args.expect.version(), &settings.job_defaults);
+            on_store(&settings, async |desk| {
+                desk.expecting(expected).modify(&id, &patch, defaults).await
+            })
+        }
+        JobCommand::Reschedule(args) => {
+            let (id, patch) = args.check()?;
+            let (expected, defaults) = (args.expect.version(), &settings.job_defaults);
+            on_store(&settings, async |desk| {
+                desk.expecting(expected).modify(&id, &patch, defaults).await
+            })
+        }
         JobCommand::Pause(args) => {
-            let ids = args.check()?;
-            on_store(&settings, async |desk| desk.pause(&ids).await)
+            let (ids, expected) = args.check()?;
+            on_store(&settings, async |desk| {
+                desk.expecting(expected).pause(&ids).await
+            })
         }
         JobCommand::Resume(args) => {
-            let ids = args.check()?;
-            on_store(&settings, async |desk| desk.resume(&ids).await)
+            let (ids, expected) = args.check()?;
+            on_store(&settings, async |desk| {
+                desk.expecting(expected).resume(&ids).await
+            })
         }
         JobCommand::Run(args) => {
-            let ids = args.check()?;
-            on_store(&settings, async |desk| desk.run_now(&ids).await)
+            let (ids, expected) = args.check()?;
+            on_store(&settings, async |desk| {
+                desk.expecting(expected).run_now(&ids).await
+            })
         }
         JobCommand::Remove(args) => {
-            let ids = args.check()?;
-            on_store(&settings, async |desk| desk.remove(&ids).await)
+            let (ids, expected) = args.check()?;
+            on_store(&settings, async |desk| {
+                desk.expecting(expected).remove(&ids).await
+            })
         }
     }
 }
@@ -136,6 +182,17 @@ struct Desk<S> {
 }
 
 impl<S: Store> Desk<S> {
+    /// The same, refusing whatever has another version than this, if one is expected.
+    fn expecting(self, version: Option<Version>) -> Self {
+        match version {
+            None => self,
+            Some(version) => Self {
+                jobs: self.jobs.expecting(version),
+                ..self
+            },
+        }
+    }
+
     fn failed(&self, error: &carillon::jobs::JobsError) -> Failure {
         Failure::of_jobs(&self.store.describe(), error)
     }

@@ -1,6 +1,11 @@
 //! `carillon job list|show`.
 
-use carillon::core::{Coalesce, Grace, JobId, JobState, OnLost, Store, StoredJob};
+use std::time::Duration;
+
+use carillon::core::{
+    Coalesce, Delivery, Grace, JobId, JobState, OnLost, Overlap, Policy, Priority, Retry, Store,
+    StoredJob, duration,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -71,38 +76,58 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
     let view = JobView::new(stored);
     let zone = stored.job.trigger().timezone();
     let shown = |at: Option<_>| at.map_or_else(|| "-".to_owned(), |at| local(at, zone));
-    let json = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let value_of = |value: &dyn Fn() -> serde_json::Result<Value>| {
-        value().map(|value| json(&value)).unwrap_or_default()
-    };
-    vec![
+    let policy = serde_json::to_value(&view.policy).unwrap_or_default();
+    let mut lines = vec![
         ("id", view.id.to_owned()),
         ("name", view.name.to_owned()),
         ("task", view.task.to_owned()),
         ("args", view.args.to_string()),
         ("trigger", stored.job.trigger().describe()),
         ("queue", view.queue.to_owned()),
-        (
-            "coalesce",
-            value_of(&|| serde_json::to_value(view.coalesce)),
-        ),
-        (
-            "misfire_grace_time",
-            value_of(&|| serde_json::to_value(view.misfire_grace_time)),
-        ),
-        ("max_catch_up", view.max_catch_up.to_string()),
-        ("max_instances", view.max_instances.to_string()),
-        ("on_lost", value_of(&|| serde_json::to_value(view.on_lost))),
-        ("max_lost", view.max_lost.to_string()),
+        ("tags", view.tags.join(" ")),
+        ("owner", view.owner.unwrap_or_default().to_owned()),
+    ];
+    let policy = POLICY.iter().map(|field| (*field, text(&policy[*field])));
+    lines.extend(policy);
+    lines.extend([
         ("state", view.state.to_owned()),
         ("next_run_time", shown(stored.next_fire)),
         ("last_fire_time", shown(stored.fired)),
         ("running", view.running.to_string()),
         ("version", view.version.to_string()),
-    ]
+    ]);
+    for (_, value) in &mut lines {
+        if value.is_empty() {
+            "-".clone_into(value);
+        }
+    }
+    lines
+}
+
+/// The fields of a policy, in the order in which they are shown.
+const POLICY: [&str; 13] = [
+    "coalesce",
+    "misfire_grace_time",
+    "max_catch_up",
+    "max_instances",
+    "overlap",
+    "retry",
+    "timeout",
+    "delivery",
+    "on_lost",
+    "max_lost",
+    "priority",
+    "spread",
+    "keep",
+];
+
+/// A value as people would write it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// A job, as `--json` shows it.
@@ -115,12 +140,10 @@ struct JobView<'a> {
     trigger: Value,
     timezone: &'static str,
     queue: &'a str,
-    coalesce: Coalesce,
-    misfire_grace_time: Grace,
-    max_catch_up: u32,
-    max_instances: u32,
-    on_lost: OnLost,
-    max_lost: u32,
+    tags: Vec<&'a str>,
+    owner: Option<&'a str>,
+    #[serde(flatten)]
+    policy: PolicyView,
     state: &'static str,
     next_run_time: Option<String>,
     last_fire_time: Option<String>,
@@ -130,7 +153,7 @@ struct JobView<'a> {
 
 impl<'a> JobView<'a> {
     fn new(stored: &'a StoredJob) -> Self {
-        let (job, policy) = (&stored.job, stored.job.policy());
+        let job = &stored.job;
         Self {
             id: job.id().as_str(),
             name: job.name(),
@@ -140,17 +163,54 @@ impl<'a> JobView<'a> {
             trigger: serde_json::to_value(job.trigger()).unwrap_or_default(),
             timezone: job.trigger().timezone().name(),
             queue: job.queue().as_str(),
-            coalesce: policy.coalesce,
-            misfire_grace_time: policy.misfire_grace_time,
-            max_catch_up: policy.max_catch_up.get(),
-            max_instances: policy.max_instances.get(),
-            on_lost: policy.on_lost,
-            max_lost: policy.max_lost.get(),
+            tags: job.tags().iter().map(|tag| tag.as_str()).collect(),
+            owner: job.owner(),
+            policy: PolicyView::new(job.policy()),
             state: state(stored),
             next_run_time: stored.next_fire.map(|at| at.to_string()),
             last_fire_time: stored.fired.map(|at| at.to_string()),
             running: stored.in_flight,
             version: stored.version.0,
+        }
+    }
+}
+
+/// All policies of a job, those that it left to their defaults, too.
+#[derive(Debug, Serialize)]
+struct PolicyView {
+    coalesce: Coalesce,
+    misfire_grace_time: Grace,
+    max_catch_up: u32,
+    max_instances: u32,
+    overlap: Overlap,
+    retry: Retry,
+    #[serde(with = "duration::option")]
+    timeout: Option<Duration>,
+    delivery: Delivery,
+    on_lost: OnLost,
+    max_lost: u32,
+    priority: Priority,
+    #[serde(with = "duration::option")]
+    spread: Option<Duration>,
+    keep: bool,
+}
+
+impl PolicyView {
+    const fn new(policy: &Policy) -> Self {
+        Self {
+            coalesce: policy.coalesce,
+            misfire_grace_time: policy.misfire_grace_time,
+            max_catch_up: policy.max_catch_up.get(),
+            max_instances: policy.max_instances.get(),
+            overlap: policy.overlap,
+            retry: policy.retry,
+            timeout: policy.timeout,
+            delivery: policy.delivery,
+            on_lost: policy.on_lost,
+            max_lost: policy.max_lost.get(),
+            priority: policy.priority,
+            spread: policy.spread,
+            keep: policy.keep,
         }
     }
 }
