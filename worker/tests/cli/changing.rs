@@ -74,12 +74,12 @@ fn a_modification_is_done_as_a_whole_or_not_at_all() {
     let refused = [
         (
             &["--queue", "q", "--set", "retry={\"jitter\":2}"][..],
-            1,
+            2,
             "retry.jitter: 2 is out of",
         ),
         (
             &["--queue", "q", "--set", "task=null"],
-            1,
+            2,
             "task: null: a job cannot be without it",
         ),
         (

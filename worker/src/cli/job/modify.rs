@@ -1,7 +1,7 @@
 //! `carillon job modify|reschedule`: some fields of a job change, the others stay.
 
 use carillon::config::read_patch;
-use carillon::core::{JobDefaults, JobId, JobPatch, Store};
+use carillon::core::{JobDefaults, JobId, JobPatch, PatchError, Store};
 use carillon::jobs::Modified;
 use clap::Args;
 use serde_json::{Map, Value};
@@ -113,7 +113,10 @@ impl<S: Store> Desk<S> {
             Modified::NotFound => Err(Self::not_found(id)),
             Modified::Refused(why) => {
                 let message = format!("job {:?}: {why}", id.as_str());
-                Err(Failure::Refused(message))
+                Err(match why {
+                    PatchError::Field(_) => Failure::Usage(message),
+                    PatchError::Change(_) => Failure::Refused(message),
+                })
             }
         }
     }
