@@ -10,6 +10,7 @@ use carillon::jobs::{OnConflict, Put, PutWish};
 use clap::{ArgGroup, Args};
 use serde_json::{Map, Value, json};
 
+use super::attempts::AttemptFlags;
 use super::{Desk, Failure, output};
 
 const HELP: &str = "\
@@ -84,13 +85,15 @@ pub(in crate::cli) struct AddArgs {
     /// How many of a run's attempts may be lost before it is given up [default: 3]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     max_lost: Option<u32>,
+    #[command(flatten)]
+    attempts: AttemptFlags,
     /// Take the place of a job with the same id
     #[arg(long)]
     replace: bool,
 }
 
 /// All flags that describe a job, and that a file takes the place of.
-const FLAGS: [&str; 15] = [
+const FLAGS: [&str; 20] = [
     "name",
     "task",
     "args",
@@ -106,6 +109,11 @@ const FLAGS: [&str; 15] = [
     "max_instances",
     "on_lost",
     "max_lost",
+    "max_attempts",
+    "backoff",
+    "retry_base",
+    "retry_max",
+    "timeout",
 ];
 
 impl AddArgs {
@@ -158,6 +166,8 @@ impl AddArgs {
         set("max_instances", self.max_instances.map(Value::from));
         set("on_lost", text(&self.on_lost));
         set("max_lost", self.max_lost.map(Value::from));
+        set("retry", self.attempts.retry());
+        set("timeout", text(&self.attempts.timeout));
         Ok(Value::Object(job))
     }
 

@@ -1,6 +1,7 @@
 //! `carillon job ...`: adding, showing and changing jobs.
 
 mod add;
+mod attempts;
 mod change;
 mod show;
 
@@ -44,7 +45,8 @@ pub(super) enum JobCommand {
 
 const JSON_HELP: &str = "\
 With --json, a job is an object with id, name, task, args, trigger, timezone, queue, coalesce,
-misfire_grace_time (seconds, or \"none\"), max_catch_up, max_instances, on_lost, max_lost, state
+misfire_grace_time (seconds, or \"none\"), max_catch_up, max_instances, on_lost, max_lost, retry
+(max_attempts, backoff, base, max, jitter; seconds), timeout (seconds, or null), state
 (\"active\", \"paused\" or \"parked\"), next_run_time, last_fire_time (RFC 3339 in UTC, or null),
 running and version.
 `job list --json` is a list of them, by id.";

@@ -1,6 +1,11 @@
 //! `carillon job list|show`.
 
-use carillon::core::{Coalesce, Grace, JobId, JobState, OnLost, Store, StoredJob};
+use std::time::Duration;
+
+use carillon::core::{
+    Backoff, Coalesce, Grace, JobId, JobState, OnLost, Retry, Store, StoredJob, duration,
+};
+use humantime::format_duration;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -97,12 +102,42 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
         ("max_instances", view.max_instances.to_string()),
         ("on_lost", value_of(&|| serde_json::to_value(view.on_lost))),
         ("max_lost", view.max_lost.to_string()),
+        ("retry", described(&view.retry)),
+        (
+            "timeout",
+            view.timeout.map_or_else(
+                || "none".to_owned(),
+                |limit| format_duration(limit).to_string(),
+            ),
+        ),
         ("state", view.state.to_owned()),
         ("next_run_time", shown(stored.next_fire)),
         ("last_fire_time", shown(stored.fired)),
         ("running", view.running.to_string()),
         ("version", view.version.to_string()),
     ]
+}
+
+/// What becomes of a run whose handler fails, in words.
+fn described(retry: &Retry) -> String {
+    let attempts = retry.max_attempts.get();
+    if attempts == 1 {
+        return "no other attempt".to_owned();
+    }
+    let (base, max) = (format_duration(retry.base), format_duration(retry.max));
+    let pauses = match retry.backoff {
+        Backoff::Fixed => format!("{base} apart"),
+        Backoff::Linear => format!("{base} apart, then that much more each time, {max} at most"),
+        Backoff::Exponential => {
+            format!("{base} apart, then twice as long each time, {max} at most")
+        }
+    };
+    let jitter = if retry.jitter > 0.0 {
+        format!(", give or take {:.0} %", retry.jitter * 100.0)
+    } else {
+        String::new()
+    };
+    format!("{attempts} attempts, {pauses}{jitter}")
 }
 
 /// A job, as `--json` shows it.
@@ -121,6 +156,9 @@ struct JobView<'a> {
     max_instances: u32,
     on_lost: OnLost,
     max_lost: u32,
+    retry: Retry,
+    #[serde(with = "duration::option")]
+    timeout: Option<Duration>,
     state: &'static str,
     next_run_time: Option<String>,
     last_fire_time: Option<String>,
@@ -146,6 +184,8 @@ impl<'a> JobView<'a> {
             max_instances: policy.max_instances.get(),
             on_lost: policy.on_lost,
             max_lost: policy.max_lost.get(),
+            retry: policy.retry,
+            timeout: policy.timeout,
             state: state(stored),
             next_run_time: stored.next_fire.map(|at| at.to_string()),
             last_fire_time: stored.fired.map(|at| at.to_string()),
