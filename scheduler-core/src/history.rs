@@ -53,6 +53,10 @@ pub struct RunRecord {
     /// When the attempt ended, likewise.
     #[serde(rename = "ended_ms", default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// When the run's next attempt is to be made at the earliest, likewise; absent where none
+    /// follows, or at once.
+    #[serde(rename = "next_ms", default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Timestamp>,
     /// The handler's result or error, or what else there is to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

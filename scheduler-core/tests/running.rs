@@ -57,7 +57,7 @@ fn each_ending_has_its_verdict_whatever_the_job_says_about_loss() {
     ];
     for (ending, verdict) in table {
         for on_lost in [OnLost::Retry, OnLost::Fail] {
-            let settled = settle(&policy(on_lost, 1), &claim(2, 1), &ending);
+            let settled = settle(&policy(on_lost, 1), &claim(2, 1), &ending, 0.5);
             assert_eq!(settled, verdict, "{ending:?}, {on_lost:?}");
         }
     }
@@ -83,7 +83,12 @@ fn a_lost_attempt_is_followed_by_another_until_too_many_were_lost() {
     ];
     for (on_lost, max_lost, attempt, losses, verdict) in table {
         for ending in lost_endings() {
-            let settled = settle(&policy(on_lost, max_lost), &claim(attempt, losses), &ending);
+            let settled = settle(
+                &policy(on_lost, max_lost),
+                &claim(attempt, losses),
+                &ending,
+                0.5,
+            );
             assert_eq!(
                 settled, verdict,
                 "{on_lost:?} {max_lost} {attempt} {losses} {ending:?}"
@@ -123,8 +128,11 @@ fn each_ending_but_one_that_never_began_says_what_happened() {
 
 #[test]
 fn outcomes_read_back_from_their_words() {
-    use Outcome::{Failed, Lost, Removed, Retrying, Succeeded, Unreadable};
-    for outcome in [Succeeded, Failed, Lost, Retrying, Removed, Unreadable] {
+    use Outcome::{Failed, Lost, Removed, Retrying, Succeeded, TimedOut, Unreadable};
+    let all = [
+        Succeeded, Failed, TimedOut, Lost, Retrying, Removed, Unreadable,
+    ];
+    for outcome in all {
         let word = serde_json::to_string(&outcome).expect("a word");
         assert_eq!(word, format!("\"{outcome}\""));
         assert_eq!(
@@ -148,7 +156,7 @@ proptest! {
             let [interrupted, trust, node] = lost_endings();
             let unknown = Ending::UnknownTask("mail".to_owned());
             let ending = [interrupted, trust, node, unknown][ending].clone();
-            match settle(&policy, &now, &ending) {
+            match settle(&policy, &now, &ending, 0.5) {
                 Verdict::Again { attempt, losses, .. } => {
                     prop_assert_eq!((attempt, losses), (now.attempt + 1, now.losses + 1));
                     prop_assert!(losses < max_lost);
@@ -171,7 +179,7 @@ proptest! {
     #[test]
     fn numbers_at_their_end_break_nothing(attempt in u32::MAX - 1.., losses in u32::MAX - 1..) {
         for ending in lost_endings() {
-            let verdict = settle(&policy(OnLost::Retry, u32::MAX), &claim(attempt, losses), &ending);
+            let verdict = settle(&policy(OnLost::Retry, u32::MAX), &claim(attempt, losses), &ending, 0.5);
             prop_assert_ne!(verdict, Verdict::GiveBack);
         }
     }

@@ -474,7 +474,7 @@ impl Driver {
             "fail" => Ending::Failed("raised".to_owned()),
             _ => Ending::Succeeded(None),
         };
-        let verdict = settle(job.policy(), claim, &ending);
+        let verdict = settle(job.policy(), claim, &ending, 0.5);
         let Verdict::End(outcome) = verdict else {
             panic!("{verdict:?}");
         };
@@ -489,6 +489,7 @@ impl Driver {
             queue: claim.queue.clone(),
             started_at: at,
             ended_at: at,
+            next_at: None,
             detail: ending.detail(),
         };
         Settled {

@@ -180,6 +180,7 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
         queue: claim.queue.clone(),
         started_at: None,
         ended_at: None,
+        next_at: None,
         detail: None,
     });
     exchange.request = 2;

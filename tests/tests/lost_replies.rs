@@ -254,6 +254,7 @@ fn settled(claim: Claim) -> Settled {
         queue: claim.queue.clone(),
         started_at: None,
         ended_at: None,
+        next_at: None,
         detail: None,
     };
     let record = Some(scheduler_core::history::Record::Run(record));

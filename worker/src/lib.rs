@@ -17,7 +17,7 @@ pub use node::{AtStart, Counts, NodeError, Retention, Timing};
 pub use scheduler::{BuildError, Scheduler, SchedulerBuilder};
 pub use scheduler_core as core;
 pub use signal::shutdown_signal;
-pub use task::{Args, Context, State, Tasks};
+pub use task::{Args, Context, State, TaskError, Tasks};
 
 // The README's example is a doc-test.
 #[cfg(doctest)]

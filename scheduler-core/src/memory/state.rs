@@ -143,6 +143,7 @@ impl State {
             queue: queue.clone(),
             started_at: None,
             ended_at: Some(now),
+            next_at: None,
             detail: Ending::DefinitionGone.detail(),
         };
         self.journal.append(now, Record::Run(record));

@@ -81,6 +81,7 @@ pub fn settled_as(claim: &Claim, verdict: Verdict, ending: &Ending) -> Settled {
         queue: claim.queue.clone(),
         started_at: Some(START),
         ended_at: Some(START),
+        next_at: None,
         detail: ending.detail(),
     };
     Settled {
@@ -103,6 +104,7 @@ pub fn removed_record(run: RunId) -> Record {
         queue: QueueName::default_queue(),
         started_at: None,
         ended_at: None,
+        next_at: None,
         detail: None,
     })
 }

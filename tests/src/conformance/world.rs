@@ -114,7 +114,7 @@ impl<H: Harness> World<H> {
     pub async fn settled(&self, claim: &Claim, ending: &Ending) -> Settled {
         let stored = self.read(&claim.run.job).await.stored;
         let policy = stored.map_or_else(Default::default, |stored| *stored.job.policy());
-        settled_as(claim, settle(&policy, claim, ending), ending)
+        settled_as(claim, settle(&policy, claim, ending, 0.5), ending)
     }
 
     // ----- the leader -----------------------------------------------------------------------

@@ -226,8 +226,8 @@ Examples:
 
 With --json: a list of objects, the newest first; with --follow too, one object per line, the
 oldest first. A run has kind \"run\", time, run, job, outcome, attempt, fence, node, task, queue,
-scheduled_at, started_at, ended_at, late_ms, took_ms and detail; a skip has kind \"skip\", time,
-job, reason, count, first, last and detail. Times are RFC 3339 in UTC.";
+scheduled_at, started_at, ended_at, late_ms, took_ms, next_attempt_at and detail; a skip has
+kind \"skip\", time, job, reason, count, first, last and detail. Times are RFC 3339 in UTC.";
 
 /// `carillon runs`.
 #[derive(Args, Debug)]

@@ -192,6 +192,7 @@ struct RunFields<'a> {
     ended_at: Option<String>,
     late_ms: Option<u64>,
     took_ms: Option<u64>,
+    next_attempt_at: Option<String>,
     detail: Option<&'a str>,
 }
 
@@ -236,6 +237,7 @@ impl<'a> RunFields<'a> {
             ended_at: run.ended_at.map(|at| at.to_string()),
             late_ms: late(run).map(ms),
             took_ms: took(run).map(ms),
+            next_attempt_at: run.next_at.map(|at| at.to_string()),
             detail: run.detail.as_deref(),
         }
     }

@@ -6,12 +6,9 @@
 //! A handler that never comes to one (a blocked thread, an endless loop) cannot be stopped by
 //! anybody in this process; its claim's fence is what protects against it.
 
-use std::any::Any;
 use std::collections::HashSet;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::FutureExt;
 use scheduler_core::run::{Claim, Ending};
 use scheduler_core::store::{Settled, StoreErrorKind};
 use scheduler_core::{Job, Store, TaskName};
@@ -20,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::event::Event;
+use crate::node::attempt::{self, Bounds, Called, Cut, error_chain};
 use crate::node::definitions::Lookup;
 use crate::node::link::Backoff;
 use crate::node::session::{Session, Stopped};
 use crate::node::settling::{Span, Telling, settled};
 use crate::node::shared::Shared;
-use crate::task::{BoxError, Call, Context, Handler};
+use crate::task::{Call, Context, Handler};
 
 /// Executes claims of one session. Cheap to clone.
 #[derive(Debug)]
@@ -199,29 +197,31 @@ impl<S: Store> Inner<S> {
         job: &Job,
         stop: &CancellationToken,
     ) -> Ending {
-        let call = Call::new(context, job.args().clone());
-        // The call stands inside: a handler may panic before it has returned a future. What it
-        // leaves behind in what it shares with others is for its author to think of.
-        let call = AssertUnwindSafe(async move { handler.call(call).await });
-        let mut call = std::pin::pin!(call.catch_unwind());
-        let answer = tokio::select! {
-            answer = &mut call => Some(answer),
-            () = stop.cancelled() => {
-                let grace = self.shared.settings.timing.last_grace;
-                tokio::time::timeout(grace, &mut call).await.ok()
-            }
+        let bounds = Bounds {
+            stop,
+            last_grace: self.shared.settings.timing.last_grace,
+            timeout: job.policy().timeout,
         };
-        match answer {
-            Some(Ok(Ok(output))) => Ending::Succeeded(output),
-            Some(Err(panic)) => Ending::Panicked(panic_message(panic.as_ref())),
+        let call = Call::new(context, job.args().clone());
+        match attempt::call(handler, call, bounds).await {
+            Called::Answered(Ok(output), _) => Ending::Succeeded(output),
+            Called::Panicked(message) => Ending::Panicked(message),
             // An error after the call to stop is the handler's way to stop.
-            Some(Ok(Err(_))) if stop.is_cancelled() => self.stopped(),
-            Some(Ok(Err(error))) => Ending::Failed(error_chain(&error)),
-            None => {
+            Called::Answered(Err(error), Some(cut)) => self.cut(cut, Some(error_chain(&error))),
+            Called::Answered(Err(_), None) if stop.is_cancelled() => self.stopped(),
+            Called::Answered(Err(error), None) => attempt::failed(&error, self.shared.clock.now()),
+            Called::Dropped(cut) => {
                 self.shared.counters.overrun();
                 tracing::warn!(job = %job.id(), "a handler did not stop when told to: dropped");
-                self.stopped()
+                self.cut(cut, None)
             }
+        }
+    }
+
+    fn cut(&self, cut: Cut, last_words: Option<String>) -> Ending {
+        match cut {
+            Cut::Stopped => self.stopped(),
+            Cut::TimedOut(limit) => Ending::TimedOut { limit, last_words },
         }
     }
 
@@ -274,28 +274,4 @@ impl<S: Store> Inner<S> {
 /// Whether the store answered, so that what was asked for is at fault and not the way to it.
 const fn is_an_answer(kind: StoreErrorKind) -> bool {
     matches!(kind, StoreErrorKind::Refused | StoreErrorKind::Corrupt)
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a message".to_owned())
-}
-
-/// An error and its causes, in one line.
-fn error_chain(error: &BoxError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        // Some errors show their cause themselves.
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        cause = inner.source();
-    }
-    text
 }

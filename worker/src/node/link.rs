@@ -3,9 +3,7 @@
 //! A store that cannot be reached fails dozens of calls a second on each of a node's loops. What is
 //! told of that is: one warning when it begins, one reminder a minute, and one line when it is over.
 
-use std::collections::hash_map::RandomState;
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +12,7 @@ use scheduler_core::store::StoreResult;
 use scheduler_core::{Store, StoreError, store::StoreErrorKind};
 
 use crate::clock::boottime;
+use crate::node::chance::draw;
 
 /// How long a call may take before its outcome counts as unknown.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -177,9 +176,7 @@ impl Backoff {
     pub(crate) fn next(&mut self) -> Duration {
         let due = self.next.min(self.most);
         self.next = (self.next * 2).min(self.most);
-        // A fresh `RandomState` is the randomness that the standard library has to offer.
-        let share = RandomState::new().build_hasher().finish() % 1000;
-        due / 2 + due.mul_f64(f64::from(u32::try_from(share).unwrap_or(0)) / 2000.0)
+        due / 2 + due.mul_f64(draw() / 2.0)
     }
 
     /// Begins anew after a success.

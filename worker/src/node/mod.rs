@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `life` (what follows what), `session` (what a node may trust) and `heart`
 //! (what keeps that true), `leadership` with `standby` and `leader` (who dispatches), `work` and
-//! `executor` (who executes), `recovery` (what becomes of the dead). Beside them: `settings` and
+//! `executor` with `attempt` (who executes), `recovery` (what becomes of the dead). Beside them: `settings` and
 //! `shared` (what all of these are handed), `link` (the way to the store), `waiter` (its wake-ups),
 //! `definitions` (the cache), `settling` (from an ending to a record), `batch` (how much at once).
 //!
@@ -10,7 +10,9 @@
 //! a `run_once`. Stopping is looked at between two rounds, never within one. Where a loop is given
 //! up all the same, the operation under way has an unknown outcome, which every operation bears.
 
+mod attempt;
 mod batch;
+mod chance;
 mod definitions;
 mod error;
 mod executor;

@@ -5,6 +5,8 @@ use scheduler_core::run::{Claim, Ending, Outcome, Verdict, settle};
 use scheduler_core::store::Settled;
 use scheduler_core::{Job, Policy, Timestamp};
 
+use crate::node::chance::draw;
+
 /// Whether an attempt that is to be made again is worth a record of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Telling {
@@ -33,7 +35,7 @@ pub(crate) fn settled(
 ) -> Settled {
     let default = Policy::default();
     let policy = job.map_or(&default, Job::policy);
-    let verdict = settle(policy, &claim, ending);
+    let verdict = settle(policy, &claim, ending, draw());
     let outcome = match verdict {
         Verdict::End(outcome) => Some(outcome),
         Verdict::Again { .. } | Verdict::Defer { .. } if telling == Telling::Record => {
@@ -52,6 +54,7 @@ pub(crate) fn settled(
             queue: claim.queue.clone(),
             started_at: span.started_at,
             ended_at: span.ended_at,
+            next_at: next_at(verdict, span.ended_at),
             detail: ending.detail().map(clip),
         })
     });
@@ -59,5 +62,13 @@ pub(crate) fn settled(
         claim,
         verdict,
         record,
+    }
+}
+
+/// When the next attempt is to be made at the earliest.
+fn next_at(verdict: Verdict, ended_at: Option<Timestamp>) -> Option<Timestamp> {
+    match verdict {
+        Verdict::Again { after, .. } if !after.is_zero() => ended_at.map(|at| at.after(after)),
+        _ => None,
     }
 }

@@ -7,7 +7,7 @@ use scheduler_core::Job;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::task::{BoxError, Call, Context, StateType};
+use crate::task::{BoxError, Call, Context, StateType, TaskError};
 
 /// A parameter of a handler: something that can be had from the run that it is called for.
 ///
@@ -81,8 +81,8 @@ impl FromRun for () {
     }
 }
 
-/// The job's args, read as a `T`. Args that do not fit fail the attempt, with the field that is
-/// wrong.
+/// The job's args, read as a `T`. Args that do not fit fail the run for good, with the field that
+/// is wrong.
 ///
 /// ```
 /// use carillon::Args;
@@ -104,7 +104,7 @@ impl<T: DeserializeOwned + Send> FromRun for Args<T> {
     async fn from_run(call: &Call) -> Result<Self, BoxError> {
         T::deserialize(call.args()).map(Self).map_err(|error| {
             let task = call.context().job().task().as_str();
-            format!("args do not fit task {task:?}: {error}").into()
+            TaskError::fatal(format!("args do not fit task {task:?}: {error}")).into()
         })
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! A handler is an async function whose parameters say what it needs ([`FromRun`]): the run
 //! ([`Context`]), the job's args ([`Args`]), what the service shares ([`State`]). It returns nothing
-//! or a `Result` with any error. [`Layer`]s stand around all handlers of a scheduler.
+//! or a `Result` with any error; [`TaskError`] says what is to follow. [`Layer`]s stand around all handlers of a scheduler.
 
 pub mod builtin;
 mod call;
 mod context;
+mod error;
 mod extract;
 mod function;
 mod layer;
@@ -15,12 +16,14 @@ mod state;
 
 pub use call::Call;
 pub use context::Context;
+pub use error::TaskError;
 pub use extract::{Args, FromRun, State};
 pub use function::{BlockingFunction, IntoTaskResult, TaskFunction};
 pub use layer::{Layer, Next};
 pub use registry::{BoxError, Handler, IntoOutput, TaskResult, Tasks};
 pub use state::StateType;
 
+pub(crate) use error::Follows;
 pub(crate) use function::BlockingSlots;
 pub(crate) use layer::Layers;
 pub(crate) use state::States;

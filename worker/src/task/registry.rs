@@ -72,7 +72,8 @@ impl Tasks {
     }
 
     /// Registers an async function under `name`, in place of an earlier one. Its parameters are
-    /// extractors: see [`FromRun`](crate::task::FromRun).
+    /// extractors: see [`FromRun`](crate::task::FromRun). An error fails the attempt;
+    /// [`TaskError`](crate::TaskError) says what is to follow.
     ///
     /// # Errors
     ///

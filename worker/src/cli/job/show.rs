@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use carillon::core::{
-    Coalesce, Delivery, Grace, JobId, JobState, OnLost, Overlap, Policy, Priority, Retry, Store,
+    Backoff, Coalesce, Delivery, Grace, JobId, JobState, OnLost, Overlap, Policy, Priority, Retry, Store,
     StoredJob, duration,
 };
+use humantime::format_duration;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -87,7 +88,11 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
         ("tags", view.tags.join(" ")),
         ("owner", view.owner.unwrap_or_default().to_owned()),
     ];
-    let policy = POLICY.iter().map(|field| (*field, text(&policy[*field])));
+    let retry = described(&stored.job.policy().retry);
+    let policy = POLICY.iter().map(|field| match *field {
+        "retry" => ("retry", retry.clone()),
+        field => (field, text(&policy[field])),
+    });
     lines.extend(policy);
     lines.extend([
         ("state", view.state.to_owned()),
@@ -120,6 +125,28 @@ const POLICY: [&str; 13] = [
     "spread",
     "keep",
 ];
+
+/// What becomes of a run whose handler fails, in words.
+fn described(retry: &Retry) -> String {
+    let attempts = retry.max_attempts.get();
+    if attempts == 1 {
+        return "no other attempt".to_owned();
+    }
+    let (base, max) = (format_duration(retry.base), format_duration(retry.max));
+    let pauses = match retry.backoff {
+        Backoff::Fixed => format!("{base} apart"),
+        Backoff::Linear => format!("{base} apart, then that much more each time, {max} at most"),
+        Backoff::Exponential => {
+            format!("{base} apart, then twice as long each time, {max} at most")
+        }
+    };
+    let jitter = if retry.jitter > 0.0 {
+        format!(", give or take {:.0} %", retry.jitter * 100.0)
+    } else {
+        String::new()
+    };
+    format!("{attempts} attempts, {pauses}{jitter}")
+}
 
 /// A value as people would write it.
 fn text(value: &Value) -> String {

@@ -8,17 +8,25 @@
 //!      +------------------+
 //! ```
 //!
+//! Each claim is an *attempt*, numbered from 1. Attempts that were lost with their nodes count
+//! towards `max_lost`, all others towards `retry.max_attempts`; one that the handler put off
+//! ([`Ending::Snoozed`]) counts towards nothing, and is made again under the same number.
+//!
 //! A run waits in a ready queue, is claimed by one node's session under a fence, and ends, or goes
 //! back. How an attempt can end is [`Ending`]; what becomes of the run then is decided here, by
 //! [`settle`], and only moved by the store.
+
+mod ending;
+mod settle;
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::ending::Ending;
+pub use self::settle::{LONGEST_DELAY, UNKNOWN_TASK_DELAY, pause, settle};
 use crate::id::{Fence, QueueName, RunId, Version};
-use crate::policy::{OnLost, Policy};
 
 /// A run that waits for a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,39 +58,16 @@ pub struct Claim {
     pub queue: QueueName,
 }
 
-/// How an attempt ended, seen by whoever saw it end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The handler returned, perhaps with something to keep.
-    Succeeded(Option<String>),
-    /// The handler returned an error.
-    Failed(String),
-    /// The handler panicked.
-    Panicked(String),
-    /// The node shut down before the handler was begun.
-    NotBegun,
-    /// The node shut down, and its grace ended before the handler did.
-    Interrupted,
-    /// The node could no longer prove that the claim was its own, and stopped the handler.
-    TrustLost,
-    /// The node's session expired with the claim in it.
-    NodeLost,
-    /// The node has no such task (in a rolling deploy another may).
-    UnknownTask(String),
-    /// The job was removed before the run was begun, and its definition with it.
-    DefinitionGone,
-    /// The job's record could not be read.
-    DefinitionUnreadable(String),
-}
-
 /// What became of a run, or of one attempt of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The handler succeeded.
     Succeeded,
-    /// The handler failed.
+    /// The handler failed, for the last time that the job allows.
     Failed,
+    /// The handler took longer than the job allows, for the last time that the job allows.
+    TimedOut,
     /// Its node was lost, and the job does not want another attempt (or not yet another).
     Lost,
     /// The attempt did not succeed; another follows.
@@ -100,6 +85,7 @@ impl Outcome {
         match self {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
             Self::Lost => "lost",
             Self::Retrying => "retrying",
             Self::Removed => "removed",
@@ -138,37 +124,6 @@ pub enum Verdict {
     },
 }
 
-/// How long a run waits before another node is tried, where this one has no such task.
-pub const UNKNOWN_TASK_DELAY: Duration = Duration::from_secs(1);
-
-/// Decides what becomes of a claimed run whose attempt has ended so.
-#[must_use]
-pub fn settle(policy: &Policy, claim: &Claim, ending: &Ending) -> Verdict {
-    match ending {
-        Ending::Succeeded(_) => Verdict::End(Outcome::Succeeded),
-        Ending::Failed(_) | Ending::Panicked(_) => Verdict::End(Outcome::Failed),
-        Ending::NotBegun => Verdict::GiveBack,
-        Ending::Interrupted | Ending::TrustLost | Ending::NodeLost => lost(policy, claim),
-        Ending::UnknownTask(_) => Verdict::Defer {
-            after: UNKNOWN_TASK_DELAY,
-        },
-        Ending::DefinitionGone => Verdict::End(Outcome::Removed),
-        Ending::DefinitionUnreadable(_) => Verdict::End(Outcome::Unreadable),
-    }
-}
-
-fn lost(policy: &Policy, claim: &Claim) -> Verdict {
-    let losses = claim.losses.saturating_add(1);
-    match policy.on_lost {
-        OnLost::Retry if losses < policy.max_lost.get() => Verdict::Again {
-            after: Duration::ZERO,
-            attempt: claim.attempt.saturating_add(1),
-            losses,
-        },
-        OnLost::Retry | OnLost::Fail => Verdict::End(Outcome::Lost),
-    }
-}
-
 impl Claim {
     /// The run, waiting for this very attempt again: bound as it is, or, if this was the first
     /// attempt, to be bound anew.
@@ -179,27 +134,6 @@ impl Claim {
             attempt: self.attempt,
             version: (self.attempt > 1).then_some(self.version),
             losses: self.losses,
-        }
-    }
-}
-
-impl Ending {
-    /// What to keep of it in history, for people.
-    #[must_use]
-    pub fn detail(&self) -> Option<String> {
-        match self {
-            Self::Succeeded(output) => output.clone(),
-            Self::Failed(error) => Some(error.clone()),
-            Self::Panicked(message) => Some(format!("panicked: {message}")),
-            Self::NotBegun => None,
-            Self::Interrupted => Some("the node shut down before the handler had ended".to_owned()),
-            Self::TrustLost => Some(
-                "the node could not renew its session in time and stopped the handler".to_owned(),
-            ),
-            Self::NodeLost => Some("the node died, or froze past its session's ttl".to_owned()),
-            Self::UnknownTask(task) => Some(format!("this node has no task {task:?}")),
-            Self::DefinitionGone => Some("the job was removed before the run was begun".to_owned()),
-            Self::DefinitionUnreadable(why) => Some(why.clone()),
         }
     }
 }
