@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Fence, QueueName, RunId, Version};
-use crate::policy::{OnLost, Policy};
+use crate::policy::{OnLost, Policy, Priority};
 
 /// A run that waits for a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct WaitingRun {
     pub version: Option<Version>,
     /// How many of its attempts were lost with their nodes.
     pub losses: u32,
+    /// Which of its queue's runs it waits with.
+    pub priority: Priority,
 }
 
 /// A node's right to execute one run.
@@ -48,6 +50,8 @@ pub struct Claim {
     pub losses: u32,
     /// The queue that it came from.
     pub queue: QueueName,
+    /// Which of the queue's runs it waited with, and waits with if it goes back.
+    pub priority: Priority,
 }
 
 /// How an attempt ended, seen by whoever saw it end.
@@ -170,15 +174,25 @@ fn lost(policy: &Policy, claim: &Claim) -> Verdict {
 }
 
 impl Claim {
+    /// The run, waiting for this attempt, bound as it is.
+    #[must_use]
+    pub fn waiting(&self, attempt: u32, losses: u32) -> WaitingRun {
+        WaitingRun {
+            run: self.run.clone(),
+            attempt,
+            version: Some(self.version),
+            losses,
+            priority: self.priority,
+        }
+    }
+
     /// The run, waiting for this very attempt again: bound as it is, or, if this was the first
     /// attempt, to be bound anew.
     #[must_use]
     pub fn deferred(&self) -> WaitingRun {
         WaitingRun {
-            run: self.run.clone(),
-            attempt: self.attempt,
             version: (self.attempt > 1).then_some(self.version),
-            losses: self.losses,
+            ..self.waiting(self.attempt, self.losses)
         }
     }
 }

@@ -68,7 +68,7 @@ fn everything_said_is_heard() {
     assert!(matches!(settings.store, StoreSettings::Redis(_)));
     assert_eq!(settings.job_defaults.timezone, chrono_tz::Asia::Shanghai);
     assert_eq!(settings.worker.node, NodeName::new("web-1").ok());
-    assert_eq!(settings.worker.queues[1].as_str(), "slow");
+    assert_eq!(settings.worker.queues[1].queue.as_str(), "slow");
     assert_eq!(settings.worker.lease_ttl, Duration::from_millis(2500));
     assert_eq!(settings.worker.session_ttl, Duration::from_secs(4));
     assert_eq!(settings.worker.shutdown_grace, Duration::ZERO);
@@ -95,7 +95,7 @@ fn a_mistyped_key_is_told_with_its_line_and_the_near_one() {
         errors("[worker]\nnode = \"a\"\nconcurency = 3\n"),
         [
             "carillon.toml:3: worker.concurency: unknown key `concurency`: did you mean \
-             `concurrency`? (known here: node, concurrency, queues, lease_ttl, session_ttl, \
+             `concurrency`? (known here: node, concurrency, queues, queue_order, lease_ttl, session_ttl, \
              shutdown_grace)"
         ]
     );
@@ -188,7 +188,7 @@ fn flags_come_before_the_file() {
     let settings = check_with(text, &overrides).unwrap();
     assert_eq!(settings.worker.node, NodeName::new("flag").ok());
     assert_eq!(settings.worker.concurrency.get(), 2);
-    assert_eq!(settings.worker.queues[0].as_str(), "q");
+    assert_eq!(settings.worker.queues[0].queue.as_str(), "q");
     assert_eq!(settings.worker.shutdown_grace, Duration::from_secs(60));
     assert!(matches!(settings.store, StoreSettings::Memory));
     let overrides = Overrides {

@@ -78,6 +78,9 @@ pub(in crate::cli) struct AddArgs {
     /// How many runs of it may be in flight at once [default: 1]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     max_instances: Option<u32>,
+    /// Which of its queue's runs go first: high, normal, low [default: normal]
+    #[arg(long, value_name = "WHICH", help_heading = "Policy")]
+    priority: Option<String>,
     /// What becomes of a run whose worker died: retry, fail [default: retry]
     #[arg(long, value_name = "WHAT", help_heading = "Policy")]
     on_lost: Option<String>,
@@ -104,6 +107,7 @@ const FLAGS: [&str; 15] = [
     "misfire_grace_time",
     "max_catch_up",
     "max_instances",
+    "priority",
     "on_lost",
     "max_lost",
 ];
@@ -156,6 +160,7 @@ impl AddArgs {
         set("misfire_grace_time", text(&self.misfire_grace_time));
         set("max_catch_up", self.max_catch_up.map(Value::from));
         set("max_instances", self.max_instances.map(Value::from));
+        set("priority", text(&self.priority));
         set("on_lost", text(&self.on_lost));
         set("max_lost", self.max_lost.map(Value::from));
         Ok(Value::Object(job))

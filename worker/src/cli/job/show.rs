@@ -1,6 +1,6 @@
 //! `carillon job list|show`.
 
-use carillon::core::{Coalesce, Grace, JobId, JobState, OnLost, Store, StoredJob};
+use carillon::core::{Coalesce, Grace, JobId, JobState, OnLost, Priority, Store, StoredJob};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -95,6 +95,7 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
         ),
         ("max_catch_up", view.max_catch_up.to_string()),
         ("max_instances", view.max_instances.to_string()),
+        ("priority", view.priority.to_string()),
         ("on_lost", value_of(&|| serde_json::to_value(view.on_lost))),
         ("max_lost", view.max_lost.to_string()),
         ("state", view.state.to_owned()),
@@ -119,6 +120,7 @@ struct JobView<'a> {
     misfire_grace_time: Grace,
     max_catch_up: u32,
     max_instances: u32,
+    priority: Priority,
     on_lost: OnLost,
     max_lost: u32,
     state: &'static str,
@@ -144,6 +146,7 @@ impl<'a> JobView<'a> {
             misfire_grace_time: policy.misfire_grace_time,
             max_catch_up: policy.max_catch_up.get(),
             max_instances: policy.max_instances.get(),
+            priority: policy.priority,
             on_lost: policy.on_lost,
             max_lost: policy.max_lost.get(),
             state: state(stored),
