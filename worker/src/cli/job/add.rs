@@ -93,7 +93,7 @@ pub(in crate::cli) struct AddArgs {
 }
 
 /// All flags that describe a job, and that a file takes the place of.
-const FLAGS: [&str; 15] = [
+const FLAGS: [&str; 16] = [
     "name",
     "task",
     "args",
