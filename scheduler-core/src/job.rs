@@ -181,6 +181,12 @@ impl JobBuilder {
         self
     }
 
+    /// Which of its queue's runs go first. Defaults to normal.
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.0.policy.priority = priority;
+        self
+    }
+
     /// What becomes of a run whose node died. Defaults to another attempt.
     pub const fn on_lost(mut self, on_lost: OnLost) -> Self {
         self.0.policy.on_lost = on_lost;

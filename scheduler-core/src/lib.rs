@@ -3,7 +3,8 @@
 //!
 //! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
 //! times), [`job`] and [`policy`] (what users define), [`plan`], [`change`] and [`patch`] (what
-//! becomes of fire times), [`run`] (what becomes of runs), [`lease`] and [`session`] (who may do what), and
+//! becomes of fire times), [`run`] (what becomes of runs), [`share`] (which of them a node takes
+//! first), [`lease`] and [`session`] (who may do what), and
 //! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod plan;
 pub mod policy;
 pub mod run;
 pub mod session;
+pub mod share;
 pub mod store;
 pub mod time;
 pub mod trigger;

@@ -181,6 +181,63 @@ pub enum Priority {
     Low,
 }
 
+impl Priority {
+    /// All of them, the first first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// How many of ten slots belong to runs of this priority, where runs of each wait.
+    #[must_use]
+    pub const fn share(self) -> u32 {
+        match self {
+            Self::High => 6,
+            Self::Normal => 3,
+            Self::Low => 1,
+        }
+    }
+
+    /// Its place among [`ALL`](Self::ALL).
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::High => 0,
+            Self::Normal => 1,
+            Self::Low => 2,
+        }
+    }
+
+    /// The priority as one letter: `h`, `n` or `l`.
+    #[must_use]
+    pub const fn letter(self) -> &'static str {
+        match self {
+            Self::High => "h",
+            Self::Normal => "n",
+            Self::Low => "l",
+        }
+    }
+
+    /// The priority of a letter, if it is one.
+    #[must_use]
+    pub fn from_letter(letter: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.letter() == letter)
+    }
+
+    /// The priority as one word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// How the pause between two attempts grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

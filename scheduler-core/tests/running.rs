@@ -16,6 +16,7 @@ fn claim(attempt: u32, losses: u32) -> Claim {
         attempt,
         losses,
         queue: QueueName::default_queue(),
+        priority: scheduler_core::Priority::Normal,
     }
 }
 

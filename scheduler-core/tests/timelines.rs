@@ -401,6 +401,7 @@ impl Driver {
                     due: due.due,
                     version: due.version,
                     queue: job.queue().clone(),
+                    priority: scheduler_core::Priority::Normal,
                     max_instances: job.policy().max_instances.get().try_into().unwrap(),
                     plan: plan(&job, due.due, peeked.now, due.in_flight),
                 }
@@ -438,10 +439,7 @@ impl Driver {
 
     /// Claims and executes up to so many runs; says how many there were.
     fn execute(&mut self, limit: usize) -> usize {
-        let wish = ClaimWish {
-            queues: vec![QueueName::default_queue()],
-            limit,
-        };
+        let wish = ClaimWish::in_order(&[QueueName::default_queue()], limit);
         let claims = self.exchange(Vec::new(), Some(wish));
         let settled: Vec<_> = claims.iter().map(|claim| self.settled(claim)).collect();
         self.exchange(settled, None);

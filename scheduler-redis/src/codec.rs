@@ -2,7 +2,7 @@
 
 use scheduler_core::run::{Claim, WaitingRun};
 use scheduler_core::store::{StoreError, StoreErrorKind};
-use scheduler_core::{Fence, Job, QueueName, RunId, Version};
+use scheduler_core::{Fence, Job, Priority, QueueName, RunId, Version};
 use serde::{Deserialize, Serialize};
 
 /// The version of the stored record that this code writes, and the newest that it reads.
@@ -61,14 +61,18 @@ pub(crate) fn ready_text(run: &WaitingRun) -> String {
     }
 }
 
-/// A run in the retry queue: `<queue> <attempt> <version or -> <losses> <run>`.
+/// A run in the retry queue: `<queue> <priority> <attempt> <version or -> <losses> <run>`.
 pub(crate) fn retry_text(queue: &QueueName, run: &WaitingRun) -> String {
-    format!("{queue} {}", ready_text(run))
+    format!("{queue} {} {}", run.priority.letter(), ready_text(run))
 }
 
 pub(crate) fn retry_from_text(text: &str) -> Option<(QueueName, WaitingRun)> {
-    let mut words = text.splitn(5, ' ');
-    let queue = words.next()?.parse().ok()?;
+    let (queue, rest) = text.split_once(' ')?;
+    let queue = queue.parse().ok()?;
+    let (letter, after) = rest.split_once(' ')?;
+    let (priority, rest) =
+        Priority::from_letter(letter).map_or((Priority::Normal, rest), |p| (p, after));
+    let mut words = rest.splitn(4, ' ');
     let attempt = words.next()?.parse().ok()?;
     let version = match words.next()? {
         "-" => None,
@@ -83,11 +87,12 @@ pub(crate) fn retry_from_text(text: &str) -> Option<(QueueName, WaitingRun)> {
             attempt,
             version,
             losses,
+            priority,
         },
     ))
 }
 
-/// The value of a stored claim: `<fence> <version> <attempt> <losses> <queue>`.
+/// The value of a stored claim: `<fence> <version> <attempt> <losses> <queue> <priority>`.
 ///
 /// Readers take the words that they know and leave what follows, so that later versions can say
 /// more.
@@ -100,13 +105,16 @@ pub(crate) fn claim_from_text(run: RunId, text: &str) -> Option<Claim> {
         attempt: words.next()?.parse().ok()?,
         losses: words.next()?.parse().ok()?,
         queue: words.next()?.parse().ok()?,
+        priority: words
+            .next()
+            .map_or(Some(Priority::Normal), Priority::from_letter)?,
     })
 }
 
 /// A line of an exchange's answer: a claim's value, a blank, and its run.
 pub(crate) fn claim_from_line(line: &str) -> Option<Claim> {
     let mut blanks = line.match_indices(' ').map(|(at, _)| at);
-    let end = blanks.nth(4)?;
+    let end = blanks.nth(5)?;
     claim_from_text(line[end + 1..].parse().ok()?, &line[..end])
 }
 
@@ -135,19 +143,25 @@ mod tests {
                 attempt: 2,
                 version,
                 losses: 1,
+                priority: Priority::High,
             };
             let text = retry_text(&queue, &waiting);
             assert_eq!(retry_from_text(&text), Some((queue.clone(), waiting)));
         }
-        assert_eq!(retry_from_text("mail 1 - a@5"), None);
+        assert_eq!(retry_from_text("mail n 1 - a@5"), None);
+        assert_eq!(
+            retry_from_text("mail 1 - 0 a@5"),
+            retry_from_text("mail n 1 - 0 a@5")
+        );
     }
 
     #[test]
     fn claims_read_back_also_when_a_later_version_says_more() {
-        let claim = claim_from_line("9 3 1 0 default a b@5").unwrap();
+        let claim = claim_from_line("9 3 1 0 default l a b@5").unwrap();
         assert_eq!(claim.run, run("a b@5"));
         assert_eq!((claim.fence, claim.version), (Fence(9), Version(3)));
-        let longer = claim_from_text(run("a b@5"), "9 3 1 0 default 1 more").unwrap();
+        assert_eq!(claim.priority, Priority::Low);
+        let longer = claim_from_text(run("a b@5"), "9 3 1 0 default l 1 more").unwrap();
         assert_eq!(longer, claim);
         assert_eq!(claim_from_line("9 3 1 0"), None);
     }

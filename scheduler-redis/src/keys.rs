@@ -2,7 +2,7 @@
 //!
 //! All keys of one shard share a hash tag, and so a slot: `carillon:{default/0}:due`.
 
-use scheduler_core::{JobId, Namespace, QueueName, SessionId};
+use scheduler_core::{JobId, Namespace, Priority, QueueName, SessionId};
 
 /// The keys of one shard.
 #[derive(Clone, Debug)]
@@ -31,8 +31,15 @@ impl Keys {
         self.of("job", id.as_str())
     }
 
-    pub(crate) fn ready(&self, queue: &QueueName) -> String {
-        self.of("ready", queue.as_str())
+    /// The list of a queue's waiting runs of one priority. A queue's name may hold `:`, so the
+    /// priority stands before it.
+    pub(crate) fn ready(&self, queue: &QueueName, priority: Priority) -> String {
+        let name = match priority {
+            Priority::High => "ready-high",
+            Priority::Normal => "ready",
+            Priority::Low => "ready-low",
+        };
+        self.of(name, queue.as_str())
     }
 
     pub(crate) fn wake(&self, queue: &QueueName) -> String {
@@ -62,8 +69,12 @@ mod tests {
             "carillon:{default/0}:job:a b"
         );
         assert_eq!(
-            keys.ready(&QueueName::default_queue()),
+            keys.ready(&QueueName::default_queue(), Priority::Normal),
             "carillon:{default/0}:ready:default"
+        );
+        assert_eq!(
+            keys.ready(&QueueName::new("a:high").unwrap(), Priority::Low),
+            "carillon:{default/0}:ready-low:a:high"
         );
     }
 }

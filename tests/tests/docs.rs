@@ -107,8 +107,9 @@ fn keys_of(script: &str) -> BTreeSet<String> {
             name => name.to_owned(),
         })
         .collect();
-    if rest.contains("(ready, wake)") {
-        keys.extend(["ready:<queue>".to_owned(), "wake:<queue>".to_owned()]);
+    if rest.contains("(high, ready, low, wake)") {
+        let names = ["ready-high", "ready", "ready-low", "wake"];
+        keys.extend(names.map(|name| format!("{name}:<queue>")));
     }
     if rest.contains("job") {
         keys.insert("job:<id>".to_owned());

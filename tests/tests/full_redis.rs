@@ -89,6 +89,7 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
             due: due.due,
             version: due.version,
             queue: QueueName::default_queue(),
+            priority: scheduler_core::Priority::Normal,
             max_instances: 1,
             plan: plan(job, due.due, at(10), due.in_flight),
         }],
@@ -100,10 +101,7 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
         bail!("two are due: {peeked:?}")
     };
     store.dispatch(&dispatch(&first, one)).await?;
-    let wish = Some(ClaimWish {
-        queues: vec![QueueName::default_queue()],
-        limit: 10,
-    });
+    let wish = Some(ClaimWish::in_order(&[QueueName::default_queue()], 10));
     let mut exchange = Exchange {
         session: session.clone(),
         lane: 0,

@@ -136,6 +136,7 @@ impl World {
             due: due.due,
             version: due.version,
             queue: QueueName::default_queue(),
+            priority: scheduler_core::Priority::Normal,
             max_instances: 1,
             plan: plan(job, due.due, peeked.now, due.in_flight),
         });
@@ -156,7 +157,7 @@ impl World {
             request: self.requests,
             floor: 0,
             settled,
-            wish: (limit > 0).then_some(ClaimWish { queues, limit }),
+            wish: (limit > 0).then_some(ClaimWish::in_order(&queues, limit)),
         }
     }
 

@@ -73,7 +73,7 @@ async fn entries_of_others_are_parked() -> Result<()> {
         request: 1,
         floor: 0,
         settled: vec![],
-        wish: Some(ClaimWish { queues, limit: 10 }),
+        wish: Some(ClaimWish::in_order(&queues, 10)),
     };
     let ExchangeAnswer::Exchanged(exchanged) = store.exchange(&exchange).await? else {
         bail!("the session lives");

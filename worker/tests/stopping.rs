@@ -403,10 +403,7 @@ async fn a_claim_that_the_node_does_not_know_of_is_found_and_run() {
     let session = node.is_registered().await;
     run_now(&store, "j").await;
     // Claimed for this node's session behind its back.
-    let wish = ClaimWish {
-        queues: vec![QueueName::default_queue()],
-        limit: 1,
-    };
+    let wish = ClaimWish::in_order(&[QueueName::default_queue()], 1);
     let request = Exchange {
         session,
         lane: 1,

@@ -183,7 +183,7 @@ impl State {
         if in_flight >= usize::try_from(limit).unwrap_or(usize::MAX) {
             return RunNowAnswer::Full { in_flight };
         }
-        self.begin_run(run, job.queue());
+        self.begin_run(run, job.queue(), job.policy().priority);
         RunNowAnswer::Made
     }
 }

@@ -155,7 +155,8 @@ impl State {
             self.schedule.settle(job, plan.settled);
         }
         for at in &plan.runs {
-            self.begin_run(RunId::fire(job.clone(), *at), &item.queue);
+            let run = RunId::fire(job.clone(), *at);
+            self.begin_run(run, &item.queue, item.priority);
         }
         self.skip(job, &plan.skips, now);
     }

@@ -4,9 +4,24 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 
 use crate::id::{JobId, QueueName, RunId, Version};
+use crate::policy::Priority;
 use crate::run::WaitingRun;
 use crate::store::{DueRetry, QueueView};
 use crate::time::Timestamp;
+
+/// The runs that wait in one queue, by priority.
+#[derive(Debug, Default)]
+struct Waiting([VecDeque<WaitingRun>; 3]);
+
+impl Waiting {
+    fn of(&mut self, priority: Priority) -> &mut VecDeque<WaitingRun> {
+        &mut self.0[priority.index()]
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(VecDeque::len).sum()
+    }
+}
 
 /// `busy`, the ready queues and the retry queue.
 ///
@@ -17,7 +32,7 @@ pub(super) struct Runs {
     /// The job's runs from dispatch to end, with the definition that each was bound to. By run id,
     /// so that adding or removing one twice changes nothing.
     busy: HashMap<JobId, BTreeMap<RunId, Option<Version>>>,
-    ready: BTreeMap<QueueName, VecDeque<WaitingRun>>,
+    ready: BTreeMap<QueueName, Waiting>,
     retry: BTreeMap<Timestamp, BTreeMap<RunId, (QueueName, WaitingRun)>>,
 }
 
@@ -40,7 +55,7 @@ impl Runs {
     }
 
     /// Makes a run: from now on it is in flight, and waits at the end of its queue.
-    pub(super) fn begin(&mut self, run: RunId, queue: &QueueName) {
+    pub(super) fn begin(&mut self, run: RunId, queue: &QueueName, priority: Priority) {
         let busy = self.busy.entry(run.job.clone()).or_default();
         busy.insert(run.clone(), None);
         let waiting = WaitingRun {
@@ -48,6 +63,7 @@ impl Runs {
             attempt: 1,
             version: None,
             losses: 0,
+            priority,
         };
         self.append(queue, waiting);
     }
@@ -76,27 +92,29 @@ impl Runs {
         }
     }
 
-    /// Puts a run at the end of its queue.
+    /// Puts a run at the end of its queue, behind those of its priority.
     pub(super) fn append(&mut self, queue: &QueueName, waiting: WaitingRun) {
         self.ready
             .entry(queue.clone())
             .or_default()
+            .of(waiting.priority)
             .push_back(waiting);
     }
 
-    /// Puts a run at the head of its queue.
+    /// Puts a run at the head of its queue, before those of its priority.
     pub(super) fn prepend(&mut self, queue: &QueueName, waiting: WaitingRun) {
         self.ready
             .entry(queue.clone())
             .or_default()
+            .of(waiting.priority)
             .push_front(waiting);
     }
 
-    /// Takes the first run of a queue.
-    pub(super) fn pop(&mut self, queue: &QueueName) -> Option<WaitingRun> {
+    /// Takes the first run of a queue and priority.
+    pub(super) fn pop(&mut self, queue: &QueueName, priority: Priority) -> Option<WaitingRun> {
         let ready = self.ready.get_mut(queue)?;
-        let first = ready.pop_front();
-        if ready.is_empty() {
+        let first = ready.of(priority).pop_front();
+        if ready.len() == 0 {
             self.ready.remove(queue);
         }
         first
@@ -160,7 +178,7 @@ impl Runs {
 
     /// The queues in which runs wait.
     pub(super) fn queues(&self) -> Vec<QueueView> {
-        let view = |(queue, ready): (&QueueName, &VecDeque<_>)| QueueView {
+        let view = |(queue, ready): (&QueueName, &Waiting)| QueueView {
             queue: queue.clone(),
             ready: ready.len() as u64,
         };

@@ -11,6 +11,7 @@ use super::tenure::Tenure;
 use crate::history::{Record, RunRecord, SkipRecord};
 use crate::id::{Fence, JobId, QueueName, RunId};
 use crate::plan::Skip;
+use crate::policy::Priority;
 use crate::run::{Claim, Ending, Outcome, Verdict, WaitingRun};
 use crate::store::{DueRetry, Settled, Wake};
 use crate::time::Timestamp;
@@ -61,8 +62,8 @@ impl State {
     }
 
     /// Makes a run that waits in this queue.
-    pub(super) fn begin_run(&mut self, run: RunId, queue: &QueueName) {
-        self.runs.begin(run, queue);
+    pub(super) fn begin_run(&mut self, run: RunId, queue: &QueueName, priority: Priority) {
+        self.runs.begin(run, queue, priority);
         self.rings.ready(queue);
     }
 
@@ -89,12 +90,7 @@ impl State {
                 attempt,
                 losses,
             } => {
-                let waiting = WaitingRun {
-                    run: claim.run,
-                    attempt,
-                    version: Some(claim.version),
-                    losses,
-                };
+                let waiting = claim.waiting(attempt, losses);
                 if after.is_zero() {
                     self.runs.append(&claim.queue, waiting);
                     self.rings.ready(&claim.queue);
@@ -118,12 +114,7 @@ impl State {
                 });
             }
             Verdict::GiveBack => {
-                let waiting = WaitingRun {
-                    run: claim.run,
-                    attempt: claim.attempt,
-                    version: Some(claim.version),
-                    losses: claim.losses,
-                };
+                let waiting = claim.waiting(claim.attempt, claim.losses);
                 self.runs.prepend(&claim.queue, waiting);
                 self.rings.ready(&claim.queue);
             }

@@ -83,12 +83,15 @@ impl State {
 
     fn claim(&mut self, request: &Exchange, wish: &ClaimWish, now: Timestamp) -> Vec<Claim> {
         let mut claims = Vec::new();
-        for queue in &wish.queues {
-            while claims.len() < wish.limit
-                && let Some(waiting) = self.runs.pop(queue)
+        for take in &wish.takes {
+            let most = claims.len().saturating_add(take.most).min(wish.limit);
+            while claims.len() < most
+                && let Some(waiting) = self.runs.pop(&take.queue, take.priority)
             {
-                claims.extend(self.bind(waiting, queue, request.floor, now));
+                claims.extend(self.bind(waiting, &take.queue, request.floor, now));
             }
+        }
+        for queue in wish.queues() {
             if self.runs.is_waiting(queue) {
                 // Whoever was woken for these has no room for them.
                 self.rings.ready(queue);
@@ -125,6 +128,7 @@ impl State {
             attempt: waiting.attempt,
             losses: waiting.losses,
             queue: queue.clone(),
+            priority: waiting.priority,
         })
     }
 

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use self::ending::Ending;
 pub use self::settle::{LONGEST_DELAY, UNKNOWN_TASK_DELAY, pause, settle};
 use crate::id::{Fence, QueueName, RunId, Version};
+use crate::policy::Priority;
 
 /// A run that waits for a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct WaitingRun {
     pub version: Option<Version>,
     /// How many of its attempts were lost with their nodes.
     pub losses: u32,
+    /// Which of its queue's runs it waits with.
+    pub priority: Priority,
 }
 
 /// A node's right to execute one run.
@@ -56,6 +59,8 @@ pub struct Claim {
     pub losses: u32,
     /// The queue that it came from.
     pub queue: QueueName,
+    /// Which of the queue's runs it waited with, and waits with if it goes back.
+    pub priority: Priority,
 }
 
 /// What became of a run, or of one attempt of it.
@@ -125,15 +130,25 @@ pub enum Verdict {
 }
 
 impl Claim {
+    /// The run, waiting for this attempt, bound as it is.
+    #[must_use]
+    pub fn waiting(&self, attempt: u32, losses: u32) -> WaitingRun {
+        WaitingRun {
+            run: self.run.clone(),
+            attempt,
+            version: Some(self.version),
+            losses,
+            priority: self.priority,
+        }
+    }
+
     /// The run, waiting for this very attempt again: bound as it is, or, if this was the first
     /// attempt, to be bound anew.
     #[must_use]
     pub fn deferred(&self) -> WaitingRun {
         WaitingRun {
-            run: self.run.clone(),
-            attempt: self.attempt,
             version: (self.attempt > 1).then_some(self.version),
-            losses: self.losses,
+            ..self.waiting(self.attempt, self.losses)
         }
     }
 }

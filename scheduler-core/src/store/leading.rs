@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::id::{JobId, QueueName, SessionId, Version};
 use crate::lease::{LeaseToken, Steal};
 use crate::plan::Plan;
+use crate::policy::Priority;
 use crate::run::WaitingRun;
 use crate::time::Timestamp;
 
@@ -106,6 +107,8 @@ pub struct DispatchItem {
     pub version: Version,
     /// The queue of its runs.
     pub queue: QueueName,
+    /// Which of the queue's runs its runs wait with.
+    pub priority: Priority,
     /// How many runs may be in flight at once.
     pub max_instances: usize,
     /// What was planned.

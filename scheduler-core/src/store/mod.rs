@@ -42,8 +42,8 @@ pub use leading::{
 pub use reading::{HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView};
 pub use recovery::{Drain, DrainAnswer, DrainItem, FenceAnswer, FenceSession};
 pub use working::{
-    ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, NodeInfo, Register,
-    Registered, Resync, ResyncAnswer, Settled,
+    ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, MAX_CLAIMED,
+    NodeInfo, Register, Registered, Resync, ResyncAnswer, Settled, Take,
 };
 
 use crate::id::{JobId, QueueName, SessionId, Version};
@@ -152,6 +152,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     // ----- working --------------------------------------------------------------------------
 
     /// Hands in settled runs and claims new ones, in one step.
+    ///
+    /// Of each queue and priority the run is claimed first that has waited longest; what is given
+    /// back, or tried again, waits in the queue and with the priority that it came from.
     ///
     /// Requests of one session and lane are numbered. The number of the last one asked again
     /// answers as it did then and changes nothing; a smaller one, or one that a resync took, is

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::Record;
 use crate::id::{NodeName, QueueName, RunId, SessionId};
+use crate::policy::Priority;
 use crate::run::{Claim, Verdict};
 use crate::time::Timestamp;
 
@@ -83,13 +84,59 @@ pub struct Settled {
     pub record: Option<Record>,
 }
 
-/// What a node would like to claim.
+/// What a node would like to claim: at most [`MAX_CLAIMED`] runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimWish {
-    /// From these queues, the first first.
-    pub queues: Vec<QueueName>,
-    /// At most so many runs.
+    /// From where, one after the other. What is named again is asked again: first for its share,
+    /// say, and then for what others left over. See [`crate::share`].
+    pub takes: Vec<Take>,
+    /// At most so many runs in all.
     pub limit: usize,
+}
+
+/// How many runs one request claims at most.
+pub const MAX_CLAIMED: usize = 500;
+
+/// Runs of one queue and priority that a node would like to claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Take {
+    /// The queue.
+    pub queue: QueueName,
+    /// Which of its runs.
+    pub priority: Priority,
+    /// At most so many.
+    pub most: usize,
+}
+
+impl ClaimWish {
+    /// All that waits in the first queue, then in the second, and so on; in each the high
+    /// priorities first, and nothing kept for the low ones.
+    #[must_use]
+    pub fn in_order(queues: &[QueueName], limit: usize) -> Self {
+        let takes = |queue: &QueueName| {
+            Priority::ALL.map(|priority| Take {
+                queue: queue.clone(),
+                priority,
+                most: limit,
+            })
+        };
+        Self {
+            takes: queues.iter().flat_map(takes).collect(),
+            limit,
+        }
+    }
+
+    /// The queues that it names, each once, in the order in which it does.
+    #[must_use]
+    pub fn queues(&self) -> Vec<&QueueName> {
+        let mut queues = Vec::new();
+        for take in &self.takes {
+            if !queues.contains(&&take.queue) {
+                queues.push(&take.queue);
+            }
+        }
+        queues
+    }
 }
 
 /// Hands in settled runs and claims new ones.

@@ -85,12 +85,19 @@ local function keeps_pending(pending, stays, skipped_from, t)
   return not pending or pending > t or pending == tonumber(stays) or pending == tonumber(skipped_from)
 end
 
--- Offers waiting runs to idle nodes: each marker wakes one.
-local function wake(key, runs)
+-- Each queue that a call names has four keys after the fixed ones: the lists of its priorities
+-- (high, normal, low) and its wake-up. A list is named by its place among all these, from 1.
+
+local function list_key(list)
+  return KEYS[TAIL + list]
+end
+
+-- Offers waiting runs of a list's queue to idle nodes: each marker wakes one.
+local function wake(list, runs)
   local markers = {}
   for i = 1, math.min(8, math.ceil(runs / 50)) do
     markers[#markers + 1] = 0
     markers[#markers + 1] = i
   end
-  redis.call('ZADD', key, unpack(markers))
+  redis.call('ZADD', KEYS[TAIL + math.ceil(list / 4) * 4], unpack(markers))
 end

@@ -1,13 +1,12 @@
 -- Settling claimed runs, for those who hand them in and for those who clear up after the dead.
 --
 -- An item is 7 args: run, how its claim begins (`<fence>`, or `<fence> <version> <attempt>`), job,
--- kind, queue index, text, record. Kinds:
+-- kind, list, text, record. Kinds:
 --   E  the run is over: its job's slot is freed
---   G  back to the head of its queue, as `text`
---   R  to the end of its queue, as `text`
+--   G  back to the head of the list that it came from, as `text`
+--   R  to the end of that list, as `text`
 --   A<ms>  waits so long, as the member `text` of the retry queue
--- `record`, where not empty, goes into history. Queue i has KEYS[TAIL + 2i - 1] (ready) and
--- KEYS[TAIL + 2i] (wake).
+-- `record`, where not empty, goes into history.
 
 local SETTLED_ARGS = 7
 
@@ -61,22 +60,23 @@ local function write_settled(s, t)
     redis.call('HDEL', K.claims, unpack(runs))
   end
   local moved = {}
+  s.moved = moved
   for _, at in ipairs(s.held) do
-    local kind, queue, text = ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5]
+    local kind, list, text = ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5]
     if kind == 'E' then
       free(s, ARGV[at + 2], ARGV[at])
     elseif kind == 'G' then
-      redis.call('LPUSH', KEYS[TAIL + 2 * queue - 1], text)
-      moved[queue] = (moved[queue] or 0) + 1
+      redis.call('LPUSH', list_key(list), text)
+      moved[list] = (moved[list] or 0) + 1
     elseif kind == 'R' then
-      redis.call('RPUSH', KEYS[TAIL + 2 * queue - 1], text)
-      moved[queue] = (moved[queue] or 0) + 1
+      redis.call('RPUSH', list_key(list), text)
+      moved[list] = (moved[list] or 0) + 1
     else
       redis.call('ZADD', K.retry, int(t + tonumber(string.sub(kind, 2))), text)
     end
   end
-  for queue, runs_there in pairs(moved) do
-    wake(KEYS[TAIL + 2 * queue], runs_there)
+  for list, runs in pairs(moved) do
+    wake(list, runs)
   end
 end
 

@@ -1,8 +1,8 @@
 -- Settles due fire times as planned: the due time moves and the runs appear, in one step per job.
--- KEYS: leader beat due versions fired busy finished history lines packed events, then (ready, wake) of
---   each queue
--- ARGV: token, planned at, greatest age ms, queues, items (at most 500), then per item:
---   job, due, version, next due or "", first and last fire time that it settles, queue index,
+-- KEYS: leader beat due versions fired busy finished history lines packed events, then (high, ready,
+--   low, wake) of each queue
+-- ARGV: token, planned at, greatest age ms, items (at most 500), then per item:
+--   job, due, version, next due or "", first and last fire time that it settles, list,
 --   max instances, fire times of its runs (blank-separated), records of its skips (one a line)
 -- Answers: {} or {index, why, fired, ...} of items that were refused ("changed", "fired", "full");
 --   or "lost"; or "stale". Asked again: items that were done are refused.
@@ -14,7 +14,7 @@ local age, oldest = t - tonumber(ARGV[2]), tonumber(ARGV[3])
 if age > oldest or age < -oldest then
   return 'stale'
 end
-local queues, count, FIRST, ARGS = tonumber(ARGV[4]), tonumber(ARGV[5]), 6, 10
+local count, FIRST, ARGS = tonumber(ARGV[4]), 5, 10
 if count == 0 then
   redis.call('INCR', K.beat)
   return {}
@@ -32,13 +32,10 @@ local busies = redis.call('HMGET', K.busy, unpack(jobs))
 local refused, lines = {}, {}
 local due, over, finished, fired, busy = {}, {}, {}, {}, {}
 local ready = {}
-for i = 1, queues do
-  ready[i] = {}
-end
 for i = 1, count do
   local at = FIRST + (i - 1) * ARGS
   local job, next, settled = ARGV[at], ARGV[at + 3], ARGV[at + 5]
-  local queue, runs, skips = tonumber(ARGV[at + 6]), ARGV[at + 8], ARGV[at + 9]
+  local list, runs, skips = tonumber(ARGV[at + 6]), ARGV[at + 8], ARGV[at + 9]
   local fired_to = fireds[i] and tonumber(fireds[i])
   local settles = runs ~= '' or skips ~= ''
   local in_flight = count_words(busies[i])
@@ -72,9 +69,10 @@ for i = 1, count do
       fired[#fired + 1] = settled
     end
     if runs ~= '' then
-      local list, words = ready[queue], busies[i]
+      local texts, words = ready[list] or {}, busies[i]
+      ready[list] = texts
       for fire in string.gmatch(runs, '%S+') do
-        list[#list + 1] = '1 - 0 ' .. job .. '@' .. fire
+        texts[#texts + 1] = '1 - 0 ' .. job .. '@' .. fire
         words = words and (words .. ' @' .. fire) or ('@' .. fire)
       end
       busy[#busy + 1] = job
@@ -89,11 +87,9 @@ for i = 1, count do
 end
 
 -- Growing writes first: on a full Redis the dispatch is refused as a whole.
-for i = 1, queues do
-  if #ready[i] > 0 then
-    variadic('RPUSH', KEYS[TAIL + 2 * i - 1], ready[i], 1)
-    wake(KEYS[TAIL + 2 * i], #ready[i])
-  end
+for list, texts in pairs(ready) do
+  variadic('RPUSH', list_key(list), texts, 1)
+  wake(list, #texts)
 end
 if #due > 0 then
   variadic('ZADD', K.due, due, 2)

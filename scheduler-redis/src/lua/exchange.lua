@@ -1,13 +1,14 @@
 -- Hands in settled runs and claims new ones.
 -- KEYS: nodes session claims busy versions seq retry finished history lines packed events parked,
---   then (ready, wake) of each queue, those to claim from first
--- ARGV: session, lane, request, floor, queues to claim from, limit (at most 500),
---   settled runs (at most 500), then these (see _settle.lua)
+--   then (high, ready, low, wake) of each queue, those to claim from first
+-- ARGV: session, lane, request, floor, queues to claim from, limit (at most 500), takes,
+--   settled runs (at most 500), then the takes (list, at most) and the settled (see _settle.lua)
 -- Answers: one text: "<stale> <claims>", then a line for each stale run, then one for each claim
---   (`<fence> <version> <attempt> <losses> <queue> <run>`); or "gone"; or "superseded".
+--   (`<fence> <version> <attempt> <losses> <queue> <priority> <run>`); or "gone"; or "superseded".
 --   The lane's last request asked again: the same text, and nothing happens.
 local session, lane, request = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local sources, limit, count = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local sources, limit, takes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local count, TAKES = tonumber(ARGV[8]), 9
 if not redis.call('ZSCORE', K.nodes, session) then
   return 'gone'
 end
@@ -20,22 +21,26 @@ if before[1] then
   end
 end
 local t = now()
-local s = read_settled(8, count)
+local s = read_settled(TAKES + 2 * takes, count)
 -- Whatever is read after the first write must not fail: look at the types of these keys now.
 redis.call('HLEN', K.versions)
 redis.call('XLEN', K.history)
-for i = 1, sources do
-  redis.call('LLEN', KEYS[TAIL + 2 * i - 1])
+local waiting = {}
+for list = 1, 4 * sources do
+  waiting[list] = list % 4 ~= 0 and redis.call('LLEN', list_key(list)) or 0
 end
 
 go_on_when_full(K.nodes)
 -- Hand in first: what is given back may be claimed again by the same call.
 write_settled(s, t)
+for list, runs in pairs(s.moved) do
+  waiting[list] = (waiting[list] or 0) + runs
+end
 
 -- A run is bound to its job's definition at its first claim; without a job it ends as removed.
 local claims, unreadable = {}, {}
 
-local function claim(texts, queue)
+local function claim(texts, place)
   local found, unbound = {}, {}
   for _, text in ipairs(texts) do
     local attempt, version, losses, run = string.match(text, '^(%d+) (%S+) (%d+) (.+)$')
@@ -72,31 +77,34 @@ local function claim(texts, queue)
       version = current[job]
     end
     if version then
-      claims[#claims + 1] = { run, version .. ' ' .. attempt .. ' ' .. losses .. ' ' .. queue }
+      claims[#claims + 1] = { run, version .. ' ' .. attempt .. ' ' .. losses .. ' ' .. place }
     else
       s.lines[#s.lines + 1] = '{"run":' .. cjson.encode(run) .. ',"outcome":"removed","attempt":'
-        .. attempt .. ',"queue":' .. cjson.encode(queue)
+        .. attempt .. ',"queue":' .. cjson.encode(string.match(place, '^%S+'))
         .. ',"detail":"the job was removed before the run was begun"}'
       free(s, job, run)
     end
   end
 end
 
--- Runs that end as removed take nobody's place, but a call pops a bounded number in all.
-local popped, left = {}, 1000
-for i = 1, sources do
-  local ready = KEYS[TAIL + 2 * i - 1]
-  local queue = string.match(ready, '}:ready:(.*)$')
-  popped[i] = 0
-  while #claims < limit and left > 0 do
-    local texts = redis.call('LPOP', ready, math.min(limit - #claims, left))
+-- Takes up to `most` runs of a list. Runs that end as removed take nobody's place, but a call pops a
+-- bounded number in all.
+local LETTERS, left = { 'h', 'n', 'l' }, 1000
+local function take(list, most)
+  local place = string.match(list_key(math.ceil(list / 4) * 4), '}:wake:(.*)$') .. ' ' .. LETTERS[list % 4]
+  most = math.min(#claims + most, limit)
+  while #claims < most and waiting[list] > 0 and left > 0 do
+    local texts = redis.call('LPOP', list_key(list), math.min(most - #claims, left))
     if not texts then
       break
     end
-    popped[i] = popped[i] + #texts
+    waiting[list] = waiting[list] - #texts
     left = left - #texts
-    claim(texts, queue)
+    claim(texts, place)
   end
+end
+for at = TAKES, TAKES + 2 * takes - 1, 2 do
+  take(tonumber(ARGV[at]), tonumber(ARGV[at + 1]))
 end
 
 write_busy(s, t)
@@ -119,12 +127,10 @@ if #unreadable > 0 then
   variadic('ZADD', K.parked, unreadable, 2)
 end
 -- Whoever wakes claims what it has slots for, and leaves a marker if runs are left.
-for i = 1, sources do
-  if popped[i] > 0 then
-    local waiting = redis.call('LLEN', KEYS[TAIL + 2 * i - 1])
-    if waiting > 0 then
-      wake(KEYS[TAIL + 2 * i], waiting)
-    end
+for list = 1, 4 * sources, 4 do
+  local runs = waiting[list] + waiting[list + 1] + waiting[list + 2]
+  if runs > 0 then
+    wake(list, runs)
   end
 end
 write_history(s.lines, t)

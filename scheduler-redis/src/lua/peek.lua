@@ -1,5 +1,5 @@
 -- Renews the lease, shows progress, and looks at what is due.
--- KEYS: leader beat due versions busy retry finished, then (ready, wake) of each queue
+-- KEYS: leader beat due versions busy retry finished, then (high, ready, low, wake) of each queue
 -- ARGV: token, ttl ms, limit (at most 500), queues
 -- Answers: {now, due (job, score, ...), versions, runs in flight, next due or "", retries (member,
 --   score, ...), next retry or "", finished jobs}; or "lost". Asked again: harmless.
@@ -32,9 +32,12 @@ local next_retry =
 local finished = redis.call('ZRANGE', K.finished, '-inf', till, 'BYSCORE', 'LIMIT', 0, 200)
 -- A marker may have gone down with the node that it woke: offer waiting runs anew.
 for i = 1, tonumber(ARGV[4]) do
-  local waiting = redis.call('LLEN', KEYS[TAIL + 2 * i - 1])
+  local first, waiting = 4 * i - 3, 0
+  for list = first, first + 2 do
+    waiting = waiting + redis.call('LLEN', list_key(list))
+  end
   if waiting > 0 then
-    wake(KEYS[TAIL + 2 * i], waiting)
+    wake(first, waiting)
   end
 end
 return {

@@ -1,8 +1,8 @@
 -- Makes a run of a job now.
--- KEYS: versions busy requests replies, then (ready, wake) of its queue
--- ARGV: request, job, version, max instances, run
+-- KEYS: versions busy requests replies, then (high, ready, low, wake) of its queue
+-- ARGV: request, job, version, max instances, run, list
 -- Answers: "made", "conflict", or "full <runs in flight>". The same request asked again: the same.
-local request, job, run = ARGV[1], ARGV[2], ARGV[5]
+local request, job, run, list = ARGV[1], ARGV[2], ARGV[5], tonumber(ARGV[6])
 local reply = redis.call('HGET', K.replies, request)
 if reply then
   return reply
@@ -18,10 +18,10 @@ else
   reply = 'made'
 end
 if reply == 'made' then
-  redis.call('RPUSH', KEYS[TAIL + 1], '1 - 0 ' .. run)
+  redis.call('RPUSH', list_key(list), '1 - 0 ' .. run)
   local word = string.sub(run, #job + 1)
   redis.call('HSET', K.busy, job, busy and (busy .. ' ' .. word) or word)
-  wake(KEYS[TAIL + 2], 1)
+  wake(list, 1)
 end
 redis.call('HSET', K.replies, request, reply)
 redis.call('ZADD', K.requests, int(t), request)

@@ -158,13 +158,17 @@ impl RedisStore {
     pub(super) async fn do_run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
         let id = request.job.id();
         let run = RunId::request(id.clone(), request.request.0);
-        let keys = self.queue_keys(&Queues::of([request.job.queue()]));
+        let policy = request.job.policy();
+        let mut queues = Queues::of([]);
+        let list = queues.list(request.job.queue(), policy.priority);
+        let keys = self.queue_keys(&queues);
         let mut call = self.call(&self.scripts().run_now, None, &keys);
         call.arg(request.request.as_text())
             .arg(id.as_str())
             .arg(request.version.0);
-        call.arg(request.job.policy().max_instances.get())
-            .arg(run.to_string());
+        call.arg(policy.max_instances.get())
+            .arg(run.to_string())
+            .arg(list);
         let answer: String = call.send().await?;
         match answer.split_once(' ') {
             None if answer == "made" => Ok(RunNowAnswer::Made),

@@ -204,7 +204,7 @@ impl RedisStore {
         let mut call = self.call(&self.scripts().dispatch, None, &self.queue_keys(&queues));
         call.arg(request.token.to_string());
         call.arg(request.planned_at.as_ms()).arg(ms(MAX_PLAN_AGE));
-        call.arg(queues.0.len()).arg(request.items.len());
+        call.arg(request.items.len());
         let mut runs = String::new();
         for item in &request.items {
             runs.clear();
@@ -220,7 +220,7 @@ impl RedisStore {
             call.arg(optional_ms(item.plan.next))
                 .arg(item.plan.first_settled().as_ms())
                 .arg(item.plan.settled.as_ms());
-            call.arg(queues.place(&item.queue))
+            call.arg(queues.list(&item.queue, item.priority))
                 .arg(item.max_instances)
                 .arg(&runs);
             call.arg(skip_lines(&item.job, &item.plan.skips));
@@ -251,12 +251,11 @@ impl RedisStore {
         let mut queues = Queues::of(request.retries.iter().map(|retry| &retry.queue));
         let mut call = self.call(&self.scripts().promote, None, &self.queue_keys(&queues));
         call.arg(request.token.to_string())
-            .arg(queues.0.len())
             .arg(request.retries.len());
         for retry in &request.retries {
             call.arg(codec::retry_text(&retry.queue, &retry.waiting));
             call.arg(retry.not_before.as_ms())
-                .arg(queues.place(&retry.queue));
+                .arg(queues.list(&retry.queue, retry.waiting.priority));
             call.arg(codec::ready_text(&retry.waiting));
         }
         call.send().await

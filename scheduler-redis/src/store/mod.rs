@@ -23,7 +23,7 @@ use scheduler_core::store::{
     Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunNow, RunNowAnswer, Store,
     StoreError, StoreErrorKind, StoreResult, Tidy, TidyAnswer, Wake,
 };
-use scheduler_core::{JobId, Namespace, QueueName, SessionId, Timestamp, Version};
+use scheduler_core::{JobId, Namespace, Priority, QueueName, SessionId, Timestamp, Version};
 
 use crate::attendance::Attendance;
 use crate::config::RedisConfig;
@@ -196,13 +196,16 @@ impl RedisStore {
         }
     }
 
-    /// The (ready, wake) keys of queues, as scripts take them.
+    /// The (high, ready, low, wake) keys of queues, as scripts take them.
     fn queue_keys(&self, queues: &Queues<'_>) -> Vec<String> {
         let keys = &self.shared.keys;
         queues
             .0
             .iter()
-            .flat_map(|queue| [keys.ready(queue), keys.wake(queue)])
+            .flat_map(|queue| {
+                let [high, normal, low] = Priority::ALL.map(|p| keys.ready(queue, p));
+                [high, normal, low, keys.wake(queue)]
+            })
             .collect()
     }
 
@@ -256,7 +259,8 @@ impl Call<'_> {
     }
 }
 
-/// The queues that a call names, each once, with their places (from 1, as in Lua).
+/// The queues that a call names, each once. Scripts know the lists of their runs by places, from 1:
+/// each queue has four, one for each priority and one that is none.
 struct Queues<'a>(Vec<&'a QueueName>);
 
 impl<'a> Queues<'a> {
@@ -268,15 +272,21 @@ impl<'a> Queues<'a> {
         found
     }
 
-    /// The queue's place; added at the end where it is new.
+    /// The place of the list of a queue's runs of one priority; the queue is added at the end where
+    /// it is new.
+    fn list(&mut self, queue: &'a QueueName, priority: Priority) -> usize {
+        4 * self.place(queue) + priority.index() + 1
+    }
+
+    /// The queue's place, from 0; added at the end where it is new.
     fn place(&mut self, queue: &'a QueueName) -> usize {
-        match self.0.iter().position(|known| *known == queue) {
-            Some(at) => at + 1,
-            None => {
+        self.0
+            .iter()
+            .position(|known| *known == queue)
+            .unwrap_or_else(|| {
                 self.0.push(queue);
-                self.0.len()
-            }
-        }
+                self.0.len() - 1
+            })
     }
 }
 

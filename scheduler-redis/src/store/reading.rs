@@ -7,7 +7,7 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::store::{
     HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView, StoreResult,
 };
-use scheduler_core::{QueueName, SessionId, Timestamp};
+use scheduler_core::{Priority, QueueName, SessionId, Timestamp};
 
 use super::{RedisStore, score_to_timestamp};
 use crate::codec;
@@ -174,7 +174,10 @@ impl RedisStore {
 
         let mut pipeline = redis::pipe();
         for queue in &queues {
-            pipeline.cmd("LLEN").arg(self.shared.keys.ready(queue));
+            for priority in Priority::ALL {
+                let list = self.shared.keys.ready(queue, priority);
+                pipeline.cmd("LLEN").arg(list);
+            }
         }
         let lengths: Vec<u64> = if queues.is_empty() {
             Vec::new()
@@ -184,8 +187,11 @@ impl RedisStore {
         let busy = self.count_busy().await?;
         let queues = queues
             .into_iter()
-            .zip(lengths)
-            .map(|(queue, ready)| QueueView { queue, ready })
+            .zip(lengths.chunks(Priority::ALL.len()))
+            .map(|(queue, lengths)| QueueView {
+                queue,
+                ready: lengths.iter().sum(),
+            })
             .collect();
         Ok(Overview {
             now,

@@ -1,7 +1,7 @@
 //! Claimed runs that are handed in, as scripts take them.
 
 use scheduler_core::QueueName;
-use scheduler_core::run::{Claim, Verdict, WaitingRun};
+use scheduler_core::run::{Claim, Verdict};
 use scheduler_core::store::Settled;
 
 use super::{Call, Queues, ms};
@@ -45,32 +45,28 @@ pub(super) fn add_args<'a>(
             Known::Claim => call.arg(format!("{fence} {version} {attempt}")),
         };
         call.arg(run.job.as_str());
-        let waiting = |attempt, losses| WaitingRun {
-            run: run.clone(),
-            attempt,
-            version: Some(item.claim.version),
-            losses,
-        };
+        let mut list = || queues.list(&item.claim.queue, item.claim.priority);
         match item.verdict {
             Verdict::End(_) => call.arg("E").arg(0).arg(""),
             Verdict::GiveBack => {
-                let text = codec::ready_text(&waiting(item.claim.attempt, item.claim.losses));
-                call.arg("G").arg(queues.place(&item.claim.queue)).arg(text)
+                let text = codec::ready_text(&item.claim.waiting(*attempt, item.claim.losses));
+                call.arg("G").arg(list()).arg(text)
             }
             Verdict::Again {
                 after,
                 attempt,
                 losses,
             } if after.is_zero() => {
-                let text = codec::ready_text(&waiting(attempt, losses));
-                call.arg("R").arg(queues.place(&item.claim.queue)).arg(text)
+                let text = codec::ready_text(&item.claim.waiting(attempt, losses));
+                call.arg("R").arg(list()).arg(text)
             }
             Verdict::Again {
                 after,
                 attempt,
                 losses,
             } => {
-                let text = codec::retry_text(&item.claim.queue, &waiting(attempt, losses));
+                let text =
+                    codec::retry_text(&item.claim.queue, &item.claim.waiting(attempt, losses));
                 call.arg(format!("A{}", ms(after))).arg(0).arg(text)
             }
             Verdict::Defer { after } => {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use redis::Value;
 use scheduler_core::store::{
-    Definition, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, Register,
-    Registered, Resync, ResyncAnswer, StoreError, StoreErrorKind, StoreResult,
+    Definition, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, MAX_CLAIMED,
+    Register, Registered, Resync, ResyncAnswer, StoreError, StoreErrorKind, StoreResult,
 };
 use scheduler_core::{JobId, RunId, SessionId, Timestamp, Version};
 
@@ -60,12 +60,12 @@ impl RedisStore {
     }
 
     pub(super) async fn do_exchange(&self, request: &Exchange) -> StoreResult<ExchangeAnswer> {
-        let (sources, limit) = match &request.wish {
-            Some(wish) => (wish.queues.as_slice(), wish.limit.min(500)),
+        let (takes, limit) = match &request.wish {
+            Some(wish) => (wish.takes.as_slice(), wish.limit.min(MAX_CLAIMED)),
             None => (&[][..], 0),
         };
-        // The queues to claim from come first; they are distinct, so their places are 1, 2, ...
-        let mut queues = Queues::of(sources);
+        // The queues to claim from come first.
+        let mut queues = Queues::of(takes.iter().map(|take| &take.queue));
         let claim_from = queues.0.len();
         for queue in settling::queues_of(&request.settled) {
             queues.place(queue);
@@ -78,7 +78,12 @@ impl RedisStore {
         call.arg(request.floor)
             .arg(claim_from)
             .arg(limit)
+            .arg(takes.len())
             .arg(request.settled.len());
+        for take in takes {
+            call.arg(queues.list(&take.queue, take.priority))
+                .arg(take.most);
+        }
         settling::add_args(
             &mut call,
             &request.settled,

@@ -51,10 +51,7 @@ impl Node {
     /// Its next exchange: hands in `settled`, and wants up to `limit` runs of the default queue.
     pub fn exchange(&mut self, settled: Vec<Settled>, limit: usize) -> Exchange {
         self.request += 1;
-        let wish = ClaimWish {
-            queues: vec![QueueName::default_queue()],
-            limit,
-        };
+        let wish = ClaimWish::in_order(&[QueueName::default_queue()], limit);
         Exchange {
             session: self.session.clone(),
             lane: 0,

@@ -104,6 +104,14 @@ macro_rules! conformance {
                 of_conflicts,
                 of_who_asks_for_a_run,
             }
+            priorities {
+                high_ones_are_claimed_first_and_each_in_its_order,
+                runs_are_taken_as_the_wish_says,
+                what_goes_back_waits_with_its_priority,
+                what_a_dead_node_held_waits_with_its_priority,
+                the_priority_is_that_of_the_definition_that_made_the_run,
+                whoever_leaves_runs_of_any_priority_behind_wakes_the_next,
+            }
             refusals {
                 a_plan_that_is_too_old_is_refused,
                 a_plan_for_another_version_is_refused,

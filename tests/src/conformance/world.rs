@@ -143,6 +143,7 @@ impl<H: Harness> World<H> {
             due: due.due,
             version: due.version,
             queue: job.queue().clone(),
+            priority: job.policy().priority,
             max_instances: usize::try_from(job.policy().max_instances.get()).expect("small"),
             plan: plan(&job, due.due, self.now, due.in_flight),
         }

@@ -147,6 +147,7 @@ const RUN_HELP: &str = "\
 Examples:
   carillon run --config carillon.toml
   carillon run --store redis://localhost:6379 --node web-1 --concurrency 16
+  carillon run --store redis://localhost:6379 --queue mail=3 --queue default
   CARILLON_STORE=redis://redis CARILLON_LOG=debug carillon run
 
 Jobs of the configuration file are put into the store at start, by any number of workers at
@@ -176,15 +177,25 @@ pub(super) struct RunArgs {
         hide_env_values = true
     )]
     pub(super) concurrency: Option<String>,
-    /// Queue that it serves; give it again for more, the first first [default: default]
+    /// Queue that it serves, with a weight if it shall have more of the slots than others; give it
+    /// again for more [default: default]
     #[arg(
         long = "queue",
-        value_name = "NAME",
+        value_name = "NAME[=WEIGHT]",
         env = "CARILLON_QUEUES",
         value_delimiter = ',',
         hide_env_values = true
     )]
     pub(super) queues: Vec<String>,
+    /// Which queue goes first: all by their weights (weighted), or the first until it is empty
+    /// (strict) [default: weighted]
+    #[arg(
+        long,
+        value_name = "ORDER",
+        env = "CARILLON_QUEUE_ORDER",
+        hide_env_values = true
+    )]
+    pub(super) queue_order: Option<String>,
     /// How long handlers may go on after it was told to stop [default: 30s]
     #[arg(
         long,

@@ -78,6 +78,7 @@ async fn work<S: Store>(
         .tasks(tasks)
         .concurrency(worker.concurrency.get())
         .queues(worker.queues)
+        .queue_order(worker.queue_order)
         .timing(Timing {
             lease_ttl: worker.lease_ttl,
             session_ttl: worker.session_ttl,

@@ -41,6 +41,7 @@ impl RunArgs {
             node: given(&self.node),
             concurrency: given(&self.concurrency),
             queues: queues.cloned().collect(),
+            queue_order: given(&self.queue_order),
             shutdown_grace: given(&self.shutdown_grace),
             ..global.overrides()
         }

@@ -29,8 +29,10 @@ pub struct Overrides {
     pub node: Option<String>,
     /// How many runs it executes at once.
     pub concurrency: Option<String>,
-    /// The queues that it serves.
+    /// The queues that it serves: `mail`, or `mail=3` with a weight.
     pub queues: Vec<String>,
+    /// Which of them goes first: `weighted` or `strict`.
+    pub queue_order: Option<String>,
     /// How long handlers may go on after the node was told to stop.
     pub shutdown_grace: Option<String>,
 }

@@ -68,7 +68,7 @@ fn everything_said_is_heard() {
     assert!(matches!(settings.store, StoreSettings::Redis(_)));
     assert_eq!(settings.job_defaults.timezone, chrono_tz::Asia::Shanghai);
     assert_eq!(settings.worker.node, NodeName::new("web-1").ok());
-    assert_eq!(settings.worker.queues[1].as_str(), "slow");
+    assert_eq!(settings.worker.queues[1].queue.as_str(), "slow");
     assert_eq!(settings.worker.lease_ttl, Duration::from_millis(2500));
     assert_eq!(settings.worker.session_ttl, Duration::from_secs(4));
     assert_eq!(settings.worker.shutdown_grace, Duration::ZERO);
@@ -95,7 +95,7 @@ fn a_mistyped_key_is_told_with_its_line_and_the_near_one() {
         errors("[worker]\nnode = \"a\"\nconcurency = 3\n"),
         [
             "carillon.toml:3: worker.concurency: unknown key `concurency`: did you mean \
-             `concurrency`? (known here: node, concurrency, queues, lease_ttl, session_ttl, \
+             `concurrency`? (known here: node, concurrency, queues, queue_order, lease_ttl, session_ttl, \
              shutdown_grace)"
         ]
     );
@@ -175,6 +175,48 @@ headers = { "a b" = "c" }
 }
 
 #[test]
+fn queues_have_weights_as_flags_and_in_the_file() {
+    let weights = |settings: Settings| {
+        let queues = settings.worker.queues.into_iter();
+        let queues = queues.map(|q| (q.queue.to_string(), q.weight.get()));
+        queues.collect::<Vec<_>>()
+    };
+    let expected = [("mail".to_owned(), 3), ("default".to_owned(), 1)];
+    let text = "[worker]\nqueues = [{ name = \"mail\", weight = 3 }, \"default\"]";
+    assert_eq!(weights(check(text).unwrap()), expected);
+    let flags = |queues: &[&str]| Overrides {
+        queues: queues.iter().map(ToString::to_string).collect(),
+        ..Overrides::default()
+    };
+    let settings = check_with("", &flags(&["mail=3", "default"])).unwrap();
+    assert_eq!(weights(settings), expected);
+
+    let refused =
+        |text: &str, overrides: &Overrides| check_with(text, overrides).unwrap_err().to_string();
+    let none = Overrides::default();
+    assert_eq!(
+        refused("", &flags(&["mail=0"])),
+        "--queue (CARILLON_QUEUES): queue \"mail\": the weight 0 is out of range: allowed are 1 to \
+         1000"
+    );
+    assert_eq!(
+        refused(&format!("{text}\nqueue_order = \"strict\""), &none),
+        "carillon.toml:2: worker.queues[0]: queue \"mail\" has a weight, which means nothing where \
+         the order is strict"
+    );
+    assert_eq!(
+        refused("[worker]\nqueue_order = \"fair\"", &none),
+        "carillon.toml:2: worker.queue_order: \"fair\" is no order of queues: allowed are \
+         \"weighted\" and \"strict\""
+    );
+    assert_eq!(
+        refused("[worker]\nqueues = [7]", &none),
+        "carillon.toml:2: worker.queues[0]: expected a queue's name, or a table { name = \"mail\", \
+         weight = 3 }"
+    );
+}
+
+#[test]
 fn flags_come_before_the_file() {
     let overrides = Overrides {
         node: Some("flag".to_owned()),
@@ -188,7 +230,7 @@ fn flags_come_before_the_file() {
     let settings = check_with(text, &overrides).unwrap();
     assert_eq!(settings.worker.node, NodeName::new("flag").ok());
     assert_eq!(settings.worker.concurrency.get(), 2);
-    assert_eq!(settings.worker.queues[0].as_str(), "q");
+    assert_eq!(settings.worker.queues[0].queue.as_str(), "q");
     assert_eq!(settings.worker.shutdown_grace, Duration::from_secs(60));
     assert!(matches!(settings.store, StoreSettings::Memory));
     let overrides = Overrides {

@@ -95,8 +95,10 @@ pub(crate) struct WorkerTable {
     pub(crate) node: Option<String>,
     /// How many runs it executes at once. Defaults to 64.
     pub(crate) concurrency: Option<u32>,
-    /// The queues that it serves, the first first. Defaults to `["default"]`.
-    pub(crate) queues: Option<Vec<String>>,
+    /// The queues that it serves. Defaults to `["default"]`.
+    pub(crate) queues: Option<Vec<QueueEntry>>,
+    /// Which of them goes first, `weighted` or `strict`. Defaults to `weighted`.
+    pub(crate) queue_order: Option<String>,
     /// How long the right to dispatch lives without being renewed. Defaults to 5 s.
     #[serde(with = "duration::option")]
     pub(crate) lease_ttl: Option<Duration>,
@@ -106,6 +108,26 @@ pub(crate) struct WorkerTable {
     /// How long handlers may go on after the node was told to stop. Defaults to 30 s.
     #[serde(with = "duration::option")]
     pub(crate) shutdown_grace: Option<Duration>,
+}
+
+/// A queue of `[worker]`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a queue's name, or a table { name = \"mail\", weight = 3 }"
+)]
+pub(crate) enum QueueEntry {
+    Name(String),
+    Weighted(WeightedQueue),
+}
+
+/// A queue that has more of a node's slots than others, or fewer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WeightedQueue {
+    pub(crate) name: String,
+    /// Defaults to 1.
+    pub(crate) weight: Option<u32>,
 }
 
 /// `[tasks]`.

@@ -276,6 +276,7 @@ impl<S: Store> Leader<S> {
             due: due.due,
             version: due.version,
             queue: job.queue().clone(),
+            priority: job.policy().priority,
             max_instances: usize::try_from(limit).unwrap_or(usize::MAX),
             plan: plan(job, due.due, now, due.in_flight),
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use scheduler_core::lease::TakeoverRule;
+use scheduler_core::share::Shares;
 use scheduler_core::store::NodeInfo;
 
 /// How long things live, and how long a node waits for them. Lives shorter than
@@ -87,6 +88,8 @@ pub(crate) struct Settings {
     pub(crate) info: NodeInfo,
     /// How many runs it executes at once.
     pub(crate) slots: usize,
+    /// How these are shared.
+    pub(crate) shares: Shares,
     pub(crate) timing: Timing,
     pub(crate) retention: Retention,
     pub(crate) at_start: AtStart,

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::run::{Claim, Ending};
+use scheduler_core::share::Shares;
 use scheduler_core::store::{
     ClaimWish, Exchange, ExchangeAnswer, Exchanged, Resync, ResyncAnswer, Settled, Wake,
 };
@@ -40,7 +41,7 @@ use crate::node::settling::{Span, Telling, settled};
 use crate::node::shared::Shared;
 use crate::node::waiter::{LONGEST_WAIT, Waiter};
 
-/// How many runs one request hands in, and how many it claims, at most.
+/// How many runs one request hands in at most.
 const BATCH: usize = 500;
 
 /// The only lane: more of them would let requests overtake each other.
@@ -70,6 +71,7 @@ pub(crate) struct Work<S> {
     request: u64,
     /// Whether there may be something to claim.
     hungry: bool,
+    shares: Shares,
     exchange_trouble: Trouble,
     resync_trouble: Trouble,
     /// Not before then to ask again what this session holds, by [`boottime`].
@@ -108,6 +110,7 @@ impl<S: Store> Work<S> {
             ended_sender,
         );
         let queues = shared.settings.info.queues.clone();
+        let shares = shared.settings.shares.clone();
         Self {
             ready: Waiter::new(shared.link.clone(), Wake::Ready(queues)),
             shared,
@@ -121,6 +124,7 @@ impl<S: Store> Work<S> {
             under_way: None,
             request: 0,
             hungry: true,
+            shares,
             exchange_trouble: Trouble::default(),
             resync_trouble: Trouble::default(),
             resync_at: Duration::ZERO,
@@ -180,12 +184,10 @@ impl<S: Store> Work<S> {
     }
 
     /// What to claim now. A request that goes out anyway always asks for what there is room for.
-    fn wish(&self) -> Option<ClaimWish> {
+    fn wish(&mut self) -> Option<ClaimWish> {
         let worth_asking = self.hungry || !self.to_settle.is_empty();
-        (worth_asking && self.can_claim()).then(|| ClaimWish {
-            queues: self.shared.settings.info.queues.clone(),
-            limit: self.free_slots().min(BATCH),
-        })
+        let slots = self.free_slots();
+        (worth_asking && self.can_claim()).then(|| self.shares.wish(slots))
     }
 
     /// Whether to ask if there still is a session, now and then while nobody hears of it: a node

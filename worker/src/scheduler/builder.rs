@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use scheduler_core::share::{QueueOrder, Served, Shares};
 use scheduler_core::store::NodeInfo;
 use scheduler_core::{NameError, NodeName, QueueName, Store};
 
@@ -25,7 +26,8 @@ pub struct SchedulerBuilder<S> {
     /// The first thing that was wrong.
     wrong: Option<BuildError>,
     concurrency: usize,
-    queues: Vec<QueueName>,
+    queues: Vec<Served>,
+    queue_order: QueueOrder,
     timing: Timing,
     retention: Retention,
     at_start: AtStart,
@@ -42,7 +44,8 @@ impl<S: Store> SchedulerBuilder<S> {
             blocking_limit: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             wrong: None,
             concurrency: 64,
-            queues: vec![QueueName::default_queue()],
+            queues: vec![QueueName::default_queue().into()],
+            queue_order: QueueOrder::default(),
             timing: Timing::default(),
             retention: Retention::default(),
             at_start: AtStart::default(),
@@ -110,9 +113,16 @@ impl<S: Store> SchedulerBuilder<S> {
         self
     }
 
-    /// The queues that the node serves, the first first. Defaults to the queue `default`.
-    pub fn queues(mut self, queues: Vec<QueueName>) -> Self {
-        self.queues = queues;
+    /// The queues that the node serves, each with a weight: none starves another. Names alone will
+    /// do; these weigh the same. Defaults to the queue `default`.
+    pub fn queues<Q: Into<Served>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
+        self.queues = queues.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Which of several queues goes first. Defaults to all of them, by their weights.
+    pub const fn queue_order(mut self, order: QueueOrder) -> Self {
+        self.queue_order = order;
         self
     }
 
@@ -162,9 +172,10 @@ impl<S: Store> SchedulerBuilder<S> {
                 pid,
                 carillon: env!("CARGO_PKG_VERSION").to_owned(),
                 concurrency: u32::try_from(self.concurrency).unwrap_or(u32::MAX),
-                queues: self.queues,
+                queues: self.queues.iter().map(|q| q.queue.clone()).collect(),
             },
             slots: self.concurrency,
+            shares: Shares::new(&self.queues, self.queue_order),
             timing: self.timing.bounded(),
             retention: self.retention,
             at_start: self.at_start,

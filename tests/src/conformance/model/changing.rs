@@ -7,7 +7,7 @@ use scheduler_core::change::{self, Change, JobState};
 use scheduler_core::plan::Skip;
 use scheduler_core::policy::{Coalesce, Grace, OnLost};
 use scheduler_core::store::{Changed, PutJob, RemoveJob, RunNow, RunNowAnswer};
-use scheduler_core::{Job, JobId, RunId, Store, StoredJob, Timestamp};
+use scheduler_core::{Job, JobId, Priority, RunId, Store, StoredJob, Timestamp};
 
 use super::step::JOBS;
 use super::walker::Walker;
@@ -20,7 +20,9 @@ impl<H: Harness> Walker<H> {
         let limit = NonZeroU32::MIN.saturating_add(self.random.u32(0..5));
         let coalesce = [Coalesce::Latest, Coalesce::Earliest, Coalesce::All][self.pick(3)];
         let grace = [Grace::Unlimited, Grace::Within(Duration::from_secs(12))][self.pick(2)];
+        let priority = Priority::ALL[self.pick(3)];
         let builder = job(JOBS[which]).max_instances(limit).coalesce(coalesce);
+        let builder = builder.priority(priority);
         builder
             .misfire_grace_time(grace)
             .on_lost(OnLost::Retry)

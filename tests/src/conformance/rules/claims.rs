@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use scheduler_core::run::{Claim, Ending, Outcome, Verdict};
 use scheduler_core::store::{ClaimWish, ExchangeAnswer, Exchanged, ResyncAnswer};
-use scheduler_core::{Fence, Store};
+use scheduler_core::{Fence, Priority, Store};
 
 use crate::conformance::{Harness, Node, World, done, job, name, settled_as};
 
@@ -35,6 +35,7 @@ pub async fn a_claim_binds_the_run_to_the_jobs_definition<H: Harness>(mut world:
         attempt: 1,
         losses: 0,
         queue: name("default"),
+        priority: Priority::Normal,
     };
     assert_eq!(claim, expected);
     assert!(claim.fence.0 > stored.version.0);
@@ -75,10 +76,8 @@ pub async fn queues_are_served_in_the_order_asked_for<H: Harness>(world: World<H
         }
     }
     let mut request = a.exchange(Vec::new(), 1);
-    request.wish = Some(ClaimWish {
-        queues: vec![name("high"), name("empty"), name("low")],
-        limit: 3,
-    });
+    let queues = [name("high"), name("empty"), name("low")];
+    request.wish = Some(ClaimWish::in_order(&queues, 3));
     let claims = world.exchange(&request).await.claims;
     let queues: Vec<_> = claims.iter().map(|claim| claim.queue.as_str()).collect();
     assert_eq!(queues, ["high", "high", "low"]);

@@ -10,6 +10,7 @@ pub mod history;
 pub mod jobs;
 pub mod lease;
 pub mod lost_replies;
+pub mod priorities;
 pub mod refusals;
 pub mod retries;
 pub mod sessions;
