@@ -3,9 +3,13 @@
 //! A record is one line of JSON: readable where it is stored, and by readers that are older or
 //! newer than its writer (unknown fields are left alone, new ones have defaults).
 
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Fence, JobId, QueueName, RunId, TaskName};
+use crate::id::{Cause, Fence, JobId, NameError, QueueName, RunId, TaskName};
 use crate::plan::{Skip, SkipReason};
 use crate::run::Outcome;
 use crate::time::Timestamp;
@@ -133,6 +137,24 @@ impl Record {
         serde_json::from_str(line)
     }
 
+    /// What became of it, as one word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Run(run) => run.outcome.as_str(),
+            Self::Skip(skip) => skip.skipped.as_str(),
+        }
+    }
+
+    /// Whether this is, or covers, what became of the job's fire time `at`.
+    #[must_use]
+    pub fn is_about(&self, at: Timestamp) -> bool {
+        match self {
+            Self::Run(run) => run.run.cause == Cause::Fire(at),
+            Self::Skip(skip) => skip.first <= at && at <= skip.last,
+        }
+    }
+
     /// The job that the record is about.
     #[must_use]
     pub const fn job(&self) -> &JobId {
@@ -140,6 +162,56 @@ impl Record {
             Self::Run(run) => &run.run.job,
             Self::Skip(skip) => &skip.job,
         }
+    }
+}
+
+impl RunRecord {
+    /// How long after it should have run it was begun; none where it never was.
+    #[must_use]
+    pub fn late(&self) -> Option<Duration> {
+        Some(self.started_at?.since(self.run.scheduled_at()))
+    }
+
+    /// How long its handler took.
+    #[must_use]
+    pub fn took(&self) -> Option<Duration> {
+        Some(self.ended_at?.since(self.started_at?))
+    }
+}
+
+/// What may have become of fire times, as one word to look for: an outcome of runs, a reason of
+/// skips, or `skipped` for whatever reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Became(String);
+
+impl Became {
+    /// Whether a record says so.
+    #[must_use]
+    pub fn is_said_by(&self, record: &Record) -> bool {
+        self.0 == record.word() || (self.0 == "skipped" && matches!(record, Record::Skip(_)))
+    }
+}
+
+impl FromStr for Became {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let word = serde_json::Value::String(text.to_owned());
+        let is_word = text == "skipped"
+            || serde_json::from_value::<Outcome>(word.clone()).is_ok()
+            || serde_json::from_value::<SkipReason>(word).is_ok();
+        if is_word {
+            return Ok(Self(text.to_owned()));
+        }
+        let rule = "is neither how a run ends (succeeded, failed, ...), nor why a fire time is \
+                    skipped (misfired, coalesced, ...), nor skipped";
+        Err(NameError::new("outcome", text, rule))
+    }
+}
+
+impl fmt::Display for Became {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
     }
 }
 

@@ -21,7 +21,7 @@ pub struct NameError {
 }
 
 impl NameError {
-    fn new(kind: &'static str, value: &str, rule: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: &'static str, value: &str, rule: impl Into<String>) -> Self {
         // A refused name may be anything; the message stays readable.
         let value = value.chars().take(100).collect();
         Self {

@@ -198,6 +198,7 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
         .await?;
     let tidy = Tidy {
         token: token.clone(),
+        keep_history_for: None,
         keep_history: 0,
         keep_requests: Duration::ZERO,
         keep_fired: Duration::ZERO,

@@ -148,6 +148,7 @@ async fn history_that_was_trimmed_by_hand_is_counted_anew() -> Result<()> {
         .await?;
     let tidy = scheduler_core::store::Tidy {
         token,
+        keep_history_for: None,
         keep_history: 6,
         keep_requests: TTL,
         keep_fired: TTL,

@@ -13,8 +13,8 @@ use crate::store::{
     Acquire, AcquireAnswer, Changed, Definition, Dispatch, DispatchAnswer, Drain, DrainAnswer,
     Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
     HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
-    Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunNow, RunNowAnswer, Store,
-    StoreResult, Tidy, TidyAnswer, Wake,
+    Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
+    RunNowAnswer, Store, StoreResult, Tidy, TidyAnswer, Wake,
 };
 use crate::time::{Clock, Timestamp};
 
@@ -196,6 +196,10 @@ impl Store for MemoryStore {
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
         self.step(|state, _| state.history(query))
+    }
+
+    async fn in_flight(&self, job: &JobId) -> StoreResult<Vec<RunInFlight>> {
+        Ok(self.step(|state, _| state.runs_in_flight(job)))
     }
 
     async fn nodes(&self) -> StoreResult<Vec<NodeView>> {

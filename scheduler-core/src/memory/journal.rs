@@ -19,6 +19,9 @@ pub(super) struct Journal {
 /// How many records more than it is to keep a journal may hold before it forgets by itself.
 const MARGIN: usize = 1_000;
 
+/// How many records one page looks at.
+const MAX_LOOKED_AT: usize = 10_000;
+
 impl Journal {
     pub(super) fn append(&mut self, at: Timestamp, record: Record) {
         self.entries.push_back(HistoryEntry { at, record });
@@ -40,20 +43,45 @@ impl Journal {
         excess
     }
 
+    /// Forgets what was written before `horizon`, at most `limit` records at once: from the oldest
+    /// on, up to the first that is younger. Says how many it forgot.
+    pub(super) fn expire(&mut self, horizon: Timestamp, limit: usize) -> usize {
+        let is_old = |entry: &&HistoryEntry| entry.at < horizon;
+        let expired = self.entries.iter().take(limit).take_while(is_old).count();
+        self.forget(expired);
+        expired
+    }
+
     /// Forgets the oldest `count` records.
     fn forget(&mut self, count: usize) {
         self.entries.drain(..count);
         self.forgotten += count as u64;
     }
 
-    /// A page, newest first.
-    pub(super) fn newest(&self, query: &HistoryQuery) -> HistoryPage {
-        let entries = self.entries.iter().rev();
-        let entries = entries.filter(|entry| is_wanted(query, entry));
-        HistoryPage {
-            entries: entries.take(query.limit).cloned().collect(),
-            position: self.end().to_string(),
+    /// A page, newest first, of what stands before a position.
+    pub(super) fn newest(&self, query: &HistoryQuery, before: Option<u64>) -> HistoryPage {
+        let end = self.end();
+        let mut page = HistoryPage {
+            entries: Vec::new(),
+            position: end.to_string(),
+            older: None,
+        };
+        let before = before.unwrap_or(end + 1).min(end + 1);
+        let skipped = usize::try_from(end + 1 - before).unwrap_or(usize::MAX);
+        let numbered = (1..=end).rev().zip(self.entries.iter().rev());
+        for (looked_at, (position, entry)) in numbered.skip(skipped).enumerate() {
+            if query.is_past(entry.at) {
+                return page;
+            }
+            if page.entries.len() == query.limit || looked_at == MAX_LOOKED_AT {
+                page.older = Some((position + 1).to_string());
+                return page;
+            }
+            if query.wants(entry) {
+                page.entries.push(entry.clone());
+            }
         }
+        page
     }
 
     /// A page onward from a position, oldest first.
@@ -62,12 +90,14 @@ impl Journal {
         let mut page = HistoryPage {
             entries: Vec::new(),
             position: after.max(self.forgotten).to_string(),
+            older: None,
         };
-        for (entry, position) in self.entries.iter().zip(self.forgotten + 1..).skip(skipped) {
+        let numbered = self.entries.iter().zip(self.forgotten + 1..).skip(skipped);
+        for (entry, position) in numbered.take(MAX_LOOKED_AT) {
             if page.entries.len() == query.limit {
                 break;
             }
-            if is_wanted(query, entry) {
+            if query.wants(entry) {
                 page.entries.push(entry.clone());
             }
             page.position = position.to_string();
@@ -78,13 +108,6 @@ impl Journal {
     fn end(&self) -> u64 {
         self.forgotten + self.entries.len() as u64
     }
-}
-
-fn is_wanted(query: &HistoryQuery, entry: &HistoryEntry) -> bool {
-    query
-        .job
-        .as_ref()
-        .is_none_or(|job| entry.record.job() == job)
 }
 
 #[cfg(test)]

@@ -210,6 +210,9 @@ impl State {
             return TidyAnswer::LeaseLost;
         }
         let records = self.journal.trim(request.keep_history, MAX_TIDIED);
+        let expired = request
+            .keep_history_for
+            .map_or(0, |keep| self.journal.expire(now.before(keep), MAX_TIDIED));
         let answers = self
             .requests
             .forget(MAX_TIDIED, |at| now.since(at) > request.keep_requests);
@@ -219,7 +222,7 @@ impl State {
             self.schedule.forget(job);
         }
         // As many as allowed: there may be more.
-        if [records, answers, buried.len()].contains(&MAX_TIDIED) {
+        if [records, expired, answers, buried.len()].contains(&MAX_TIDIED) {
             TidyAnswer::More
         } else {
             TidyAnswer::Done

@@ -2,22 +2,36 @@
 
 use super::sessions::Session;
 use super::state::State;
-use crate::id::SessionId;
+use crate::id::{JobId, RunId, SessionId};
 use crate::store::{
-    HistoryPage, HistoryQuery, NodeView, Overview, StoreError, StoreErrorKind, StoreResult,
+    HistoryPage, HistoryQuery, NodeView, Overview, RunInFlight, StoreError, StoreErrorKind,
+    StoreResult,
 };
 use crate::time::Timestamp;
 
 impl State {
     pub(super) fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
-        let Some(after) = &query.after else {
-            return Ok(self.journal.newest(query));
+        let position = |text: &String| {
+            text.parse().map_err(|_| {
+                let message = format!("{text:?} is no position of this history");
+                StoreError::new(StoreErrorKind::Refused, "history", message)
+            })
         };
-        let after = after.parse().map_err(|_| {
-            let message = format!("{after:?} is no position of this history");
-            StoreError::new(StoreErrorKind::Refused, "history", message)
-        })?;
-        Ok(self.journal.onward(query, after))
+        match &query.after {
+            Some(after) => Ok(self.journal.onward(query, position(after)?)),
+            None => {
+                let before = query.before.as_ref().map(position).transpose()?;
+                Ok(self.journal.newest(query, before))
+            }
+        }
+    }
+
+    pub(super) fn runs_in_flight(&self, job: &JobId) -> Vec<RunInFlight> {
+        let in_flight = |run: &RunId| RunInFlight {
+            run: run.clone(),
+            claimed_by: self.sessions.holder(run).cloned(),
+        };
+        self.runs.of(job).map(in_flight).collect()
     }
 
     pub(super) fn nodes(&self) -> Vec<NodeView> {

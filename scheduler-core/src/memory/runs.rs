@@ -42,6 +42,11 @@ impl Runs {
         self.busy.get(job).map_or(0, BTreeMap::len)
     }
 
+    /// The runs of the job that are in flight.
+    pub(super) fn of(&self, job: &JobId) -> impl Iterator<Item = &RunId> {
+        self.busy.get(job).into_iter().flat_map(BTreeMap::keys)
+    }
+
     /// Whether this run is in flight.
     pub(super) fn is_busy(&self, run: &RunId) -> bool {
         let busy = self.busy.get(&run.job);

@@ -83,6 +83,13 @@ impl Sessions {
         self.dead.get_mut(session)
     }
 
+    /// The session, alive or dead, that has claimed this run.
+    pub(super) fn holder(&self, run: &RunId) -> Option<&SessionId> {
+        let mut all = self.all_live().chain(self.all_dead());
+        all.find(|(_, session)| session.claims.contains_key(run))
+            .map(|(id, _)| id)
+    }
+
     /// Whether a session is dead and still holds claims.
     pub(super) fn is_dead(&self, session: &SessionId) -> bool {
         self.dead.contains_key(session)

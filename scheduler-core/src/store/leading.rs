@@ -211,6 +211,8 @@ pub struct Tidy {
     pub token: LeaseToken,
     /// How many history records to keep.
     pub keep_history: u64,
+    /// How long to keep them; for however long, where this says nothing.
+    pub keep_history_for: Option<Duration>,
     /// How long to remember answers to requests.
     pub keep_requests: Duration,
     /// How long to remember the fire times of removed jobs.

@@ -39,7 +39,10 @@ pub use leading::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, DueRetry, MAX_PLAN_AGE,
     Park, ParkItem, Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy, TidyAnswer,
 };
-pub use reading::{HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView};
+pub use reading::{
+    CLOCK_SLACK, HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView,
+    RunInFlight,
+};
 pub use recovery::{Drain, DrainAnswer, DrainItem, FenceAnswer, FenceSession};
 pub use working::{
     ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, MAX_CLAIMED,
@@ -236,11 +239,15 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     // ----- reading --------------------------------------------------------------------------
 
-    /// History, newest first or onward from an entry.
+    /// History, newest first or onward from an entry. A call does a bounded amount of work, and may
+    /// answer with fewer records than there are: the page says where to go on.
     fn history(
         &self,
         query: &HistoryQuery,
     ) -> impl Future<Output = StoreResult<HistoryPage>> + Send;
+
+    /// The runs of a job that are in flight, with who has claimed them.
+    fn in_flight(&self, job: &JobId) -> impl Future<Output = StoreResult<Vec<RunInFlight>>> + Send;
 
     /// All nodes, with what they are doing.
     fn nodes(&self) -> impl Future<Output = StoreResult<Vec<NodeView>>> + Send;

@@ -1,7 +1,9 @@
 //! What people and programs read.
 
-use crate::history::Record;
-use crate::id::{JobId, QueueName, SessionId};
+use std::time::Duration;
+
+use crate::history::{Became, Record};
+use crate::id::{JobId, QueueName, RunId, SessionId};
 use crate::lease::LeaseToken;
 use crate::store::NodeInfo;
 use crate::time::Timestamp;
@@ -11,10 +13,54 @@ use crate::time::Timestamp;
 pub struct HistoryQuery {
     /// Only of this job. Defaults to all.
     pub job: Option<JobId>,
+    /// Only where this became of it. Defaults to whatever did.
+    pub outcome: Option<Became>,
+    /// Only of runs that this node had claimed. Defaults to all.
+    pub node: Option<String>,
+    /// Only what is about this fire time. Defaults to all.
+    pub fire: Option<Timestamp>,
+    /// Only what was written at this instant or after it. Defaults to all.
+    ///
+    /// Reading ends at the first record that is older by more than [`CLOCK_SLACK`]: what a clock
+    /// that was set back by more wrote before is not found.
+    pub since: Option<Timestamp>,
+    /// Only what was written at this instant or before it. Defaults to all.
+    pub until: Option<Timestamp>,
     /// Onward from this position, oldest first; without it, the newest first.
     pub after: Option<String>,
+    /// With the newest first: only what is older than this position, which an earlier page gave as
+    /// [`HistoryPage::older`].
+    pub before: Option<String>,
     /// How many records at most.
     pub limit: usize,
+}
+
+/// How far a store's clock may have been set back for its history to be found all the same.
+pub const CLOCK_SLACK: Duration = Duration::from_secs(3600);
+
+impl HistoryQuery {
+    /// Whether a record is wanted.
+    #[must_use]
+    pub fn wants(&self, entry: &HistoryEntry) -> bool {
+        let record = &entry.record;
+        let node = match record {
+            Record::Run(run) => Some(&run.node),
+            Record::Skip(_) => None,
+        };
+        self.job.as_ref().is_none_or(|job| job == record.job())
+            && self.outcome.as_ref().is_none_or(|is| is.is_said_by(record))
+            && (self.node.is_none() || self.node.as_ref() == node)
+            && self.fire.is_none_or(|fire| record.is_about(fire))
+            && self.since.is_none_or(|since| entry.at >= since)
+            && self.until.is_none_or(|until| entry.at <= until)
+    }
+
+    /// Whether reading back may end here: all that is older was written before what is wanted.
+    #[must_use]
+    pub fn is_past(&self, at: Timestamp) -> bool {
+        self.since
+            .is_some_and(|since| at < since.before(CLOCK_SLACK))
+    }
 }
 
 /// One record, and when it was written.
@@ -31,8 +77,22 @@ pub struct HistoryEntry {
 pub struct HistoryPage {
     /// The records, in the order that was asked for.
     pub entries: Vec<HistoryEntry>,
-    /// The newest position that this page has seen, to go on from with `after`.
+    /// The newest position that this page has seen, to go on from with `after`. Onward, a page that
+    /// has moved no further has come to the end.
     pub position: String,
+    /// With the newest first: where to go on with `before`; none at the end. A page may hold fewer
+    /// records than were asked for, or none, and not be the last: one call does a bounded amount of
+    /// work.
+    pub older: Option<String>,
+}
+
+/// A run in flight, and who has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunInFlight {
+    /// The run.
+    pub run: RunId,
+    /// The session that has claimed it; none while it waits.
+    pub claimed_by: Option<SessionId>,
 }
 
 /// A node, as others see it.

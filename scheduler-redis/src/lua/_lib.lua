@@ -74,7 +74,7 @@ local function write_history(lines, t)
   local packed = table.concat(lines, '\n')
   redis.call('XADD', K.history, '*', 'n', #lines, 'at', int(t), 'records', packed)
   redis.call('INCRBY', K.lines, #lines)
-  redis.call('RPUSH', K.packed, #lines)
+  redis.call('RPUSH', K.packed, #lines .. ' ' .. int(t))
   redis.call('PUBLISH', K.events, packed)
 end
 

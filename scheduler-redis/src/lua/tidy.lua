@@ -1,6 +1,6 @@
 -- Forgets what is past keeping, a bounded amount per call.
 -- KEYS: leader beat requests replies gone fired versions history lines packed old busy
--- ARGV: token, records of history to keep, requests ms, fire times of removed jobs ms
+-- ARGV: token, records of history to keep, requests ms, fire times of removed jobs ms, history ms or ""
 -- Answers: 1; 2 where there is more to forget; or 0 where the lease was lost.
 local MOST = 500
 if held_lease() ~= ARGV[1] then
@@ -38,8 +38,12 @@ if #gone > 0 then
   end
 end
 
--- History is packed; `packed` says how many records each entry holds, the oldest first, so that no
--- entry has to be read to be counted.
+-- History is packed; `packed` says how many records each entry holds and when it was written, the
+-- oldest first, so that no entry has to be read to be counted.
+local function records_of(text)
+  return tonumber(string.match(text, '^%d+') or '0')
+end
+
 local entries = redis.call('XLEN', K.history)
 if redis.call('LLEN', K.packed) ~= entries then
   -- Somebody trimmed the stream by hand. Count what is left anew.
@@ -52,18 +56,20 @@ if redis.call('LLEN', K.packed) ~= entries then
   end
   local total = 0
   for _, n in ipairs(redis.call('LRANGE', K.packed, 0, -1)) do
-    total = total + tonumber(n)
+    total = total + records_of(n)
   end
   redis.call('SET', K.lines, int(total))
 end
 local excess = tonumber(redis.call('GET', K.lines) or '0') - tonumber(ARGV[2])
-if excess > 0 then
+local horizon = ARGV[5] ~= '' and t - tonumber(ARGV[5])
+if excess > 0 or horizon then
   local dropped, records = 0, 0
-  for _, n in ipairs(redis.call('LRANGE', K.packed, 0, MOST - 1)) do
-    if records + tonumber(n) > excess then
+  for _, text in ipairs(redis.call('LRANGE', K.packed, 0, MOST - 1)) do
+    local n, at = records_of(text), tonumber(string.match(text, ' (%d+)$') or '')
+    if records + n > excess and not (horizon and at and at < horizon) then
       break
     end
-    dropped, records = dropped + 1, records + tonumber(n)
+    dropped, records = dropped + 1, records + n
   end
   if dropped > 0 then
     redis.call('XTRIM', K.history, 'MAXLEN', entries - dropped)

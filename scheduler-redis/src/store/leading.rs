@@ -291,6 +291,12 @@ impl RedisStore {
             .arg(request.keep_history);
         call.arg(ms(request.keep_requests))
             .arg(ms(request.keep_fired));
+        call.arg(
+            request
+                .keep_history_for
+                .map(|keep| ms(keep).to_string())
+                .unwrap_or_default(),
+        );
         match call.send::<i64>().await? {
             0 => Ok(TidyAnswer::LeaseLost),
             1 => Ok(TidyAnswer::Done),

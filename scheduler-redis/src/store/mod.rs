@@ -20,8 +20,8 @@ use scheduler_core::store::{
     Acquire, AcquireAnswer, Changed, Definition, Dispatch, DispatchAnswer, Drain, DrainAnswer,
     Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
     HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
-    Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunNow, RunNowAnswer, Store,
-    StoreError, StoreErrorKind, StoreResult, Tidy, TidyAnswer, Wake,
+    Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
+    RunNowAnswer, Store, StoreError, StoreErrorKind, StoreResult, Tidy, TidyAnswer, Wake,
 };
 use scheduler_core::{JobId, Namespace, Priority, QueueName, SessionId, Timestamp, Version};
 
@@ -447,6 +447,10 @@ impl Store for RedisStore {
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
         self.read_history(query).await
+    }
+
+    async fn in_flight(&self, job: &JobId) -> StoreResult<Vec<RunInFlight>> {
+        self.read_in_flight(job).await
     }
 
     async fn nodes(&self) -> StoreResult<Vec<NodeView>> {

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::store::{
-    HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView, StoreResult,
+    HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView, RunInFlight,
+    StoreError, StoreErrorKind, StoreResult,
 };
-use scheduler_core::{Priority, QueueName, SessionId, Timestamp};
+use scheduler_core::{JobId, Priority, QueueName, RunId, SessionId, Timestamp};
 
 use super::{RedisStore, score_to_timestamp};
 use crate::codec;
@@ -17,6 +18,12 @@ type Entry = (String, HashMap<String, String>);
 
 /// How many packed entries are read at a time.
 const ENTRIES: usize = 100;
+
+/// How many packed entries one page looks at.
+const MAX_LOOKED_AT: usize = 1_000;
+
+/// That all records of an entry were seen: more than any holds.
+const ALL: usize = 1_000_000;
 
 impl RedisStore {
     pub(super) async fn read_history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
@@ -32,8 +39,10 @@ impl RedisStore {
         let mut page = HistoryPage {
             entries: Vec::new(),
             position: after.to_owned(),
+            older: None,
         };
-        while page.entries.len() < query.limit {
+        let mut looked_at = 0;
+        while page.entries.len() < query.limit && looked_at < MAX_LOOKED_AT {
             let mut cmd = redis::cmd("XRANGE");
             cmd.arg(self.key("history"))
                 .arg(format!("({}", page.position))
@@ -41,9 +50,10 @@ impl RedisStore {
             cmd.arg("COUNT").arg(ENTRIES);
             let entries: Vec<Entry> = self.query("history", &cmd).await?;
             let end = entries.len() < ENTRIES;
+            looked_at += entries.len();
             for (id, fields) in entries {
                 page.entries
-                    .extend(records(&id, &fields).filter(|entry| wants(query, entry)));
+                    .extend(records(&id, &fields).filter(|entry| query.wants(entry)));
                 page.position = id;
                 if page.entries.len() >= query.limit {
                     break;
@@ -56,14 +66,20 @@ impl RedisStore {
         Ok(page)
     }
 
+    /// The newest first, from the end or from where an earlier page ended: `<entry>/<records of it
+    /// that were seen>`.
     async fn newest_history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
         let mut page = HistoryPage {
             entries: Vec::new(),
             position: String::new(),
+            older: None,
         };
-        let mut end = "+".to_owned();
+        let (mut end, mut seen) = match &query.before {
+            Some(before) => seen_of(before)?,
+            None => ("+".to_owned(), 0),
+        };
         // An entry may hold hundreds of records: few are read at first.
-        let mut count = 4;
+        let (mut count, mut looked_at) = (4, 0);
         loop {
             let mut cmd = redis::cmd("XREVRANGE");
             cmd.arg(self.key("history"))
@@ -73,25 +89,86 @@ impl RedisStore {
                 .arg(count);
             let entries: Vec<Entry> = self.query("history", &cmd).await?;
             let read = entries.len();
+            looked_at += read;
             for (id, fields) in entries {
-                let packed: Vec<_> = records(&id, &fields).collect();
-                page.entries
-                    .extend(packed.into_iter().rev().filter(|entry| wants(query, entry)));
                 if page.position.is_empty() {
                     page.position.clone_from(&id);
                 }
+                let packed: Vec<_> = records(&id, &fields).collect();
+                if packed.last().is_some_and(|newest| query.is_past(newest.at)) {
+                    return Ok(page);
+                }
+                let skipped = std::mem::take(&mut seen);
+                for (number, entry) in packed.into_iter().rev().enumerate().skip(skipped) {
+                    if page.entries.len() == query.limit {
+                        page.older = Some(format!("{id}/{number}"));
+                        return Ok(page);
+                    }
+                    if query.wants(&entry) {
+                        page.entries.push(entry);
+                    }
+                }
                 end = format!("({id}");
             }
-            if read < count || page.entries.len() >= query.limit {
+            if read < count {
+                break;
+            }
+            if looked_at >= MAX_LOOKED_AT {
+                page.older = Some(format!("{}/{ALL}", end.trim_start_matches('(')));
                 break;
             }
             count = (count * 2).min(ENTRIES);
         }
-        page.entries.truncate(query.limit);
         if page.position.is_empty() {
             "0-0".clone_into(&mut page.position);
         }
         Ok(page)
+    }
+
+    pub(super) async fn read_in_flight(&self, job: &JobId) -> StoreResult<Vec<RunInFlight>> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HGET").arg(self.key("busy")).arg(job.as_str());
+        for key in ["nodes", "dead"] {
+            pipeline.cmd("ZRANGE").arg(self.key(key)).arg(0).arg(-1);
+        }
+        type Answer = (Option<String>, Vec<String>, Vec<String>);
+        let (busy, live, dead): Answer = self.shared.link.pipeline("in_flight", &pipeline).await?;
+        let words = busy.unwrap_or_default();
+        let runs = words.split_whitespace();
+        let runs: Vec<RunId> = runs
+            .filter_map(|word| format!("{job}{word}").parse().ok())
+            .collect();
+        let sessions = live.into_iter().chain(dead);
+        let sessions: Vec<SessionId> = sessions.filter_map(|s| SessionId::new(s).ok()).collect();
+        if runs.is_empty() || sessions.is_empty() {
+            let waiting = runs.into_iter().map(|run| RunInFlight {
+                run,
+                claimed_by: None,
+            });
+            return Ok(waiting.collect());
+        }
+        let mut pipeline = redis::pipe();
+        for session in &sessions {
+            pipeline
+                .cmd("HMGET")
+                .arg(self.session_key("claims", session))
+                .arg(runs.iter().map(ToString::to_string).collect::<Vec<_>>());
+        }
+        let claims: Vec<Vec<Option<String>>> =
+            self.shared.link.pipeline("in_flight", &pipeline).await?;
+        let holder = |number: usize| {
+            let mut held = sessions.iter().zip(&claims);
+            held.find(|(_, claims)| claims.get(number).is_some_and(Option::is_some))
+                .map(|(session, _)| session.clone())
+        };
+        let found = runs
+            .into_iter()
+            .enumerate()
+            .map(|(number, run)| RunInFlight {
+                run,
+                claimed_by: holder(number),
+            });
+        Ok(found.collect())
     }
 
     pub(super) async fn read_nodes(&self) -> StoreResult<Vec<NodeView>> {
@@ -261,9 +338,13 @@ fn records<'a>(
         })
 }
 
-fn wants(query: &HistoryQuery, entry: &HistoryEntry) -> bool {
-    query
-        .job
-        .as_ref()
-        .is_none_or(|job| job == entry.record.job())
+/// Where an earlier page ended.
+fn seen_of(before: &str) -> StoreResult<(String, usize)> {
+    let parsed = before
+        .split_once('/')
+        .and_then(|(id, seen)| Some((id.to_owned(), seen.parse().ok()?)));
+    parsed.ok_or_else(|| {
+        let message = format!("{before:?} is no position of this history");
+        StoreError::new(StoreErrorKind::Refused, "history", message)
+    })
 }

@@ -54,7 +54,11 @@ macro_rules! conformance {
                 readers_go_on_from_where_they_were,
                 readers_of_one_job_go_on_past_all_others,
                 the_newest_position_is_known_from_the_newest_page,
+                older_records_are_found_page_by_page,
+                records_are_found_by_what_became_of_it,
+                runs_in_flight_are_told_with_their_holders,
                 tidying_forgets_the_oldest,
+                tidying_forgets_what_is_too_old,
                 what_was_settled_is_forgotten_long_after_the_job,
             }
             jobs {

@@ -177,6 +177,7 @@ impl<H: Harness> World<H> {
         let request = Tidy {
             token: token.clone(),
             keep_history: 1_000,
+            keep_history_for: None,
             keep_requests: Duration::from_secs(600),
             keep_fired: Duration::from_secs(7 * 24 * 3600),
         };

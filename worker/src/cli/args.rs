@@ -90,6 +90,8 @@ pub(super) enum Command {
     Preview(PreviewArgs),
     /// Show what became of fire times: runs and skips
     Runs(RunsArgs),
+    /// Tell why a job ran at a time, or why it did not
+    Explain(ExplainArgs),
     /// Show the workers
     Nodes(NodesArgs),
     /// Measure what a Redis can do
@@ -233,6 +235,7 @@ const RUNS_HELP: &str = "\
 Examples:
   carillon runs --limit 100
   carillon runs --job hello --follow
+  carillon runs --outcome skipped --since 24h
   carillon runs --job hello --json | jq '.[] | select(.outcome == \"failed\")'
 
 With --json: a list of objects, the newest first; with --follow too, one object per line, the
@@ -247,6 +250,19 @@ pub(super) struct RunsArgs {
     /// Only of this job
     #[arg(long, value_name = "ID")]
     pub(super) job: Option<String>,
+    /// Only where this became of it: succeeded, failed, ..., misfired, coalesced, ...; or skipped, for
+    /// whatever reason
+    #[arg(long, value_name = "WORD")]
+    pub(super) outcome: Option<String>,
+    /// Only of runs that this worker had claimed
+    #[arg(long, value_name = "NAME")]
+    pub(super) node: Option<String>,
+    /// Only what was recorded since: 2026-12-24T18:00:00Z, or how long ago: 2h
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// Only what was recorded until then
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub(super) until: Option<String>,
     /// Go on with what happens from now on
     #[arg(long, short)]
     pub(super) follow: bool,
@@ -254,6 +270,35 @@ pub(super) struct RunsArgs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) limit: u32,
     /// Show them as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+const EXPLAIN_HELP: &str = "\
+Examples:
+  carillon explain report                       the last fire time that was settled
+  carillon explain report --at 03:00            today's (or yesterday's), in the job's zone
+  carillon explain report --at '2026-12-24 18:00'
+  carillon explain report --at 2026-12-24T17:00:00Z --json
+
+Tells what became of a fire time: on which worker it ran, how late and how it ended; why it was
+skipped; or why nothing happened. A time without seconds means the fire time of that minute.
+
+With --json: an object with job, fire_time (RFC 3339 in UTC), fate and text (the lines). The fate is
+ran, running, waiting, the reason of a skip (misfired, coalesced, ...), pending, paused, parked,
+not_due_yet, excluded, no_fire_time, forgotten, before_schedule, unreadable or no_job.";
+
+/// `carillon explain`.
+#[derive(Args, Debug)]
+#[command(after_help = EXPLAIN_HELP)]
+pub(super) struct ExplainArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub(super) job: String,
+    /// The time in question [default: the last fire time that was settled]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(super) at: Option<String>,
+    /// Show it as JSON
     #[arg(long)]
     pub(super) json: bool,
 }

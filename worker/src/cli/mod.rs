@@ -6,6 +6,7 @@
 
 mod args;
 mod bench;
+mod explain;
 mod failure;
 mod job;
 mod logging;
@@ -34,6 +35,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Job(args) => job::run(&cli.global, args.command),
         Command::Preview(args) => preview::run(&cli.global, &args),
         Command::Runs(args) => runs::run(&cli.global, &args),
+        Command::Explain(args) => explain::run(&cli.global, &args),
         Command::Nodes(args) => nodes::run(&cli.global, &args),
         Command::Bench(args) => bench::run(&cli.global, &args),
     };

@@ -85,6 +85,7 @@ async fn work<S: Store>(
             shutdown_grace: worker.shutdown_grace,
             ..Timing::default()
         })
+        .retention(settings.retention)
         .at_start(at_start);
     if let Some(node) = worker.node {
         scheduler = scheduler.node(node);

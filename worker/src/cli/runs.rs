@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use carillon::SystemClock;
 use carillon::core::history::{Record, RunRecord, SkipRecord};
 use carillon::core::store::{HistoryEntry, HistoryQuery};
-use carillon::core::{JobId, RunId, Store};
+use carillon::core::{Clock as _, JobId, RunId, Store, Timestamp, duration};
 use chrono_tz::Tz;
 use serde::Serialize;
 use tokio::time::sleep;
@@ -26,10 +27,19 @@ const SHOWN_DETAIL: usize = 80;
 pub(super) fn run(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
     let settings = global.settings()?;
     let store = store::shared(&settings)?;
+    let now = SystemClock.now();
+    let time = |flag, text: &Option<String>| {
+        let text = text.as_deref();
+        text.map(|text| instant(flag, text, now)).transpose()
+    };
     let query = HistoryQuery {
         job: args.job.as_deref().map(JobId::new).transpose()?,
-        after: None,
+        outcome: args.outcome.as_deref().map(str::parse).transpose()?,
+        node: args.node.clone(),
+        since: time("--since", &args.since)?,
+        until: time("--until", &args.until)?,
         limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
+        ..HistoryQuery::default()
     };
     let zone = settings.job_defaults.timezone;
     let runtime = store::runtime()?;
@@ -46,17 +56,39 @@ async fn list(
     json: bool,
     zone: Tz,
 ) -> Result<(), Failure> {
-    let page = store.history(query).await;
-    let page = page.map_err(|error| Failure::of_store(&store.describe(), &error))?;
+    let mut found = Vec::new();
+    let mut query = query.clone();
+    let most = query.limit;
+    // A page may hold fewer than were asked for, or none, and not be the last.
+    loop {
+        query.limit = most - found.len();
+        let page = store.history(&query).await;
+        let page = page.map_err(|error| Failure::of_store(&store.describe(), &error))?;
+        found.extend(page.entries);
+        match page.older.filter(|_| found.len() < most) {
+            Some(older) => query.before = Some(older),
+            None => break,
+        }
+    }
     if json {
-        let entries: Vec<Entry<'_>> = page.entries.iter().map(Entry::new).collect();
+        let entries: Vec<Entry<'_>> = found.iter().map(Entry::new).collect();
         return Ok(output::json(&entries)?);
     }
     let mut table = new_table();
-    page.entries
-        .iter()
-        .for_each(|entry| table.push(&row(entry, zone)));
+    found.iter().for_each(|entry| table.push(&row(entry, zone)));
     Ok(output::table(&mut table, "nothing has happened yet")?)
+}
+
+/// An instant, or how long ago that was.
+fn instant(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    if let Ok(at) = text.parse() {
+        return Ok(at);
+    }
+    duration::parse(text).map(|ago| now.before(ago)).map_err(|_| {
+        Failure::Usage(format!(
+            "{flag}: {text:?} is neither an instant (2026-12-24T18:00:00Z) nor how long ago (2h)"
+        ))
+    })
 }
 
 /// Shows what is there, and then what is added, until it is ended from outside.
@@ -93,6 +125,7 @@ async fn follow(
             sleep(FOLLOW).await;
         }
         query.after = Some(page.position);
+        query.before = None;
         query.limit = PAGE;
         is_first = false;
     }
@@ -115,8 +148,8 @@ fn row(entry: &HistoryEntry, zone: Tz) -> Vec<String> {
                 run.outcome.to_string(),
                 run.attempt.to_string(),
                 run.node.clone(),
-                duration(late(run)),
-                duration(took(run)),
+                duration(run.late()),
+                duration(run.took()),
                 shortened(run.detail.as_deref().unwrap_or_default()),
             ]
         }
@@ -150,15 +183,6 @@ fn shortened(detail: &str) -> String {
         Some((end, _)) => format!("{} ...", &detail[..end]),
         None => detail.to_owned(),
     }
-}
-
-/// How long after it was due the run was begun.
-fn late(run: &RunRecord) -> Option<Duration> {
-    Some(run.started_at?.since(run.run.scheduled_at()))
-}
-
-fn took(run: &RunRecord) -> Option<Duration> {
-    Some(run.ended_at?.since(run.started_at?))
 }
 
 /// A record, as `--json` shows it.
@@ -235,8 +259,8 @@ impl<'a> RunFields<'a> {
             scheduled_at: run.run.scheduled_at().to_string(),
             started_at: run.started_at.map(|at| at.to_string()),
             ended_at: run.ended_at.map(|at| at.to_string()),
-            late_ms: late(run).map(ms),
-            took_ms: took(run).map(ms),
+            late_ms: run.late().map(ms),
+            took_ms: run.took().map(ms),
             next_attempt_at: run.next_at.map(|at| at.to_string()),
             detail: run.detail.as_deref(),
         }

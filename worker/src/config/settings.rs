@@ -1,6 +1,7 @@
 //! The second step: every rule checked, every default filled in.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use scheduler_core::{JobDefaults, Namespace, Policy};
@@ -9,8 +10,16 @@ use super::check::Check;
 use super::document::Document;
 use super::error::{Problem, nearest};
 use super::jobs::check_all;
-use super::typed::{ConfigFile, JobDefaultsTable, TimezoneOnly};
+use super::typed::{ConfigFile, HistoryTable, JobDefaultsTable, TimezoneOnly};
+use crate::node::Retention;
+
 use super::{ConfigError, ConfiguredJob, Password, StoreSettings, WorkerSettings};
+
+/// More records than fit a Redis.
+const MAX_HISTORY: u64 = 100_000_000;
+
+/// Less would be gone before anybody could ask.
+const MIN_HISTORY: Duration = Duration::from_secs(60);
 
 /// What was said on the command line or in the environment. It comes before the file.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +57,8 @@ pub struct Settings {
     pub job_defaults: JobDefaults,
     /// This node.
     pub worker: WorkerSettings,
+    /// How much of history is kept.
+    pub retention: Retention,
     /// Whether jobs may run commands on this node.
     pub shell_enabled: bool,
     /// Jobs that are put into the store at start.
@@ -125,10 +136,31 @@ impl Settings {
             store,
             job_defaults,
             worker,
+            retention: retention(&mut check, &file.history),
             shell_enabled: file.tasks.shell.enabled,
             jobs,
         };
         ConfigError::unless_empty(check.problems, settings)
+    }
+}
+
+fn retention(check: &mut Check<'_>, table: &HistoryTable) -> Retention {
+    let default = Retention::default();
+    let history = table.keep.unwrap_or(default.history);
+    if history == 0 || history > MAX_HISTORY {
+        let message = format!("{history} is not between 1 and {MAX_HISTORY}");
+        check.refuse("history.keep", message);
+    }
+    if let Some(keep) = table.keep_for
+        && keep < MIN_HISTORY
+    {
+        let message = format!("{keep:?} is less than {MIN_HISTORY:?}");
+        check.refuse("history.keep_for", message);
+    }
+    Retention {
+        history,
+        history_for: table.keep_for,
+        ..default
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct ConfigFile {
     pub(crate) job_defaults: JobDefaultsTable,
     /// This node.
     pub(crate) worker: WorkerTable,
+    /// What is remembered of what became of fire times.
+    pub(crate) history: HistoryTable,
     /// Built-in tasks.
     pub(crate) tasks: TasksTable,
     /// Jobs that are put into the store at start.
@@ -85,6 +87,17 @@ pub(crate) struct JobDefaultsTable {
     pub(crate) spread: Option<Duration>,
     /// Defaults to no.
     pub(crate) keep: Option<bool>,
+}
+
+/// `[history]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct HistoryTable {
+    /// How many records are kept. Defaults to 100,000.
+    pub(crate) keep: Option<u64>,
+    /// How long they are kept. Defaults to however long.
+    #[serde(with = "duration::option")]
+    pub(crate) keep_for: Option<Duration>,
 }
 
 /// `[worker]`.

@@ -248,7 +248,11 @@ impl<S: Store> Jobs<S> {
         }
     }
 
-    async fn read(&self, id: &JobId) -> Result<JobWrite, JobsError> {
+    pub(super) const fn store(&self) -> &S {
+        &self.store
+    }
+
+    pub(super) async fn read(&self, id: &JobId) -> Result<JobWrite, JobsError> {
         let ids = std::slice::from_ref(id);
         let mut read = until_known(|| self.store.jobs(ids)).await?;
         let read = read.pop().expect("the store answers for each id");

@@ -24,6 +24,7 @@
 //! ```
 
 mod client;
+mod ledger;
 mod outcome;
 mod retry;
 #[cfg(test)]

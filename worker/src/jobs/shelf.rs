@@ -249,6 +249,9 @@ impl Store for Shelf {
     async fn history(&self, _: &HistoryQuery) -> StoreResult<HistoryPage> {
         error(StoreErrorKind::Refused)
     }
+    async fn in_flight(&self, _: &JobId) -> StoreResult<Vec<RunInFlight>> {
+        error(StoreErrorKind::Refused)
+    }
     async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
         error(StoreErrorKind::Refused)
     }

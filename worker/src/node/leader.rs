@@ -422,6 +422,7 @@ impl<S: Store> Leader<S> {
         let request = Tidy {
             token: self.token.clone(),
             keep_history: retention.history,
+            keep_history_for: retention.history_for,
             keep_requests: retention.requests,
             keep_fired: retention.fired,
         };

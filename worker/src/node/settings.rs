@@ -56,6 +56,8 @@ impl Timing {
 pub struct Retention {
     /// How many history records. Defaults to 100,000.
     pub history: u64,
+    /// How long history records are kept, if there are fewer. Defaults to however long.
+    pub history_for: Option<Duration>,
     /// Answers to clients' requests. Defaults to 10 minutes.
     pub requests: Duration,
     /// Fire times of removed jobs. Defaults to 7 days.
@@ -66,6 +68,7 @@ impl Default for Retention {
     fn default() -> Self {
         Self {
             history: 100_000,
+            history_for: None,
             requests: Duration::from_secs(600),
             fired: Duration::from_secs(7 * 24 * 3600),
         }

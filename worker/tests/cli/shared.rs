@@ -286,3 +286,83 @@ fn the_jobs_of_a_file_are_put_once_and_keep_their_state() {
     assert_eq!(job("job-4")["trigger"]["hours"], 2);
     assert_eq!(worker.stop(), 0);
 }
+
+#[test]
+fn history_is_searched_and_explained() {
+    let redis = Redis::start();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let worker = start(&mut redis.carillon(&["run", "--node", "one"]), &log);
+    let add = |id: &str, more: &[&str]| {
+        let base = [
+            "job",
+            "add",
+            "--id",
+            id,
+            "--task",
+            "log",
+            "--args",
+            "{\"message\":\"hi\"}",
+        ];
+        redis.said(&[&base[..], more].concat(), 0);
+    };
+    add("tick", &["--at", "2020-01-01T00:00:00Z"]);
+    add(
+        "late",
+        &["--at", "2020-01-01T00:00:00Z", "--misfire-grace-time", "1m"],
+    );
+    add("rare", &["--cron", "0 3 1 1 *"]);
+    until("both are settled", || {
+        let runs = redis.json(&["runs", "--json"]);
+        let runs = runs.as_array().unwrap();
+        (runs.len() == 2).then_some(())
+    });
+
+    let jobs = |args: &[&str]| -> Vec<String> {
+        let found = redis.json(&[&["runs", "--json"], args].concat());
+        let found = found.as_array().unwrap().clone();
+        found
+            .iter()
+            .map(|run| run["job"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(jobs(&["--outcome", "succeeded"]), ["tick"]);
+    assert_eq!(jobs(&["--outcome", "skipped"]), ["late"]);
+    assert_eq!(jobs(&["--outcome", "misfired", "--since", "1h"]), ["late"]);
+    assert_eq!(jobs(&["--node", "one"]), ["tick"]);
+    assert_eq!(jobs(&["--node", "two"]), [] as [&str; 0]);
+    assert_eq!(jobs(&["--until", "1h"]), [] as [&str; 0]);
+    let wrong = redis.said(&["runs", "--outcome", "bad"], 2).err;
+    assert!(wrong.contains("is neither how a run ends"), "{wrong}");
+    let wrong = redis.said(&["runs", "--since", "yesterday"], 2).err;
+    assert!(
+        wrong.contains("--since: \"yesterday\" is neither"),
+        "{wrong}"
+    );
+
+    let ran = redis.said(&["explain", "tick"], 0).out;
+    assert!(
+        ran.starts_with("tick at 2020-01-01 00:00:00 +00:00\n  ran on node one, attempt 1, begun "),
+        "{ran}"
+    );
+    assert!(ran.contains(" late: succeeded after "), "{ran}");
+    let late = redis
+        .said(&["explain", "late", "--at", "2020-01-01 00:00"], 0)
+        .out;
+    assert!(late.contains("misfired: reached "), "{late}");
+    let rare = redis.json(&["explain", "rare", "--at", "2026-01-02T03:00:00Z", "--json"]);
+    assert_eq!(rare["fate"], "no_fire_time", "{rare}");
+    let text = rare["text"][1].as_str().unwrap();
+    let near =
+        "the one before is 2026-01-01 03:00:00 +00:00; the one after is 2027-01-01 03:00:00 +00:00";
+    assert!(text.ends_with(near), "{text}");
+    assert_eq!(
+        redis.json(&["explain", "rare", "--json"])["fate"],
+        "not_due_yet"
+    );
+    assert_eq!(
+        redis.json(&["explain", "nobody", "--json"])["fate"],
+        "no_job"
+    );
+    worker.stop();
+}

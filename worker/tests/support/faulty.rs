@@ -263,6 +263,7 @@ operations! {
     remove(request: &RemoveJob) -> Changed;
     run_now(request: &RunNow) -> RunNowAnswer;
     history(query: &HistoryQuery) -> HistoryPage;
+    in_flight(job: &JobId) -> Vec<RunInFlight>;
     nodes() -> Vec<NodeView>;
     overview() -> Overview;
 }

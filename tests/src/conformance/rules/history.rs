@@ -53,6 +53,7 @@ fn tidy(token: &LeaseToken, keep_history: u64) -> Tidy {
     Tidy {
         token: token.clone(),
         keep_history,
+        keep_history_for: None,
         keep_requests: keep,
         keep_fired: keep,
     }
@@ -121,7 +122,7 @@ pub async fn readers_of_one_job_go_on_past_all_others<H: Harness>(mut world: Wor
     let of = |job: &str, after: &str, limit| HistoryQuery {
         job: Some(name(job)),
         after: Some(after.to_owned()),
-        limit,
+        ..query(limit)
     };
     let first = read(&world, of("odd", &start, 2)).await;
     let rest = read(&world, of("odd", &first.position, 100)).await;
@@ -145,6 +146,177 @@ pub async fn the_newest_position_is_known_from_the_newest_page<H: Harness>(mut w
         ..query(100)
     };
     assert_eq!(read(&world, onward).await.entries, []);
+}
+
+/// All that a query finds, page by page from the newest.
+async fn all_pages<H: Harness>(world: &World<H>, query: HistoryQuery) -> Vec<Record> {
+    let mut query = query;
+    let mut found = Vec::new();
+    loop {
+        let page = read(world, query.clone()).await;
+        assert!(
+            page.entries.len() <= query.limit,
+            "no more than was asked for"
+        );
+        found.extend(records(&page));
+        match page.older {
+            Some(older) => query.before = Some(older),
+            None => return found,
+        }
+    }
+}
+
+pub async fn older_records_are_found_page_by_page<H: Harness>(world: World<H>) {
+    let mut a = world.node("a").await;
+    for id in ["x", "y"] {
+        world
+            .put(job(id).max_instances(std::num::NonZeroU32::new(9).expect("not 0")))
+            .await;
+    }
+    let mut expected = Vec::new();
+    for round in 0..4 {
+        // Some records are written together, and some alone.
+        for _ in 0..=round {
+            world.run_now("x").await;
+            world.run_now("y").await;
+        }
+        let claims = world.claim(&mut a, 100).await;
+        assert_eq!(claims.len(), 2 * (round + 1));
+        let mut settled = Vec::new();
+        for claim in &claims {
+            settled.push(world.settled(claim, &Ending::Succeeded(None)).await);
+        }
+        expected.extend(settled.iter().filter_map(|settled| settled.record.clone()));
+        let request = a.exchange(settled, 0);
+        world.exchange(&request).await;
+    }
+    expected.reverse();
+    for limit in [1, 3, 7, 100] {
+        assert_eq!(
+            all_pages(&world, query(limit)).await,
+            expected,
+            "{limit} at a time"
+        );
+        let of_y = HistoryQuery {
+            job: Some(name("y")),
+            ..query(limit)
+        };
+        let only_y: Vec<_> = expected
+            .iter()
+            .filter(|r| r.job().as_str() == "y")
+            .cloned()
+            .collect();
+        assert_eq!(all_pages(&world, of_y).await, only_y, "{limit} at a time");
+    }
+}
+
+pub async fn records_are_found_by_what_became_of_it<H: Harness>(mut world: World<H>) {
+    let mut a = world.node("a").await;
+    let mut b = world.node("b").await;
+    world.put(job("even")).await;
+    let mut written = Vec::new();
+    for round in 0..6 {
+        world.run_now("even").await;
+        let (node, ending) = match round % 3 {
+            0 => (&mut a, Ending::Succeeded(None)),
+            1 => (&mut b, Ending::Succeeded(None)),
+            _ => (&mut b, Ending::Failed("no".to_owned())),
+        };
+        let claim = world.claim_one(node).await;
+        let mut settled = world.settled(&claim, &ending).await;
+        if let Some(Record::Run(run)) = &mut settled.record {
+            node.session.node().clone_into(&mut run.node);
+        }
+        written.push((world.now(), settled.record.clone().expect("a record")));
+        let request = node.exchange(vec![settled], 0);
+        world.exchange(&request).await;
+        world.advance(Duration::from_secs(10)).await;
+    }
+    // The fire times of a removed job are recorded as skipped.
+    world.remove("even").await;
+    let skipped = all_pages(
+        &world,
+        HistoryQuery {
+            outcome: "skipped".parse().ok(),
+            ..query(2)
+        },
+    )
+    .await;
+    assert_eq!(skipped.len(), 1, "{skipped:?}");
+    assert_eq!(skipped[0].word(), "removed");
+    let Record::Skip(skip) = &skipped[0] else {
+        panic!("{skipped:?}")
+    };
+    let about = HistoryQuery {
+        fire: Some(skip.first),
+        ..query(2)
+    };
+    assert_eq!(all_pages(&world, about).await, skipped);
+
+    let of = |wanted: &[usize]| -> Vec<Record> {
+        wanted.iter().rev().map(|i| written[*i].1.clone()).collect()
+    };
+    let failed = HistoryQuery {
+        outcome: "failed".parse().ok(),
+        ..query(1)
+    };
+    assert_eq!(all_pages(&world, failed).await, of(&[2, 5]));
+    let on_a = HistoryQuery {
+        node: Some("a".to_owned()),
+        ..query(1)
+    };
+    assert_eq!(all_pages(&world, on_a).await, of(&[0, 3]));
+    let between = HistoryQuery {
+        since: Some(written[1].0),
+        until: Some(written[3].0),
+        ..query(1)
+    };
+    assert_eq!(all_pages(&world, between).await, of(&[1, 2, 3]));
+    let both = HistoryQuery {
+        since: Some(written[1].0),
+        outcome: "succeeded".parse().ok(),
+        node: Some("b".to_owned()),
+        ..query(10)
+    };
+    assert_eq!(all_pages(&world, both).await, of(&[1, 4]));
+}
+
+pub async fn runs_in_flight_are_told_with_their_holders<H: Harness>(world: World<H>) {
+    let mut a = world.node("a").await;
+    world
+        .put(job("even").max_instances(std::num::NonZeroU32::new(2).expect("not 0")))
+        .await;
+    assert_eq!(done(world.store.in_flight(&name("even")).await), []);
+    world.run_now("even").await;
+    let claim = world.claim_one(&mut a).await;
+    world.run_now("even").await;
+    let found = done(world.store.in_flight(&name("even")).await);
+    assert_eq!(found.len(), 2, "{found:?}");
+    for run in &found {
+        let holder = (run.run == claim.run).then(|| a.session.clone());
+        assert_eq!(run.claimed_by, holder, "{found:?}");
+    }
+    world
+        .hand_in(&mut a, &claim, &Ending::Succeeded(None))
+        .await;
+    assert_eq!(done(world.store.in_flight(&name("even")).await).len(), 1);
+}
+
+pub async fn tidying_forgets_what_is_too_old<H: Harness>(mut world: World<H>) {
+    let expected = ten_records(&mut world).await;
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    // They were written 10 ms apart; now is 10 ms after the last.
+    let old = Tidy {
+        keep_history_for: Some(Duration::from_millis(45)),
+        ..tidy(&token, 1_000)
+    };
+    let answer = done(world.store.tidy(&old).await);
+    assert_eq!(answer, TidyAnswer::Done);
+    assert_eq!(world.see().await.records(), expected[6..]);
+    let answer = done(world.store.tidy(&old).await);
+    assert_eq!(answer, TidyAnswer::Done);
+    assert_eq!(world.see().await.records(), expected[6..], "asked again");
 }
 
 pub async fn tidying_forgets_the_oldest<H: Harness>(mut world: World<H>) {

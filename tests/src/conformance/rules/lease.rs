@@ -261,6 +261,7 @@ fn tidy(token: &LeaseToken) -> Tidy {
     Tidy {
         token: token.clone(),
         keep_history: 1_000,
+        keep_history_for: None,
         keep_requests: keep,
         keep_fired: keep,
     }
