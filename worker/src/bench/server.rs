@@ -5,30 +5,78 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 use redis::aio::MultiplexedConnection;
 
-/// Commands that clients send; scripts' inner commands are counted with them by the server, and
-/// must not be counted twice.
-const FROM_CLIENTS: [&str; 6] = [
-    "evalsha",
-    "eval",
-    "bzpopmin",
-    "script|load",
-    "hgetall",
-    "hscan",
-];
+/// Commands that a script's own figures do not hold already: those that clients send.
+const FROM_CLIENTS: [&str; 3] = ["evalsha", "eval", "bzpopmin"];
 
-/// The server's work so far.
+/// A look at the server, if there is one.
+#[derive(Clone)]
+pub(super) struct Probe(Option<Server>);
+
+#[derive(Clone)]
+struct Server {
+    redis: MultiplexedConnection,
+    namespace: String,
+}
+
+impl Probe {
+    pub(super) const fn of_redis(redis: MultiplexedConnection, namespace: String) -> Self {
+        Self(Some(Server { redis, namespace }))
+    }
+
+    /// Where the store is in this process.
+    pub(super) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// The server's clock.
+    pub(super) async fn time_us(&mut self) -> Result<Option<i64>> {
+        let Some(server) = &mut self.0 else {
+            return Ok(None);
+        };
+        let (seconds, us): (i64, i64) = redis::cmd("TIME").query_async(&mut server.redis).await?;
+        Ok(Some(seconds * 1_000_000 + us))
+    }
+
+    /// The server's work so far.
+    pub(super) async fn work(&mut self) -> Result<Option<Work>> {
+        let Some(server) = &mut self.0 else {
+            return Ok(None);
+        };
+        Ok(Some(Work::read(&mut server.redis).await?))
+    }
+
+    /// The memory that the server's data takes.
+    pub(super) async fn memory(&mut self) -> Result<Option<u64>> {
+        let Some(server) = &mut self.0 else {
+            return Ok(None);
+        };
+        let memory = section(&mut server.redis, "memory").await?;
+        let bytes = memory.get("used_memory").context("no memory figures")?;
+        Ok(Some(bytes.parse()?))
+    }
+
+    /// Removes all keys of the namespace.
+    pub(super) async fn clean_up(&mut self) -> Result<()> {
+        match &mut self.0 {
+            Some(server) => clean_up(&mut server.redis, &server.namespace).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// A server's work.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Work {
+pub(super) struct Work {
     /// Microseconds spent in commands from clients.
-    pub(crate) command_us: u64,
+    pub(super) command_us: u64,
     /// How many commands clients sent.
-    pub(crate) commands: u64,
+    pub(super) commands: u64,
     /// Microseconds of processor time, in all: commands, sockets, protocol.
-    pub(crate) cpu_us: u64,
+    pub(super) cpu_us: u64,
 }
 
 impl Work {
-    pub(crate) async fn read(redis: &mut MultiplexedConnection) -> Result<Self> {
+    async fn read(redis: &mut MultiplexedConnection) -> Result<Self> {
         let commands = section(redis, "commandstats").await?;
         let cpu = section(redis, "cpu").await?;
         let mut work = Self::default();
@@ -58,11 +106,12 @@ impl Work {
         Ok(work)
     }
 
-    pub(crate) const fn since(self, earlier: Self) -> Self {
+    /// What was done since `earlier`; nothing where somebody reset the statistics meanwhile.
+    pub(super) const fn since(self, earlier: Self) -> Self {
         Self {
-            command_us: self.command_us - earlier.command_us,
-            commands: self.commands - earlier.commands,
-            cpu_us: self.cpu_us - earlier.cpu_us,
+            command_us: self.command_us.saturating_sub(earlier.command_us),
+            commands: self.commands.saturating_sub(earlier.commands),
+            cpu_us: self.cpu_us.saturating_sub(earlier.cpu_us),
         }
     }
 }
@@ -71,12 +120,11 @@ async fn section(redis: &mut MultiplexedConnection, name: &str) -> Result<HashMa
     let info: String = redis::cmd("INFO").arg(name).query_async(redis).await?;
     let lines = info.lines().filter_map(|line| line.split_once(':'));
     Ok(lines
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .map(|(key, value)| (key.to_owned(), value.trim().to_owned()))
         .collect())
 }
 
-/// Removes all keys of a namespace.
-pub(crate) async fn clean_up(redis: &mut MultiplexedConnection, namespace: &str) -> Result<()> {
+async fn clean_up(redis: &mut MultiplexedConnection, namespace: &str) -> Result<()> {
     let pattern = format!("carillon:{{{namespace}/*");
     let mut cursor = 0_u64;
     loop {

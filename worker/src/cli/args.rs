@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::bench::BenchArgs;
 use super::job::JobArgs;
 use super::preview::PreviewArgs;
 
@@ -96,53 +97,6 @@ pub(super) enum Command {
     Nodes(NodesArgs),
     /// Measure what a Redis can do
     Bench(BenchArgs),
-}
-
-const BENCH_HELP: &str = "\
-Examples:
-  carillon bench --store redis://localhost:6379 recurring --jobs 1000
-  carillon bench --store redis://localhost:6379 recurring --jobs 20000 --nodes 4 --json
-
-Works in a namespace of its own on the given Redis, and removes it afterwards. Workers and Redis share
-what processors there are: run it where they will run. A rate that is not sustained (fires were
-missed, or still waited at the end) exits with 1.";
-
-/// `carillon bench`.
-#[derive(Args, Debug)]
-#[command(after_help = BENCH_HELP, subcommand_required = true)]
-pub(super) struct BenchArgs {
-    #[command(subcommand)]
-    pub(super) command: BenchCommand,
-}
-
-/// What to measure.
-#[derive(Debug, Subcommand)]
-pub(super) enum BenchCommand {
-    /// Jobs that are all due on the same second, again and again
-    Recurring(RecurringArgs),
-}
-
-/// `carillon bench recurring`.
-#[derive(Args, Debug)]
-pub(super) struct RecurringArgs {
-    /// How many jobs
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) jobs: u32,
-    /// How often each of them is due, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=30))]
-    pub(super) every: u32,
-    /// How many workers, all in this process
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub(super) nodes: u32,
-    /// How many runs each worker executes at once
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(super) concurrency: u32,
-    /// For how many seconds to measure
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
-    pub(super) seconds: u32,
-    /// Show the figures as JSON
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 const RUN_HELP: &str = "\

@@ -69,6 +69,16 @@ impl Redis {
             .unwrap();
     }
 
+    /// How many keys match a pattern.
+    pub(crate) fn keys(&self, pattern: &str) -> usize {
+        let client = redis::Client::open(self.url.as_str()).unwrap();
+        let mut redis = client.get_connection().unwrap();
+        let auth = redis::cmd("AUTH").arg(PASSWORD).exec(&mut redis);
+        auth.unwrap();
+        let keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query(&mut redis).unwrap();
+        keys.len()
+    }
+
     #[track_caller]
     pub(crate) fn said(&self, args: &[&str], code: i32) -> Said {
         Said::of(&mut self.carillon(args)).ends_with(code)
