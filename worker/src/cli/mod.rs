@@ -7,6 +7,8 @@
 mod args;
 mod bench;
 mod failure;
+#[cfg(feature = "http")]
+mod http;
 mod job;
 mod logging;
 mod nodes;

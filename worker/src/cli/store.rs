@@ -42,6 +42,7 @@ impl RunArgs {
             concurrency: given(&self.concurrency),
             queues: queues.cloned().collect(),
             shutdown_grace: given(&self.shutdown_grace),
+            http: given(&self.http),
             ..global.overrides()
         }
     }

@@ -10,7 +10,7 @@ use super::document::Document;
 use super::error::{Problem, nearest};
 use super::jobs::check_all;
 use super::typed::{ConfigFile, JobDefaultsTable, TimezoneOnly};
-use super::{ConfigError, ConfiguredJob, Password, StoreSettings, WorkerSettings};
+use super::{ConfigError, ConfiguredJob, HttpSettings, Password, StoreSettings, WorkerSettings};
 
 /// What was said on the command line or in the environment. It comes before the file.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,8 @@ pub struct Overrides {
     pub queues: Vec<String>,
     /// How long handlers may go on after the node was told to stop.
     pub shutdown_grace: Option<String>,
+    /// Where it serves HTTP.
+    pub http: Option<String>,
 }
 
 /// A configuration that has been checked.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub job_defaults: JobDefaults,
     /// This node.
     pub worker: WorkerSettings,
+    /// What it serves over HTTP.
+    pub http: HttpSettings,
     /// Whether jobs may run commands on this node.
     pub shell_enabled: bool,
     /// Jobs that are put into the store at start.
@@ -109,6 +113,7 @@ impl Settings {
             policy: policy(&mut check, &file.job_defaults),
         };
         let worker = WorkerSettings::check(&mut check, overrides, &file.worker);
+        let http = HttpSettings::check(&mut check, overrides, &file.http);
         let store = StoreSettings::check(overrides, &file.store, &document, directory);
         let store = check.or(store, StoreSettings::Memory);
         let specs = file.jobs.iter().enumerate();
@@ -123,6 +128,7 @@ impl Settings {
             store,
             job_defaults,
             worker,
+            http,
             shell_enabled: file.tasks.shell.enabled,
             jobs,
         };

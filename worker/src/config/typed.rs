@@ -25,6 +25,8 @@ pub(crate) struct ConfigFile {
     pub(crate) job_defaults: JobDefaultsTable,
     /// This node.
     pub(crate) worker: WorkerTable,
+    /// What it serves over HTTP.
+    pub(crate) http: HttpTable,
     /// Built-in tasks.
     pub(crate) tasks: TasksTable,
     /// Jobs that are put into the store at start.
@@ -106,6 +108,14 @@ pub(crate) struct WorkerTable {
     /// How long handlers may go on after the node was told to stop. Defaults to 30 s.
     #[serde(with = "duration::option")]
     pub(crate) shutdown_grace: Option<Duration>,
+}
+
+/// `[http]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct HttpTable {
+    /// An address and a port, or `"off"`. Defaults to `"127.0.0.1:8080"` if nobody else is there.
+    pub(crate) bind: Option<String>,
 }
 
 /// `[tasks]`.
