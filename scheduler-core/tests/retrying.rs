@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use scheduler_core::run::{Claim, Ending, LONGEST_DELAY, Outcome, Verdict, pause, settle};
-use scheduler_core::{Backoff, Fence, Policy, QueueName, Retry, Timestamp, Version};
+use scheduler_core::{Backoff, Fence, Policy, Priority, QueueName, Retry, Timestamp, Version};
 
 const S: fn(u64) -> Duration = Duration::from_secs;
 
@@ -17,6 +17,7 @@ fn claim(attempt: u32, losses: u32) -> Claim {
         attempt,
         losses,
         queue: QueueName::default_queue(),
+        priority: Priority::Normal,
     }
 }
 

@@ -211,6 +211,7 @@ impl Bench {
                 DispatchItem {
                     plan: plan(job, due.due, peeked.now, due.in_flight),
                     queue: job.queue().clone(),
+                    priority: job.policy().priority,
                     max_instances: 1,
                     job: due.job,
                     due: due.due,
@@ -243,6 +244,7 @@ impl Bench {
         let tidy = Tidy {
             token: self.peek.token.clone(),
             keep_history: 1_000_000,
+            keep_history_for: None,
             keep_requests: Duration::ZERO,
             keep_fired: Duration::from_secs(3600),
         };
@@ -279,7 +281,7 @@ impl Bench {
         let job = &self.jobs[&claim.run.job];
         debug_assert!(claim.version > Version(0));
         let ending = Ending::Succeeded(None);
-        settled_as(claim, settle(job.policy(), claim, &ending), &ending)
+        settled_as(claim, settle(job.policy(), claim, &ending, 0.5), &ending)
     }
 }
 

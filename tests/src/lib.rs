@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod conformance;
+pub mod http;
 pub mod node;
 pub mod oracle;
 pub mod proxy;

@@ -4,6 +4,8 @@ pub mod bench;
 pub mod clock;
 pub mod config;
 pub mod event;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod jobs;
 pub mod node;
 mod scheduler;
@@ -13,7 +15,7 @@ pub mod task;
 pub use clock::SystemClock;
 pub use event::{Event, Events};
 pub use jobs::Jobs;
-pub use node::{AtStart, Counts, NodeError, Retention, Timing};
+pub use node::{AtStart, Counts, NodeError, NodeStatus, Readiness, Retention, Timing};
 pub use scheduler::{BuildError, Scheduler, SchedulerBuilder};
 pub use scheduler_core as core;
 pub use signal::shutdown_signal;

@@ -160,6 +160,14 @@ pub(super) struct RunArgs {
         hide_env_values = true
     )]
     pub(super) shutdown_grace: Option<String>,
+    /// Where it serves HTTP: an address and a port, or off [default: 127.0.0.1:8080, if it is free]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "CARILLON_HTTP",
+        hide_env_values = true
+    )]
+    pub(super) http: Option<String>,
     /// Give up if the store cannot be reached at start, instead of waiting for it
     #[arg(long)]
     pub(super) no_wait: bool,

@@ -8,6 +8,8 @@ mod args;
 mod bench;
 mod explain;
 mod failure;
+#[cfg(feature = "http")]
+mod http;
 mod job;
 mod logging;
 mod nodes;

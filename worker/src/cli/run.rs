@@ -63,18 +63,8 @@ async fn work<S: Store>(
     };
     let tasks = Tasks::builtin(builtins);
     tell_unknown_tasks(&settings, &tasks);
-    let put = async {
-        put_jobs(&store, &settings, at_start).await?;
-        tell_if_idle(&store, &settings).await;
-        Ok::<_, Failure>(())
-    };
-    tokio::select! {
-        put = put => put?,
-        // Told to stop while still waiting for the store: nothing has begun.
-        () = shutdown.cancelled() => return Ok(()),
-    }
-    let worker = settings.worker;
-    let mut scheduler = Scheduler::builder(store)
+    let worker = settings.worker.clone();
+    let mut scheduler = Scheduler::builder(store.clone())
         .tasks(tasks)
         .concurrency(worker.concurrency.get())
         .queues(worker.queues)
@@ -90,7 +80,38 @@ async fn work<S: Store>(
     if let Some(node) = worker.node {
         scheduler = scheduler.node(node);
     }
-    Ok(scheduler.build()?.run(shutdown).await?)
+    let scheduler = scheduler.build()?;
+    // From the beginning, so that probes see a node that waits for its store.
+    #[cfg(feature = "http")]
+    let serving = super::http::serve(&settings.http, &store, &scheduler)?;
+    let done = begin(scheduler, &store, &settings, at_start, shutdown).await;
+    // To the last, so that probes see the node drain.
+    #[cfg(feature = "http")]
+    if let Some(serving) = serving {
+        serving.stop().await;
+    }
+    done
+}
+
+/// Puts the configured jobs as soon as the store answers, and lives the node's life.
+async fn begin<S: Store>(
+    scheduler: Scheduler<S>,
+    store: &S,
+    settings: &Settings,
+    at_start: AtStart,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    let put = async {
+        put_jobs(store, settings, at_start).await?;
+        tell_if_idle(store, settings).await;
+        Ok::<_, Failure>(())
+    };
+    tokio::select! {
+        put = put => put?,
+        // Told to stop while still waiting for the store: nothing has begun.
+        () = shutdown.cancelled() => return Ok(()),
+    }
+    Ok(scheduler.run(shutdown).await?)
 }
 
 /// Puts the jobs of the configuration, as soon as the store answers.

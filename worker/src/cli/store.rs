@@ -43,6 +43,7 @@ impl RunArgs {
             queues: queues.cloned().collect(),
             queue_order: given(&self.queue_order),
             shutdown_grace: given(&self.shutdown_grace),
+            http: given(&self.http),
             ..global.overrides()
         }
     }

@@ -16,6 +16,7 @@
 mod check;
 mod document;
 mod error;
+mod http;
 mod jobs;
 mod password;
 mod settings;
@@ -28,6 +29,7 @@ mod worker;
 pub(crate) use document::join;
 pub(crate) use error::explain;
 pub use error::{ConfigError, without_passwords};
+pub use http::{DEFAULT_BIND, HttpBind, HttpSettings};
 pub use jobs::{ConfiguredJob, JobDocument, read_patch};
 pub(crate) use password::SECRET_VARIABLES;
 pub use password::{PASSWORD_VARIABLE, Password};

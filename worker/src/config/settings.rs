@@ -11,9 +11,8 @@ use super::document::Document;
 use super::error::{Problem, nearest};
 use super::jobs::check_all;
 use super::typed::{ConfigFile, HistoryTable, JobDefaultsTable, TimezoneOnly};
+use super::{ConfigError, ConfiguredJob, HttpSettings, Password, StoreSettings, WorkerSettings};
 use crate::node::Retention;
-
-use super::{ConfigError, ConfiguredJob, Password, StoreSettings, WorkerSettings};
 
 /// More records than fit a Redis.
 const MAX_HISTORY: u64 = 100_000_000;
@@ -44,6 +43,8 @@ pub struct Overrides {
     pub queue_order: Option<String>,
     /// How long handlers may go on after the node was told to stop.
     pub shutdown_grace: Option<String>,
+    /// Where it serves HTTP.
+    pub http: Option<String>,
 }
 
 /// A configuration that has been checked.
@@ -59,6 +60,8 @@ pub struct Settings {
     pub worker: WorkerSettings,
     /// How much of history is kept.
     pub retention: Retention,
+    /// What it serves over HTTP.
+    pub http: HttpSettings,
     /// Whether jobs may run commands on this node.
     pub shell_enabled: bool,
     /// Jobs that are put into the store at start.
@@ -122,6 +125,7 @@ impl Settings {
             policy: policy(&mut check, &file.job_defaults),
         };
         let worker = WorkerSettings::check(&mut check, overrides, &file.worker);
+        let http = HttpSettings::check(&mut check, overrides, &file.http);
         let store = StoreSettings::check(overrides, &file.store, &document, directory);
         let store = check.or(store, StoreSettings::Memory);
         let specs = file.jobs.iter().enumerate();
@@ -137,6 +141,7 @@ impl Settings {
             job_defaults,
             worker,
             retention: retention(&mut check, &file.history),
+            http,
             shell_enabled: file.tasks.shell.enabled,
             jobs,
         };

@@ -27,6 +27,8 @@ pub(crate) struct ConfigFile {
     pub(crate) worker: WorkerTable,
     /// What is remembered of what became of fire times.
     pub(crate) history: HistoryTable,
+    /// What it serves over HTTP.
+    pub(crate) http: HttpTable,
     /// Built-in tasks.
     pub(crate) tasks: TasksTable,
     /// Jobs that are put into the store at start.
@@ -141,6 +143,14 @@ pub(crate) struct WeightedQueue {
     pub(crate) name: String,
     /// Defaults to 1.
     pub(crate) weight: Option<u32>,
+}
+
+/// `[http]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct HttpTable {
+    /// An address and a port, or `"off"`. Defaults to `"127.0.0.1:8080"` if nobody else is there.
+    pub(crate) bind: Option<String>,
 }
 
 /// `[tasks]`.

@@ -39,11 +39,24 @@ pub(crate) async fn run<S: Store>(
     shared: Arc<Shared<S>>,
     shutdown: CancellationToken,
 ) -> Result<(), NodeError> {
+    let status = shared.status.clone();
+    let lived = live_on(shared, shutdown).await;
+    status.has_ended();
+    lived
+}
+
+/// Lives one session after the other.
+async fn live_on<S: Store>(
+    shared: Arc<Shared<S>>,
+    shutdown: CancellationToken,
+) -> Result<(), NodeError> {
     let mut at_start = shared.settings.at_start;
     while let Some(session) = register(&shared, at_start, &shutdown).await? {
         // Later trouble is waited out: the node has work that it must not drop.
         at_start = AtStart::Wait;
+        shared.status.lives(&session);
         live(&shared, session, &shutdown).await?;
+        shared.status.is_between_sessions();
     }
     shared.events.tell(|| Event::ShutDown);
     tracing::info!("shut down");
@@ -133,6 +146,9 @@ async fn live<S: Store>(
         session.end();
     }
     stop.cancel();
+    if shutdown.is_cancelled() {
+        shared.status.drains();
+    }
     // The lease goes back while handlers still run: they may take as long as their grace.
     let loops_ended = tokio::time::timeout(STOP_WITHIN, join_all(&mut loops));
     let (loops_ended, work_ended) = tokio::join!(loops_ended, join_all(&mut work));

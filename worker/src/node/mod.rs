@@ -27,9 +27,11 @@ pub(crate) mod settings;
 mod settling;
 pub(crate) mod shared;
 mod standby;
+mod status;
 mod waiter;
 mod work;
 
 pub use error::NodeError;
 pub use settings::{AtStart, Retention, Timing};
 pub use shared::Counts;
+pub use status::{NodeStatus, Readiness};

@@ -9,6 +9,7 @@ use crate::event::EventSender;
 use crate::node::definitions::Definitions;
 use crate::node::link::Link;
 use crate::node::settings::Settings;
+use crate::node::status::NodeStatus;
 use crate::task::{States, Tasks};
 
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct Shared<S> {
     pub(crate) clock: StoreClock,
     pub(crate) events: EventSender,
     pub(crate) counters: Counters,
+    pub(crate) status: NodeStatus,
     /// The highest number from the shard's counter that this node has seen.
     floor: AtomicU64,
 }
@@ -38,6 +40,7 @@ impl<S: Store> Shared<S> {
             clock: StoreClock::new(),
             events: EventSender::new(),
             counters: Counters::default(),
+            status: NodeStatus::default(),
             floor: AtomicU64::new(0),
         }
     }

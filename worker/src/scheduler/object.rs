@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SystemClock;
 use crate::event::Events;
 use crate::node::shared::Shared;
-use crate::node::{Counts, NodeError, life};
+use crate::node::{Counts, NodeError, NodeStatus, life};
 use crate::scheduler::SchedulerBuilder;
 
 /// A node of the cluster that shares one store: it executes runs, and leads when it is its turn.
@@ -66,6 +66,12 @@ impl<S: Store> Scheduler<S> {
     pub fn counters(&self) -> impl Fn() -> Counts + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.counters.read()
+    }
+
+    /// Whether the node takes part in the cluster, to be looked at while it runs.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        self.shared.status.clone()
     }
 
     /// Runs the node until `shutdown` is cancelled, and then until it has shut down in order: the

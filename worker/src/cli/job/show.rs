@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use carillon::core::{
-    Backoff, Coalesce, Delivery, Grace, JobId, JobState, OnLost, Overlap, Policy, Priority, Retry, Store,
-    StoredJob, duration,
+    Backoff, Coalesce, Delivery, Grace, JobId, JobState, OnLost, Overlap, Policy, Priority, Retry,
+    Store, StoredJob, duration,
 };
 use humantime::format_duration;
 use serde::Serialize;
