@@ -59,6 +59,7 @@ fn run(fire: i64, attempt: u32, outcome: Outcome) -> HistoryEntry {
         queue: QueueName::default_queue(),
         started_at: Some(at(fire + 1)),
         ended_at: Some(at(fire + 35)),
+        next_at: None,
         detail: None,
     };
     HistoryEntry {
