@@ -6,7 +6,9 @@
 //! - A fire time that is due at the moment of the change belongs to the job: it keeps its due time,
 //!   and after it the new schedule begins where it says: at its first own fire time after that.
 //! - No due time is ever set at or before a fire time that has been settled.
-//! - A pause remembers where it began; resuming or removing records what passed meanwhile.
+//! - A pause remembers where it began; resuming or removing records what passed meanwhile. One with an
+//!   end is over at that instant, however late somebody comes to write it down: fire times from then on
+//!   are the job's again, and may be due.
 //! - A parked job comes back with whatever change puts it on a schedule again: that begins anew, past
 //!   what was settled.
 //! - A next run time that somebody sets may lie anywhere past what was settled, but never drops a
@@ -21,7 +23,7 @@ use crate::time::Timestamp;
 use crate::trigger::TriggerSpec;
 
 /// Whether a job's fire times become runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobState {
     /// They do.
     Active,
@@ -29,7 +31,92 @@ pub enum JobState {
     Paused {
         /// The fire time that was next when the pause began.
         from: Option<Timestamp>,
+        /// Who paused it, why, and until when.
+        pause: Pause,
     },
+}
+
+/// What is known of a pause besides where it began. All of it may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pause {
+    /// When it was begun.
+    pub since: Option<Timestamp>,
+    /// When it ends by itself: fire times from then on become runs again. Defaults to never.
+    pub until: Option<Timestamp>,
+    /// Who began it.
+    pub by: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl Pause {
+    /// Who and why, as history tells it of the fire times that passed.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        match (&self.by, &self.reason) {
+            (Some(by), Some(reason)) => Some(format!("by {by}: {reason}")),
+            (Some(by), None) => Some(format!("by {by}")),
+            (None, reason) => reason.clone(),
+        }
+    }
+
+    /// Whether it says the same, whenever it was begun.
+    fn says_the_same(&self, other: &Self) -> bool {
+        (self.until, &self.by, &self.reason) == (other.until, &other.by, &other.reason)
+    }
+}
+
+impl JobState {
+    /// Whether the job is paused.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        matches!(self, Self::Paused { .. })
+    }
+
+    /// Paused from this fire time on, and nothing more is known of it.
+    #[must_use]
+    pub fn paused(from: Option<Timestamp>) -> Self {
+        let pause = Pause::default();
+        Self::Paused { from, pause }
+    }
+
+    /// The pause, if the job is paused.
+    #[must_use]
+    pub const fn pause(&self) -> Option<&Pause> {
+        match self {
+            Self::Active => None,
+            Self::Paused { pause, .. } => Some(pause),
+        }
+    }
+}
+
+/// How a stored job stands, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// It has fire times to come, and they become runs.
+    Active,
+    /// It is paused.
+    Paused,
+    /// It was set aside: its leader could not read it.
+    Parked,
+    /// Its schedule is over.
+    Finished,
+}
+
+impl Standing {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Paused, Self::Parked, Self::Finished];
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Parked => "parked",
+            Self::Finished => "finished",
+        }
+    }
 }
 
 /// A job as the store holds it.
@@ -50,6 +137,19 @@ pub struct StoredJob {
     pub fired: Option<Timestamp>,
     /// How many of its runs are in flight.
     pub in_flight: usize,
+}
+
+impl StoredJob {
+    /// How the job stands.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        match (&self.state, self.parked, self.next_fire) {
+            (JobState::Paused { .. }, ..) => Standing::Paused,
+            (JobState::Active, Some(_), _) => Standing::Parked,
+            (JobState::Active, None, Some(_)) => Standing::Active,
+            (JobState::Active, None, None) => Standing::Finished,
+        }
+    }
 }
 
 /// A stored job whose definition this version cannot read, and what is known of it all the same.
@@ -78,6 +178,8 @@ pub struct Change {
     pub next_fire: Option<Timestamp>,
     /// Fire times that the change settles.
     pub skips: Vec<Skip>,
+    /// What history tells of these besides: who paused the job, and why.
+    pub detail: Option<String>,
 }
 
 /// A change that would make no sense.
@@ -108,14 +210,26 @@ pub enum ChangeError {
 }
 
 impl Change {
-    /// The same, with the job paused: what would be next begins the pause.
+    fn active(job: Job, next_fire: Option<Timestamp>) -> Self {
+        Self {
+            job,
+            state: JobState::Active,
+            next_fire,
+            skips: Vec::new(),
+            detail: None,
+        }
+    }
+
+    /// The same, with the job paused: what would be next begins the pause. A pause that there is
+    /// already stays.
     #[must_use]
-    pub fn paused(self) -> Self {
+    pub fn paused(self, pause: Pause) -> Self {
         match self.state {
             JobState::Paused { .. } => self,
             JobState::Active => Self {
                 state: JobState::Paused {
                     from: self.next_fire,
+                    pause,
                 },
                 next_fire: None,
                 ..self
@@ -133,13 +247,7 @@ pub fn put_new(job: Job, fired: Option<Timestamp>, now: Timestamp) -> Result<Cha
     let next_fire = first_unsettled(&job, fired, now).ok_or(ChangeError::NeverFires {
         after: fired.unwrap_or(now),
     })?;
-    let next_fire = Some(next_fire);
-    Ok(Change {
-        job,
-        state: JobState::Active,
-        next_fire,
-        skips: Vec::new(),
-    })
+    Ok(Change::active(job, Some(next_fire)))
 }
 
 /// Whether a schedule that begins at `now` has all its fire times at or before `past`.
@@ -156,7 +264,7 @@ pub fn is_over_since(job: &Job, past: Timestamp, now: Timestamp) -> bool {
 /// A new schedule without any fire time left is refused.
 pub fn replace(stored: &StoredJob, job: Job, now: Timestamp) -> Result<Change, ChangeError> {
     let keeps_schedule = stored.parked.is_none() && stored.job.trigger() == job.trigger();
-    let pending = (stored.state, stored.next_fire);
+    let pending = (&stored.state, stored.next_fire);
     in_place_of(pending, keeps_schedule, job, stored.fired, now)
 }
 
@@ -167,7 +275,7 @@ pub fn replace(stored: &StoredJob, job: Job, now: Timestamp) -> Result<Change, C
 ///
 /// A new schedule without any fire time left is refused.
 pub fn reschedule(stored: &StoredJob, job: Job, now: Timestamp) -> Result<Change, ChangeError> {
-    let pending = (stored.state, stored.next_fire);
+    let pending = (&stored.state, stored.next_fire);
     in_place_of(pending, false, job, stored.fired, now)
 }
 
@@ -184,22 +292,21 @@ pub fn run_next_at(
     at: Timestamp,
     now: Timestamp,
 ) -> Result<Change, ChangeError> {
-    let skips = match stored.state {
-        JobState::Active => Vec::new(),
-        JobState::Paused { .. } => resume(stored, now).map_or_else(Vec::new, |change| change.skips),
+    let back = match stored.state {
+        JobState::Active => Change::active(stored.job.clone(), stored.next_fire),
+        JobState::Paused { .. } => resumed(stored, now),
     };
-    if let Some(due) = stored.next_fire.filter(|due| *due <= now && *due != at) {
+    if let Some(due) = back.next_fire.filter(|due| *due <= now && *due != at) {
         return Err(ChangeError::Due { due });
     }
-    let settled = skips.last().map(|skip| skip.last).max(stored.fired);
+    let settled = back.skips.last().map(|skip| skip.last).max(stored.fired);
     if let Some(fired) = settled.filter(|fired| at <= *fired) {
         return Err(ChangeError::Settled { at, fired });
     }
     Ok(Change {
         job,
-        state: JobState::Active,
         next_fire: Some(at),
-        skips,
+        ..back
     })
 }
 
@@ -214,11 +321,11 @@ pub fn replace_unreadable(
     fired: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Change, ChangeError> {
-    in_place_of((stored.state, stored.next_fire), false, job, fired, now)
+    in_place_of((&stored.state, stored.next_fire), false, job, fired, now)
 }
 
 fn in_place_of(
-    (state, next_fire): (JobState, Option<Timestamp>),
+    (state, next_fire): (&JobState, Option<Timestamp>),
     keeps_schedule: bool,
     job: Job,
     fired: Option<Timestamp>,
@@ -237,83 +344,120 @@ fn in_place_of(
     match state {
         JobState::Active => {
             let next_fire = reschedule(&job, next_fire)?;
-            Ok(Change {
-                job,
-                state: JobState::Active,
-                next_fire,
-                skips: Vec::new(),
-            })
+            Ok(Change::active(job, next_fire))
         }
-        JobState::Paused { from } => {
-            let from = reschedule(&job, from)?;
-            Ok(Change {
-                job,
-                state: JobState::Paused { from },
-                next_fire: None,
-                skips: Vec::new(),
-            })
+        JobState::Paused { from, pause } => {
+            let from = reschedule(&job, *from)?;
+            Ok(Change::active(job, from).paused(pause.clone()))
         }
     }
 }
 
-/// The pause of a job; none where it is paused already.
+/// A pause without a word; none where the job is paused already. See [`pause_with`].
+#[must_use]
+pub fn pause(stored: &StoredJob) -> Option<Change> {
+    let is_paused = stored.state.is_paused();
+    (!is_paused).then(|| paused(stored, Pause::default()))
+}
+
+/// The pause of a job; none where it is paused just so already. Of one that is paused otherwise,
+/// only who, why and until when change; a pause that says nothing changes nothing.
 ///
 /// A fire time that was due before the pause is kept, too: it counts as paused, and is recorded so
 /// when the job comes back.
 #[must_use]
-pub fn pause(stored: &StoredJob) -> Option<Change> {
-    match stored.state {
-        JobState::Paused { .. } => None,
-        JobState::Active => Some(Change {
-            job: stored.job.clone(),
-            state: JobState::Paused {
-                from: match stored.parked {
-                    Some(parked) => stored.job.trigger().following(parked),
-                    None => stored.next_fire,
-                },
-            },
-            next_fire: None,
-            skips: Vec::new(),
+pub fn pause_with(stored: &StoredJob, pause: Pause, now: Timestamp) -> Option<Change> {
+    match &stored.state {
+        JobState::Active => Some(paused(stored, pause)),
+        JobState::Paused { pause: there, .. }
+            if pause.says_the_same(there) || pause.says_the_same(&Pause::default()) =>
+        {
+            None
+        }
+        JobState::Paused { from, pause: there } => Some(match end_pause(stored, now) {
+            // It was over: this is another one.
+            Some(back) => back.paused(pause),
+            None => Change::active(stored.job.clone(), *from).paused(Pause {
+                since: there.since,
+                ..pause
+            }),
         }),
     }
+}
+
+/// An active job as it is when it is paused.
+fn paused(stored: &StoredJob, pause: Pause) -> Change {
+    let next = match stored.parked {
+        Some(parked) => stored.job.trigger().following(parked),
+        None => stored.next_fire,
+    };
+    Change::active(stored.job.clone(), next).paused(pause)
 }
 
 /// The end of a pause, or of being parked; none where the job is neither.
 ///
 /// What passed in a pause is recorded as skipped, and the schedule goes on as if it had never been
-/// paused: an interval keeps its grid.
+/// paused: an interval keeps its grid. A pause that had an end which has come counts as ended then,
+/// whoever comes to it when.
 #[must_use]
 pub fn resume(stored: &StoredJob, now: Timestamp) -> Option<Change> {
-    let (skips, next_fire) = match (stored.state, stored.parked) {
-        (JobState::Active, None) => return None,
+    match (&stored.state, stored.parked) {
+        (JobState::Active, None) => None,
         (JobState::Active, Some(_)) => {
             let next = first_unsettled(&stored.job, stored.fired, now);
-            (Vec::new(), next)
+            Some(Change::active(stored.job.clone(), next))
         }
-        (JobState::Paused { from: Some(from) }, _) => {
-            skip_until(&stored.job, from, now, SkipReason::Paused)
-        }
-        (JobState::Paused { from: None }, _) => (Vec::new(), None),
+        (JobState::Paused { .. }, _) => Some(resumed(stored, now)),
+    }
+}
+
+/// The end of a pause whose end has come; none where the job is not paused, or for longer.
+#[must_use]
+pub fn end_pause(stored: &StoredJob, now: Timestamp) -> Option<Change> {
+    let until = stored.state.pause()?.until?;
+    (until <= now).then(|| resumed(stored, now))
+}
+
+/// A job as it is when its pause has ended.
+fn resumed(stored: &StoredJob, now: Timestamp) -> Change {
+    let JobState::Paused { from, pause } = &stored.state else {
+        return Change::active(stored.job.clone(), stored.next_fire);
     };
-    Some(Change {
-        job: stored.job.clone(),
-        state: JobState::Active,
-        next_fire,
+    let (skips, next) = match from {
+        Some(from) => skip_until(
+            &stored.job,
+            *from,
+            last_paused(pause, now),
+            SkipReason::Paused,
+        ),
+        None => (Vec::new(), None),
+    };
+    Change {
         skips,
-    })
+        detail: pause.words(),
+        ..Change::active(stored.job.clone(), next)
+    }
+}
+
+/// The last instant that a pause covers: now, or the one before its end.
+fn last_paused(pause: &Pause, now: Timestamp) -> Timestamp {
+    let end = pause.until.filter(|until| *until <= now);
+    end.map_or(now, |until| Timestamp::from_ms(until.as_ms() - 1))
 }
 
 /// What removing a job leaves to be recorded: fire times that passed while it was paused, or that
 /// were due and not yet dispatched.
 #[must_use]
 pub fn remove(stored: &StoredJob, now: Timestamp) -> Vec<Skip> {
-    let (from, reason) = match stored.state {
-        JobState::Active => (stored.next_fire, SkipReason::Removed),
-        JobState::Paused { from } => (from, SkipReason::Paused),
-    };
-    from.map_or_else(Vec::new, |from| {
-        skip_until(&stored.job, from, now, reason).0
-    })
+    let Change {
+        mut skips,
+        next_fire,
+        ..
+    } = resumed(stored, now);
+    if let Some(due) = next_fire {
+        skips.extend(skip_until(&stored.job, due, now, SkipReason::Removed).0);
+    }
+    skips
 }
 
 /// What removing a job that cannot be read leaves to be recorded: the one fire time that is known.
@@ -321,7 +465,7 @@ pub fn remove(stored: &StoredJob, now: Timestamp) -> Vec<Skip> {
 pub fn remove_unreadable(stored: &UnreadableJob, now: Timestamp) -> Option<Skip> {
     let (pending, reason) = match stored.state {
         JobState::Active => (stored.next_fire, SkipReason::Removed),
-        JobState::Paused { from } => (from, SkipReason::Paused),
+        JobState::Paused { from, .. } => (from, SkipReason::Paused),
     };
     pending.filter(|at| *at <= now).map(|at| Skip {
         first: at,

@@ -106,6 +106,17 @@ impl SkipRecord {
         }
     }
 
+    /// The same, with what there is to say of it besides: who paused the job, and why. Of a fire
+    /// time that was skipped for another reason, that is nothing.
+    #[must_use]
+    pub fn with_detail(self, detail: Option<&str>) -> Self {
+        let detail = detail.filter(|_| self.skipped == SkipReason::Paused);
+        Self {
+            detail: detail.map(|detail| clip(detail.to_owned())),
+            ..self
+        }
+    }
+
     /// The record of a due job that was set aside.
     #[must_use]
     pub fn parked(job: JobId, due: Timestamp, why: String) -> Self {

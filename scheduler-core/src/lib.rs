@@ -26,7 +26,7 @@ pub mod store;
 pub mod time;
 pub mod trigger;
 
-pub use change::{JobState, StoredJob};
+pub use change::{JobState, Pause, Standing, StoredJob};
 pub use id::{
     Cause, Epoch, Fence, JobId, NameError, Namespace, NodeName, QueueName, RunId, SessionId, Tag,
     TaskName, Version,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::change::{self, Change, ChangeError, JobState, StoredJob};
+use crate::change::{self, Change, ChangeError, Pause, StoredJob};
 use crate::duration;
 use crate::job::{Job, JobDefaults, JobError, JobSpec};
 use crate::policy::{Coalesce, Delivery, Grace, OnLost, Overlap, Policy, Priority, Retry};
@@ -285,8 +285,7 @@ impl JobPatch {
             return Ok(Some(change::run_next_at(stored, job, at, now)?));
         }
         let begins_anew = !self.trigger.is_keep();
-        let is_paused = matches!(stored.state, JobState::Paused { .. });
-        let pauses = self.next_run_time == Edit::Reset && !is_paused;
+        let pauses = self.next_run_time == Edit::Reset && !stored.state.is_paused();
         if !begins_anew && !pauses && job == stored.job {
             return Ok(None);
         }
@@ -295,6 +294,14 @@ impl JobPatch {
         } else {
             change::replace(stored, job, now)?
         };
-        Ok(Some(if pauses { changed.paused() } else { changed }))
+        let pause = Pause {
+            since: Some(now),
+            ..Pause::default()
+        };
+        Ok(Some(if pauses {
+            changed.paused(pause)
+        } else {
+            changed
+        }))
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use scheduler_core::change::{self, Change, ChangeError, JobState, StoredJob};
+use scheduler_core::change::{self, Change, ChangeError, JobState, Pause, StoredJob};
 use scheduler_core::plan::{Skip, SkipReason, plan};
 use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::{Job, Timestamp, Trigger, Version};
@@ -42,7 +42,7 @@ fn stored(job: Job, next: Option<i64>, fired: Option<i64>) -> StoredJob {
 
 fn paused(job: Job, from: Option<i64>, fired: Option<i64>) -> StoredJob {
     StoredJob {
-        state: JobState::Paused { from: from.map(at) },
+        state: JobState::paused(from.map(at)),
         ..stored(job, None, fired)
     }
 }
@@ -62,6 +62,7 @@ fn active(job: Job, next: Option<i64>) -> Change {
         state: JobState::Active,
         next_fire: next.map(at),
         skips: Vec::new(),
+        detail: None,
     }
 }
 
@@ -262,9 +263,7 @@ fn a_replaced_job_stays_paused() {
     for (new, from, now, expected) in table {
         let stored = paused(every(10), from, Some(10));
         let change = change::replace(&stored, new.clone(), at(now)).expect("a schedule");
-        let state = JobState::Paused {
-            from: expected.map(at),
-        };
+        let state = JobState::paused(expected.map(at));
         let expected = Change {
             state,
             ..active(new, None)
@@ -304,7 +303,7 @@ fn a_pause_remembers_where_it_began() {
     for due in [Some(20), None] {
         let change = change::pause(&stored(every(10), due, Some(10)));
         let expected = Change {
-            state: JobState::Paused { from: due.map(at) },
+            state: JobState::paused(due.map(at)),
             ..active(every(10), None)
         };
         assert_eq!(change, Some(expected));
@@ -375,7 +374,7 @@ fn a_parked_job_comes_back_with_any_change() {
 
     let paused = change::pause(&parked(cron())).expect("a pause");
     let from = Some(at(30));
-    assert_eq!(paused.state, JobState::Paused { from });
+    assert_eq!(paused.state, JobState::paused(from));
     let paused = StoredJob {
         state: paused.state,
         ..stored(cron(), None, Some(20))
@@ -419,7 +418,7 @@ fn a_removal_records_what_was_due_or_passed_in_a_pause() {
 fn an_interval_keeps_its_grid_through_the_longest_pause() {
     let (from, days) = (Timestamp::from_ms(300), Duration::from_secs(20 * 86_400));
     let stored = StoredJob {
-        state: JobState::Paused { from: Some(from) },
+        state: JobState::paused(Some(from)),
         ..stored(every(1), None, None)
     };
     let now = Timestamp::from_ms(900).after(days);
@@ -519,15 +518,179 @@ fn a_rescheduled_job_begins_anew_with_the_very_same_trigger_too() {
     ];
     for (stored, now, expected) in table {
         let change = change::reschedule(&stored, every(10), at(now)).expect("a schedule");
-        let next = pending(change.state, change.next_fire);
+        let next = pending(&change.state, change.next_fire);
         assert_eq!(next, expected.map(at), "{stored:?} {now}");
-        let is_paused = |state| matches!(state, JobState::Paused { .. });
-        assert_eq!(is_paused(change.state), is_paused(stored.state));
+        assert_eq!(change.state.is_paused(), stored.state.is_paused());
+    }
+}
+
+fn until(second: i64) -> Pause {
+    Pause {
+        until: Some(at(second)),
+        ..Pause::default()
+    }
+}
+
+fn paused_until(second: i64, job: Job, from: Option<i64>) -> StoredJob {
+    StoredJob {
+        state: JobState::Paused {
+            from: from.map(at),
+            pause: until(second),
+        },
+        ..stored(job, None, Some(10))
+    }
+}
+
+/// What lies before the end has passed; what lies from the end on is the job's, whoever comes when.
+#[test]
+fn a_pause_with_an_end_is_over_then_however_late_somebody_writes_it_down() {
+    // (job, paused from, until, now): skips, next
+    let table = [
+        (
+            every(10),
+            Some(20),
+            50,
+            50,
+            skip(20, 40, 3, SkipReason::Paused),
+            Some(50),
+        ),
+        (
+            every(10),
+            Some(20),
+            51,
+            51,
+            skip(20, 50, 4, SkipReason::Paused),
+            Some(60),
+        ),
+        (
+            every(10),
+            Some(20),
+            51,
+            99,
+            skip(20, 50, 4, SkipReason::Paused),
+            Some(60),
+        ),
+        (every(10), Some(20), 15, 99, vec![], Some(20)),
+        (every(10), None, 50, 99, vec![], None),
+        (once(20), Some(20), 20, 99, vec![], Some(20)),
+        (
+            once(20),
+            Some(20),
+            21,
+            99,
+            skip(20, 20, 1, SkipReason::Paused),
+            None,
+        ),
+    ];
+    for (job, from, end, now, skips, next) in table {
+        let stored = paused_until(end, job.clone(), from);
+        let expected = Change {
+            skips: skips.clone(),
+            ..active(job, next)
+        };
+        let what = format!("{from:?} {end} {now}");
+        assert_eq!(
+            change::end_pause(&stored, at(now)),
+            Some(expected.clone()),
+            "{what}"
+        );
+        assert_eq!(change::resume(&stored, at(now)), Some(expected), "{what}");
+        assert_eq!(change::end_pause(&stored, at(end - 1)), None, "{what}");
+        let removed = change::remove(&stored, at(now));
+        assert_eq!(removed[..skips.len()], skips, "{what}");
+        for skip in &removed[skips.len()..] {
+            assert_eq!(
+                (skip.reason, Some(skip.first)),
+                (SkipReason::Removed, next.map(at))
+            );
+        }
+    }
+    let endless = paused(every(10), Some(20), None);
+    assert_eq!(change::end_pause(&endless, at(99)), None);
+    assert_eq!(
+        change::end_pause(&stored(every(10), Some(20), None), at(99)),
+        None
+    );
+}
+
+#[test]
+fn a_pause_says_who_and_why_and_its_end_tells_history() {
+    let pause = Pause {
+        since: Some(at(15)),
+        by: Some("kim@desk".to_owned()),
+        reason: Some("the move".to_owned()),
+        ..until(50)
+    };
+    let stored = stored(every(10), Some(20), Some(10));
+    let change = change::pause_with(&stored, pause.clone(), at(15)).expect("a pause");
+    let expected = JobState::Paused {
+        from: Some(at(20)),
+        pause: pause.clone(),
+    };
+    assert_eq!(change.state, expected);
+    let paused = StoredJob {
+        state: change.state,
+        next_fire: None,
+        ..stored
+    };
+    let ended = change::end_pause(&paused, at(60)).expect("an end");
+    assert_eq!(ended.detail.as_deref(), Some("by kim@desk: the move"));
+
+    // Said once more, or nothing said: as it is. Said otherwise: changed, and begun when it was.
+    let later = Pause {
+        since: Some(at(30)),
+        ..pause
+    };
+    for same in [later, Pause::default()] {
+        assert_eq!(change::pause_with(&paused, same, at(30)), None);
+    }
+    assert_eq!(change::pause(&paused), None);
+    let longer = Pause {
+        since: Some(at(30)),
+        ..until(90)
+    };
+    let changed = change::pause_with(&paused, longer.clone(), at(30)).expect("a longer one");
+    let expected = JobState::Paused {
+        from: Some(at(20)),
+        pause: Pause {
+            since: Some(at(15)),
+            ..until(90)
+        },
+    };
+    assert_eq!((changed.state, changed.skips), (expected, vec![]));
+    // One that is over is not made longer: what followed it was the job's again.
+    let another = change::pause_with(&paused, longer.clone(), at(65)).expect("another one");
+    let expected = JobState::Paused {
+        from: Some(at(50)),
+        pause: longer,
+    };
+    assert_eq!(another.state, expected);
+    assert_eq!(another.skips, skip(20, 40, 3, SkipReason::Paused));
+}
+
+#[test]
+fn how_a_job_stands_is_one_word() {
+    let parked = StoredJob {
+        parked: Some(at(20)),
+        ..stored(every(10), None, Some(20))
+    };
+    let table = [
+        (stored(every(10), Some(20), None), "active"),
+        (stored(once(10), None, Some(10)), "finished"),
+        (paused(once(10), None, Some(10)), "paused"),
+        (paused(every(10), Some(20), None), "paused"),
+        (parked, "parked"),
+    ];
+    for (stored, word) in table {
+        assert_eq!(stored.standing().as_str(), word, "{stored:?}");
     }
 }
 
 #[derive(Clone, Debug)]
 enum Wish {
+    /// For so many milliseconds.
+    PauseFor(i64),
+    EndPause,
     Replace(Box<Job>),
     Reschedule(Box<Job>),
     /// So many milliseconds from now.
@@ -543,6 +706,8 @@ fn any_wish() -> impl Strategy<Value = Wish> {
         any_job().prop_map(|job| Wish::Reschedule(Box::new(job))),
         (-50_000_i64..100_000).prop_map(Wish::RunNextAt),
         Just(Wish::Pause),
+        (1_i64..100_000).prop_map(Wish::PauseFor),
+        Just(Wish::EndPause),
         Just(Wish::Resume),
         Just(Wish::Remove),
     ]
@@ -557,10 +722,10 @@ fn fires(job: &Job, from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
 }
 
 /// The fire time that is next, also in a pause.
-fn pending(state: JobState, next: Option<Timestamp>) -> Option<Timestamp> {
+fn pending(state: &JobState, next: Option<Timestamp>) -> Option<Timestamp> {
     match state {
         JobState::Active => next,
-        JobState::Paused { from } => from,
+        JobState::Paused { from, .. } => *from,
     }
 }
 
@@ -577,7 +742,11 @@ proptest! {
         let mut stored = StoredJob { next_fire: begun.next_fire, ..stored(begun.job, None, None) };
         for (wish, ms) in wishes {
             now = Timestamp::from_ms(now.as_ms() + ms);
-            let before = pending(stored.state, stored.next_fire);
+            let before = pending(&stored.state, stored.next_fire);
+            let passed_until = match stored.state.pause().and_then(|pause| pause.until) {
+                Some(until) if until <= now => Timestamp::from_ms(until.as_ms() - 1),
+                _ => now,
+            };
             let mut set_by_hand = false;
             let change = match wish {
                 Wish::Replace(job) => change::replace(&stored, *job, now).ok(),
@@ -586,12 +755,18 @@ proptest! {
                     let wish = Timestamp::from_ms(now.as_ms() + ms);
                     let change = change::run_next_at(&stored, stored.job.clone(), wish, now).ok();
                     if let Some(change) = &change {
-                        prop_assert_eq!((change.state, change.next_fire), (JobState::Active, Some(wish)));
+                        prop_assert_eq!((&change.state, change.next_fire), (&JobState::Active, Some(wish)));
                     }
                     set_by_hand = change.is_some();
                     change
                 }
                 Wish::Pause => change::pause(&stored),
+                Wish::PauseFor(ms) => {
+                    let until = Timestamp::from_ms(now.as_ms() + ms);
+                    let pause = Pause { until: Some(until), ..Pause::default() };
+                    change::pause_with(&stored, pause, now)
+                }
+                Wish::EndPause => change::end_pause(&stored, now),
                 Wish::Resume => change::resume(&stored, now),
                 Wish::Remove => {
                     let skips = change::remove(&stored, now);
@@ -603,9 +778,9 @@ proptest! {
                 }
             };
             let Some(change) = change else { continue };
-            let after = pending(change.state, change.next_fire);
+            let after = pending(&change.state, change.next_fire);
             if let Some(skip) = change.skips.first() {
-                let passed = fires(&change.job, skip.first, now);
+                let passed = fires(&change.job, skip.first, passed_until);
                 prop_assert_eq!(Some(skip.first), before);
                 prop_assert_eq!((skip.count, Some(&skip.last)), (passed.len() as u64, passed.last()));
                 prop_assert!(set_by_hand || after == change.job.trigger().following(skip.last));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scheduler_core::patch::{JobPatch, PatchError};
 use scheduler_core::{
-    Grace, Job, JobDefaults, JobSpec, JobState, Policy, StoredJob, Timestamp, Version,
+    Grace, Job, JobDefaults, JobSpec, JobState, Pause, Policy, StoredJob, Timestamp, Version,
 };
 use serde_json::{Value, json};
 
@@ -202,21 +202,28 @@ fn stored() -> StoredJob {
 fn a_patch_touches_the_schedule_only_where_it_names_it() {
     let (active, paused) = (JobState::Active, |from| JobState::Paused {
         from: Some(at(from)),
+        pause: Pause {
+            since: Some(at(15)),
+            ..Pause::default()
+        },
     });
     // (patch, state and next fire time)
     let table = [
-        (json!({ "name": "Other" }), Some((active, Some(at(20))))),
+        (
+            json!({ "name": "Other" }),
+            Some((active.clone(), Some(at(20)))),
+        ),
         (json!({ "name": "The job" }), None),
         (json!({}), None),
         (json!({ "next_run_time": null }), Some((paused(20), None))),
         (
             json!({ "next_run_time": "1970-01-01T00:00:17Z" }),
-            Some((active, Some(at(17)))),
+            Some((active.clone(), Some(at(17)))),
         ),
         // In the job's zone: one hour ahead of UTC.
         (
             json!({ "next_run_time": "1970-01-01 01:00:18" }),
-            Some((active, Some(at(18)))),
+            Some((active.clone(), Some(at(18)))),
         ),
         (
             json!({ "trigger": { "type": "interval", "seconds": 3 } }),

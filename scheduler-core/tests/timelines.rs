@@ -334,6 +334,7 @@ impl Driver {
             version: stored.version,
             next_fire: stored.next_fire,
             skips: change::remove(stored, read.now),
+            detail: None,
         };
         let answer = now(self.store.remove(&request)).unwrap();
         assert_eq!(answer, Changed::Done(stored.version));

@@ -534,6 +534,7 @@ async fn remove_removes_once() -> Result<()> {
         version: stored.version,
         next_fire: stored.next_fire,
         skips: change::remove(&stored, at(0)),
+        detail: None,
     };
     let answer = world
         .twice(|store| {

@@ -32,6 +32,7 @@ async fn remove(store: &impl Store, id: &JobId) {
             version: stored.version,
             next_fire: stored.next_fire,
             skips: change::remove(&stored, read.now),
+            detail: None,
         };
         if let Changed::Done(_) = store.remove(&request).await.unwrap() {
             return;

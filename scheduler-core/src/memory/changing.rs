@@ -46,7 +46,7 @@ impl State {
         StoredJob {
             job: entry.job.clone(),
             version: entry.version,
-            state: entry.state,
+            state: entry.state.clone(),
             next_fire: self.schedule.due(id),
             parked: self.schedule.parked(id),
             fired: self.schedule.fired(id),
@@ -83,7 +83,7 @@ impl State {
         let id = change.job.id();
         let from = match change.state {
             JobState::Active => change.next_fire,
-            JobState::Paused { from } => from,
+            JobState::Paused { from, .. } => from,
         };
         let may_change = self.catalog.version(id) == expected
             && from.is_none_or(|from| self.schedule.is_open(id, from))
@@ -95,17 +95,17 @@ impl State {
         let entry = Entry {
             job: change.job.clone(),
             version,
-            state: change.state,
+            state: change.state.clone(),
         };
         let runs = &self.runs;
         self.catalog
             .insert(entry, |replaced| runs.is_bound(id, replaced));
-        match (change.state, change.next_fire) {
+        match (&change.state, change.next_fire) {
             (JobState::Active, Some(next)) => self.schedule.set_due(id, next),
             (JobState::Active, None) => self.schedule.finish(id),
-            (JobState::Paused { .. }, _) => self.schedule.clear(id),
+            (JobState::Paused { pause, .. }, _) => self.schedule.pause(id, pause.until),
         }
-        self.skip(id, &change.skips, now);
+        self.skip(id, &change.skips, change.detail.as_deref(), now);
         self.call_leader();
         Changed::Done(version)
     }
@@ -125,7 +125,7 @@ impl State {
             self.catalog
                 .remove(id, now, |removed| runs.is_bound(id, removed));
             self.schedule.clear(id);
-            self.skip(id, &request.skips, now);
+            self.skip(id, &request.skips, request.detail.as_deref(), now);
             Changed::Done(request.version)
         } else {
             Changed::Conflict
@@ -144,8 +144,8 @@ impl State {
         skips: &[Skip],
         now: Timestamp,
     ) -> bool {
-        let pending = match self.catalog.get(job).map(|entry| entry.state) {
-            Some(JobState::Paused { from }) => from,
+        let pending = match self.catalog.get(job).map(|entry| &entry.state) {
+            Some(JobState::Paused { from, .. }) => *from,
             Some(JobState::Active) | None => self.schedule.due(job),
         };
         pending.filter(|at| *at <= now).is_none_or(|at| {

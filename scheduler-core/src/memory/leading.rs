@@ -14,6 +14,9 @@ use crate::time::Timestamp;
 /// How many records one call of `tidy` forgets at most, of each kind.
 const MAX_TIDIED: usize = 1_000;
 
+/// How many jobs one look shows at most whose pause has ended.
+const MAX_RESUMES: usize = 200;
+
 impl State {
     pub(super) fn observe(&self, session: &SessionId, now: Timestamp) -> LeaseView {
         let token = self.tenure.token();
@@ -91,6 +94,13 @@ impl State {
             retries: self.runs.due_retries(now).take(request.limit).collect(),
             next_retry: self.runs.next_retry(now),
             finished: finished.take(request.limit).cloned().collect(),
+            resumes: self
+                .schedule
+                .resumes(now)
+                .take(MAX_RESUMES)
+                .cloned()
+                .collect(),
+            next_resume: self.schedule.next_resume(now),
         })
     }
 
@@ -158,7 +168,7 @@ impl State {
             let run = RunId::fire(job.clone(), *at);
             self.begin_run(run, &item.queue, item.priority);
         }
-        self.skip(job, &plan.skips, now);
+        self.skip(job, &plan.skips, None, now);
     }
 
     pub(super) fn park(&mut self, request: &Park, now: Timestamp) -> bool {

@@ -17,6 +17,9 @@ pub(super) struct Schedule {
     finished: BTreeSet<JobId>,
     /// Jobs that were set aside, with the fire time at which they were.
     parked: HashMap<JobId, Timestamp>,
+    /// Paused jobs whose pause has an end, by that.
+    resumes: BTreeSet<(Timestamp, JobId)>,
+    paused_until: HashMap<JobId, Timestamp>,
 }
 
 impl Schedule {
@@ -59,7 +62,29 @@ impl Schedule {
         self.parked.get(job).copied()
     }
 
-    /// Takes the job out of the due queue, of those whose schedule is over, and of those set aside.
+    /// Notes until when the job is paused, if that has an end.
+    pub(super) fn pause(&mut self, job: &JobId, until: Option<Timestamp>) {
+        self.clear(job);
+        if let Some(until) = until {
+            self.resumes.insert((until, job.clone()));
+            self.paused_until.insert(job.clone(), until);
+        }
+    }
+
+    /// Jobs whose pause has ended by `now`, the longest ended first.
+    pub(super) fn resumes(&self, now: Timestamp) -> impl Iterator<Item = &JobId> {
+        let over = self.resumes.iter().take_while(move |(at, _)| *at <= now);
+        over.map(|(_, job)| job)
+    }
+
+    /// When the next pause ends that has not ended at `now`.
+    pub(super) fn next_resume(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut ends = self.resumes.iter().map(|(at, _)| *at);
+        ends.find(|at| *at > now)
+    }
+
+    /// Takes the job out of the due queue, of those whose schedule is over, and of those set
+    /// aside or paused for a time.
     pub(super) fn clear(&mut self, job: &JobId) {
         if let Some(at) = self.due.remove(job)
             && let Some(jobs) = self.queue.get_mut(&at)
@@ -71,6 +96,9 @@ impl Schedule {
         }
         self.finished.remove(job);
         self.parked.remove(job);
+        if let Some(until) = self.paused_until.remove(job) {
+            self.resumes.remove(&(until, job.clone()));
+        }
     }
 
     /// Notes that the job's fire times up to `at` are settled.

@@ -68,10 +68,16 @@ impl State {
     }
 
     /// Records skipped fire times, and settles them.
-    pub(super) fn skip(&mut self, job: &JobId, skips: &[Skip], now: Timestamp) {
+    pub(super) fn skip(
+        &mut self,
+        job: &JobId,
+        skips: &[Skip],
+        detail: Option<&str>,
+        now: Timestamp,
+    ) {
         for skip in skips {
             self.schedule.settle(job, skip.last);
-            let record = SkipRecord::new(job.clone(), skip);
+            let record = SkipRecord::new(job.clone(), skip).with_detail(detail);
             self.journal.append(now, Record::Skip(record));
         }
     }

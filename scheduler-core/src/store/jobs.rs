@@ -67,6 +67,8 @@ pub struct RemoveJob {
     pub next_fire: Option<Timestamp>,
     /// Fire times that the removal settles.
     pub skips: Vec<Skip>,
+    /// What history tells of those that passed in a pause: who paused the job, and why.
+    pub detail: Option<String>,
 }
 
 /// Makes a run now.

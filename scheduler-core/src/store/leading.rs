@@ -85,6 +85,10 @@ pub struct Peeked {
     pub next_retry: Option<Timestamp>,
     /// Jobs whose schedule is over and whose last run has ended.
     pub finished: Vec<JobId>,
+    /// Paused jobs whose pause has an end that has come, the longest first; not more than 200.
+    pub resumes: Vec<JobId>,
+    /// When the next pause ends.
+    pub next_resume: Option<Timestamp>,
 }
 
 /// What became of looking.

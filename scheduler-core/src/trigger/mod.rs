@@ -24,6 +24,7 @@ mod words;
 mod zone;
 
 pub use error::{Pointer, TriggerError};
+pub use moment::read_moment;
 pub use schedule::{Stretch, Trigger};
 pub use spec::{
     CalendarIntervalSpec, CombinedSpec, CronSpec, DateSpec, Dst, ExcludeSpec, IntervalSpec,

@@ -6,10 +6,21 @@
 //! jump, one that happens twice is the first.
 
 use chrono::{NaiveDate, NaiveDateTime};
+use chrono_tz::Tz;
 
 use super::error::TriggerError;
 use super::zone::{WallTime, Zone};
 use crate::time::Timestamp;
+
+/// The instant that a text means in a zone, in the forms that triggers read. `field` is what messages
+/// call the text.
+///
+/// # Errors
+///
+/// What is no date, by field and character.
+pub fn read_moment(field: &str, text: &str, timezone: Tz) -> Result<Timestamp, TriggerError> {
+    Ok(Moment::parse(field, text)?.start(&Zone::new(timezone)))
+}
 
 /// A date, or an instant in some zone, not yet placed on the time line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +211,6 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono_tz::Tz;
 
     fn instant(text: &str, tz: Tz) -> String {
         Moment::parse("run_date", text)

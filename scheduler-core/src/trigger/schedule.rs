@@ -10,10 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::error::TriggerError;
 use super::exclude::Exclusions;
 use super::leaps::Leaps;
-use super::moment::Moment;
+use super::moment::read_moment;
 use super::rule::{Rule, just_after};
 use super::spec::TriggerSpec;
-use super::zone::Zone;
 use crate::time::Timestamp;
 
 /// A rule that yields fire times.
@@ -205,7 +204,7 @@ impl Trigger {
     ///
     /// What is no date, by field and character.
     pub fn moment(&self, field: &str, text: &str) -> Result<Timestamp, TriggerError> {
-        Ok(Moment::parse(field, text)?.start(&Zone::new(self.0.tz)))
+        read_moment(field, text, self.0.tz)
     }
 
     /// The longest delay that may be added to a run.

@@ -1,12 +1,13 @@
 -- Writes jobs, each if it still is as it was read.
--- KEYS: due fired versions busy old finished gone parked seq queues requests replies history lines packed
+-- KEYS: due fired versions busy old finished gone parked resume seq queues requests replies history lines packed
 --   events wake:leader, then the job of each item
 -- ARGV: request, items (at most 200), then per item: job, expected version or "", next due or "",
 --   first and last of the skipped fire times or "" and "", records of these (one a line), state,
---   paused from or "", record, name, task, trigger, queue
+--   paused from or "", record, name, task, trigger, queue, paused since, until, by and why, each or ""
 -- Answers: one word per item: its new version, or "conflict". The same request asked again: the
 --   same words.
-local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 13
+local PAUSE = { 'paused_from', 'paused_since', 'paused_until', 'paused_by', 'paused_why' }
+local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 17
 local reply = redis.call('HGET', K.replies, request)
 if reply then
   return reply
@@ -69,10 +70,13 @@ for n, i in ipairs(accepted) do
   words[i] = int(version + n - 1)
   redis.call('HSET', KEYS[TAIL + i], 'version', words[i], 'state', state, 'record', ARGV[at + 8],
     'name', ARGV[at + 9], 'task', ARGV[at + 10], 'trigger', ARGV[at + 11], 'queue', ARGV[at + 12])
-  if from ~= '' then
-    redis.call('HSET', KEYS[TAIL + i], 'paused_from', from)
-  else
-    redis.call('HDEL', KEYS[TAIL + i], 'paused_from')
+  for n, field in ipairs(PAUSE) do
+    local value = n == 1 and from or ARGV[at + 11 + n]
+    if value ~= '' then
+      redis.call('HSET', KEYS[TAIL + i], field, value)
+    else
+      redis.call('HDEL', KEYS[TAIL + i], field)
+    end
   end
   redis.call('HSET', K.versions, job, words[i])
   redis.call('SADD', K.queues, ARGV[at + 12])
@@ -81,6 +85,11 @@ for n, i in ipairs(accepted) do
   end
   redis.call('ZREM', K.gone, job)
   redis.call('ZREM', K.parked, job)
+  if ARGV[at + 14] ~= '' then
+    redis.call('ZADD', K.resume, ARGV[at + 14], job)
+  else
+    redis.call('ZREM', K.resume, job)
+  end
   if next ~= '' then
     redis.call('ZADD', K.due, next, job)
     redis.call('ZREM', K.finished, job)

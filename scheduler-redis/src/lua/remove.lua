@@ -1,5 +1,5 @@
 -- Removes a job if it still is as it was read.
--- KEYS: due fired versions busy old finished gone parked requests replies history lines packed events,
+-- KEYS: due fired versions busy old finished gone parked resume requests replies history lines packed events,
 --   then the job
 -- ARGV: request, job, version, due or "", first and last of the skipped fire times or "" and "",
 --   records of these (one a line)
@@ -30,6 +30,7 @@ if reply ~= 'conflict' then
   redis.call('ZREM', K.due, job)
   redis.call('ZREM', K.finished, job)
   redis.call('ZREM', K.parked, job)
+  redis.call('ZREM', K.resume, job)
   redis.call('ZADD', K.gone, int(t), job)
   if record then
     redis.call('HSET', K.old, version .. ' ' .. job, record)

@@ -4,7 +4,7 @@ use scheduler_core::change::{Change, UnreadableJob};
 use scheduler_core::store::{
     Changed, JobPage, JobWrite, PutJob, RemoveJob, RunNow, RunNowAnswer, StoreResult,
 };
-use scheduler_core::{JobId, JobState, RunId, StoredJob, Timestamp, Version};
+use scheduler_core::{JobId, JobState, Pause, RunId, StoredJob, Timestamp, Version};
 
 use super::leading::{expected, skip_lines};
 use super::{Call, Queues, RedisStore, optional_ms, score_to_timestamp};
@@ -13,8 +13,17 @@ use crate::codec;
 /// How many jobs one call of a script takes.
 const BATCH: usize = 200;
 
-/// A job's hash: record, state, where its pause began.
-type JobHash = (Option<Vec<u8>>, Option<String>, Option<String>);
+/// A job's hash: record, state; and of its pause: from which fire time, since when, until when, by
+/// whom, and why.
+type JobHash = (
+    Option<Vec<u8>>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
 
 /// What is stored of a job outside its hash.
 struct Standing {
@@ -70,7 +79,7 @@ impl RedisStore {
                 let (stored, unreadable) = match read {
                     None => (None, None),
                     Some(Ok(stored)) => (Some(stored), None),
-                    Some(Err(unreadable)) => (None, Some(unreadable)),
+                    Some(Err(unreadable)) => (None, Some(*unreadable)),
                 };
                 JobWrite {
                     stored,
@@ -148,9 +157,10 @@ impl RedisStore {
             .arg(request.job.as_str())
             .arg(request.version.0);
         call.arg(optional_ms(request.next_fire));
-        call.arg(optional_ms(request.skips.first().map(|skip| skip.first)));
-        call.arg(optional_ms(request.skips.last().map(|skip| skip.last)));
-        call.arg(skip_lines(&request.job, &request.skips));
+        let RemoveJob { skips, detail, .. } = request;
+        call.arg(optional_ms(skips.first().map(|skip| skip.first)));
+        call.arg(optional_ms(skips.last().map(|skip| skip.last)));
+        call.arg(skip_lines(&request.job, skips, detail.as_deref()));
         let word: String = call.send().await?;
         changed(&call, &word)
     }
@@ -193,32 +203,56 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
     let job = &change.job;
     let (state, from) = match change.state {
         JobState::Active => ("active", None),
-        JobState::Paused { from } => ("paused", from),
+        JobState::Paused { from, .. } => ("paused", from),
     };
+    let pause = change.state.pause();
     call.arg(job.id().as_str())
         .arg(expected(version))
         .arg(optional_ms(change.next_fire));
     call.arg(optional_ms(change.skips.first().map(|skip| skip.first)));
     call.arg(optional_ms(change.skips.last().map(|skip| skip.last)));
-    call.arg(skip_lines(job.id(), &change.skips))
-        .arg(state)
-        .arg(optional_ms(from));
+    call.arg(skip_lines(
+        job.id(),
+        &change.skips,
+        change.detail.as_deref(),
+    ))
+    .arg(state)
+    .arg(optional_ms(from));
     call.arg(codec::job_to_record(job)?)
         .arg(job.name())
         .arg(job.task().as_str());
     call.arg(job.trigger().to_string())
         .arg(job.queue().as_str());
+    call.arg(optional_ms(pause.and_then(|pause| pause.since)))
+        .arg(optional_ms(pause.and_then(|pause| pause.until)));
+    call.arg(
+        pause
+            .and_then(|pause| pause.by.as_deref())
+            .unwrap_or_default(),
+    );
+    call.arg(
+        pause
+            .and_then(|pause| pause.reason.as_deref())
+            .unwrap_or_default(),
+    );
     Ok(())
 }
 
 fn stored_job(
-    (record, state, paused_from): JobHash,
+    (record, state, from, since, until, by, reason): JobHash,
     standing: &Standing,
-) -> Result<StoredJob, UnreadableJob> {
+) -> Result<StoredJob, Box<UnreadableJob>> {
     let (state, known) = match state.as_deref() {
         Some("paused") => {
-            let from = paused_from.as_deref().and_then(score_to_timestamp);
-            (JobState::Paused { from }, Ok(()))
+            let time = |text: Option<String>| text.as_deref().and_then(score_to_timestamp);
+            let pause = Pause {
+                since: time(since),
+                until: time(until),
+                by,
+                reason,
+            };
+            let from = time(from);
+            (JobState::Paused { from, pause }, Ok(()))
         }
         Some("active") => (JobState::Active, Ok(())),
         state => {
@@ -242,12 +276,12 @@ fn stored_job(
             fired: standing.fired,
             in_flight: standing.in_flight,
         }),
-        Err((why, is_newer)) => Err(UnreadableJob {
+        Err((why, is_newer)) => Err(Box::new(UnreadableJob {
             version: standing.version,
             state,
             next_fire: standing.next_fire,
             why,
             is_newer,
-        }),
+        })),
     }
 }

@@ -18,12 +18,17 @@ use crate::attendance::Attendant;
 use crate::codec;
 
 /// The records of skipped fire times, one a line.
-pub(super) fn skip_lines(job: &JobId, skips: &[Skip]) -> String {
+pub(super) fn skip_lines(job: &JobId, skips: &[Skip], detail: Option<&str>) -> String {
     let lines: Vec<_> = skips
         .iter()
-        .map(|skip| Record::Skip(SkipRecord::new(job.clone(), skip)).to_line())
+        .map(|skip| SkipRecord::new(job.clone(), skip).with_detail(detail))
+        .map(|record| Record::Skip(record).to_line())
         .collect();
     lines.join("\n")
+}
+
+fn readable_ids(ids: &[String]) -> Vec<JobId> {
+    ids.iter().filter_map(|id| JobId::new(id).ok()).collect()
 }
 
 fn token_from(call: &Call<'_>, text: &str) -> Result<LeaseToken, StoreError> {
@@ -115,6 +120,8 @@ impl RedisStore {
             Vec<(String, String)>,
             String,
             Vec<String>,
+            Vec<String>,
+            String,
         );
 
         let queues = Queues::of(&request.queues);
@@ -126,7 +133,18 @@ impl RedisStore {
             self.shared.attendance.end();
             return Ok(PeekAnswer::LeaseLost);
         }
-        let (now, due, versions, in_flight, next_due, retries, next_retry, finished): Answer =
+        let (
+            now,
+            due,
+            versions,
+            in_flight,
+            next_due,
+            retries,
+            next_retry,
+            finished,
+            resumes,
+            next_resume,
+        ): Answer =
             redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
 
         // Entries that are none of ours must not keep the leader from the rest: set them aside.
@@ -169,10 +187,9 @@ impl RedisStore {
             next_due: score_to_timestamp(&next_due),
             retries: due_retries,
             next_retry: score_to_timestamp(&next_retry),
-            finished: finished
-                .iter()
-                .filter_map(|id| JobId::new(id).ok())
-                .collect(),
+            finished: readable_ids(&finished),
+            resumes: readable_ids(&resumes),
+            next_resume: score_to_timestamp(&next_resume),
         }))
     }
 
@@ -223,7 +240,7 @@ impl RedisStore {
             call.arg(queues.list(&item.queue, item.priority))
                 .arg(item.max_instances)
                 .arg(&runs);
-            call.arg(skip_lines(&item.job, &item.plan.skips));
+            call.arg(skip_lines(&item.job, &item.plan.skips, None));
         }
         let answer: Value = call.send().await?;
         if is_word(&answer, "lost") {

@@ -16,6 +16,9 @@ macro_rules! conformance {
             changes {
                 a_pause_takes_the_job_out_of_the_due_queue,
                 a_resumed_job_records_what_passed,
+                a_pause_keeps_who_and_why_and_tells_history,
+                a_pause_with_an_end_is_shown_when_that_has_come,
+                a_pause_that_was_changed_ends_as_it_says_now,
                 a_schedule_that_was_over_when_paused_is_over_when_resumed,
                 a_pause_does_not_begin_with_what_was_settled_meanwhile,
                 a_change_that_comes_after_the_fire_is_a_conflict,

@@ -12,7 +12,9 @@ use scheduler_core::store::{
     ExchangeAnswer, Exchanged, JobWrite, PeekAnswer, Peeked, Promote, PutJob, RemoveJob, RunNow,
     RunNowAnswer, Settled, Tidy, TidyAnswer,
 };
-use scheduler_core::{JobBuilder, JobId, RunId, SessionId, Store, StoredJob, Timestamp, Version};
+use scheduler_core::{
+    JobBuilder, JobId, Pause, RunId, SessionId, Store, StoredJob, Timestamp, Version,
+};
 use uuid::Uuid;
 
 use super::{ClockHand, Harness, Node, START, Sight, done, name, peek, request, settled_as};
@@ -291,6 +293,7 @@ impl<H: Harness> World<H> {
             version: stored.version,
             next_fire: stored.next_fire,
             skips: change::remove(&stored, self.now),
+            detail: stored.state.pause().and_then(Pause::words),
         }
     }
 

@@ -8,14 +8,16 @@ use scheduler_core::store::{
     Changed, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer, StoreResult,
 };
 use scheduler_core::{
-    Job, JobDefaults, JobError, JobId, JobPatch, PatchError, RunId, Store, StoredJob, Timestamp,
-    Version,
+    Job, JobDefaults, JobError, JobId, JobPatch, PatchError, Pause, RunId, Store, StoredJob,
+    Timestamp, Version,
 };
 use uuid::{NoContext, Uuid};
 
 use super::retry::until_known;
+use super::search::{Found, JobQuery};
 use super::{
-    JobList, JobsError, Modified, OnConflict, Put, PutWish, Removed, RunRequested, Switched,
+    JobList, JobsError, Modified, OnConflict, PauseWish, Put, PutWish, Removed, RunRequested,
+    Switched,
 };
 use crate::config::join;
 use crate::task::builtin;
@@ -85,23 +87,26 @@ impl<S: Store> Jobs<S> {
     ///
     /// The store could not answer.
     pub async fn list(&self) -> Result<JobList, JobsError> {
-        let mut list = JobList::default();
+        self.search(&JobQuery::default()).await
+    }
+
+    /// The jobs that a query asks for. With a limit, no more than so many are held at any time,
+    /// however many there are.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer.
+    pub async fn search(&self, query: &JobQuery) -> Result<JobList, JobsError> {
+        let mut found = Found::of(query);
         let mut cursor: Option<String> = None;
         loop {
             let page = until_known(|| self.store.job_page(cursor.as_deref(), PAGE)).await?;
-            list.jobs.extend(page.jobs);
-            list.unreadable.extend(page.unreadable);
+            found.take_in(page.jobs, page.unreadable);
             cursor = page.next;
             if cursor.is_none() {
-                break;
+                return Ok(found.into_list());
             }
         }
-        // A page may show again what an earlier one showed.
-        list.jobs.sort_by(|a, b| a.job.id().cmp(b.job.id()));
-        list.jobs.dedup_by(|a, b| a.job.id() == b.job.id());
-        list.unreadable.sort();
-        list.unreadable.dedup();
-        Ok(list)
     }
 
     /// Puts a job.
@@ -177,7 +182,24 @@ impl<S: Store> Jobs<S> {
     ///
     /// The store could not answer, or others kept changing the job.
     pub async fn pause(&self, id: &JobId) -> Result<Switched, JobsError> {
-        self.switch(id, |stored, _| change::pause(stored)).await
+        self.pause_with(id, &PauseWish::default()).await
+    }
+
+    /// Pauses a job, and says who does so, why, or until when: then it comes back by itself. Of a job
+    /// that is paused already, these change.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn pause_with(&self, id: &JobId, wish: &PauseWish) -> Result<Switched, JobsError> {
+        self.switch(id, |stored, now| {
+            let pause = wish.pause(now);
+            if pause.until.is_some_and(|until| until <= now) {
+                return Err(Switched::Ended);
+            }
+            change::pause_with(stored, pause, now).ok_or(Switched::Already)
+        })
+        .await
     }
 
     /// Resumes a paused job: what passed meanwhile is recorded as skipped. Brings back a parked one.
@@ -186,7 +208,10 @@ impl<S: Store> Jobs<S> {
     ///
     /// The store could not answer, or others kept changing the job.
     pub async fn resume(&self, id: &JobId) -> Result<Switched, JobsError> {
-        self.switch(id, change::resume).await
+        self.switch(id, |stored, now| {
+            change::resume(stored, now).ok_or(Switched::Already)
+        })
+        .await
     }
 
     /// Removes a job. Runs that have begun go on; those that wait end as removed.
@@ -198,11 +223,14 @@ impl<S: Store> Jobs<S> {
         let mut rounds = Rounds::new(id);
         loop {
             let read = self.read(id).await?;
-            let (version, next_fire, skips) = match (&read.stored, &read.unreadable) {
-                (Some(job), _) => (job.version, job.next_fire, change::remove(job, read.now)),
+            let (version, next_fire, skips, state) = match (&read.stored, &read.unreadable) {
+                (Some(job), _) => {
+                    let skips = change::remove(job, read.now);
+                    (job.version, job.next_fire, skips, &job.state)
+                }
                 (None, Some(job)) => {
                     let skip = change::remove_unreadable(job, read.now);
-                    (job.version, job.next_fire, Vec::from_iter(skip))
+                    (job.version, job.next_fire, Vec::from_iter(skip), &job.state)
                 }
                 (None, None) => return Ok(Removed::NotFound),
             };
@@ -212,6 +240,7 @@ impl<S: Store> Jobs<S> {
                 version,
                 next_fire,
                 skips,
+                detail: state.pause().and_then(Pause::words),
             };
             match until_known(|| self.store.remove(&request)).await? {
                 Changed::Done(_) => return Ok(Removed::Done),
@@ -280,7 +309,7 @@ impl<S: Store> Jobs<S> {
     async fn switch(
         &self,
         id: &JobId,
-        decide: impl Fn(&StoredJob, Timestamp) -> Option<Change>,
+        decide: impl Fn(&StoredJob, Timestamp) -> Result<Change, Switched>,
     ) -> Result<Switched, JobsError> {
         let mut rounds = Rounds::new(id);
         loop {
@@ -289,8 +318,9 @@ impl<S: Store> Jobs<S> {
             let Some(stored) = readable(id, read)? else {
                 return Ok(Switched::NotFound);
             };
-            let Some(change) = decide(&stored, now) else {
-                return Ok(Switched::Already);
+            let change = match decide(&stored, now) {
+                Ok(change) => change,
+                Err(otherwise) => return Ok(otherwise),
             };
             match self.write(vec![(Some(stored.version), change)]).await?[..] {
                 [Changed::Done(_)] => return Ok(Switched::Done),

@@ -27,6 +27,7 @@ mod client;
 mod ledger;
 mod outcome;
 mod retry;
+mod search;
 #[cfg(test)]
 mod shelf;
 #[cfg(test)]
@@ -34,5 +35,7 @@ mod tests;
 
 pub use client::Jobs;
 pub use outcome::{
-    JobList, JobsError, Modified, OnConflict, Put, PutWish, Removed, RunRequested, Switched,
+    JobList, JobsError, Modified, OnConflict, PauseEnd, PauseWish, Put, PutWish, Removed,
+    RunRequested, Switched,
 };
+pub use search::{JobOrder, JobQuery};

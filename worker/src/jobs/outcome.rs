@@ -1,7 +1,11 @@
 //! What may be asked about jobs, and what becomes of it.
 
+use std::time::Duration;
+
 use scheduler_core::change::ChangeError;
-use scheduler_core::{Job, JobId, PatchError, RunId, StoreError, StoredJob, Version};
+use scheduler_core::{
+    Job, JobId, PatchError, Pause, RunId, StoreError, StoredJob, Timestamp, Version,
+};
 
 /// What to do where a job of the same id is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +62,41 @@ pub enum Modified {
     Refused(PatchError),
 }
 
+/// A pause, as somebody wants it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PauseWish {
+    /// When it ends by itself. Defaults to never.
+    pub end: Option<PauseEnd>,
+    /// Who pauses the job.
+    pub by: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// When a pause ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseEnd {
+    /// At this instant: fire times from then on become runs again.
+    Until(Timestamp),
+    /// So long after now, by the store's clock.
+    For(Duration),
+}
+
+impl PauseWish {
+    pub(super) fn pause(&self, now: Timestamp) -> Pause {
+        let until = self.end.map(|end| match end {
+            PauseEnd::Until(until) => until,
+            PauseEnd::For(duration) => now.after(duration),
+        });
+        Pause {
+            since: Some(now),
+            until,
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+        }
+    }
+}
+
 /// What became of pausing or resuming a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switched {
@@ -65,6 +104,8 @@ pub enum Switched {
     Done,
     /// The job was so already.
     Already,
+    /// The pause was to end at an instant that has passed: nothing was written.
+    Ended,
     /// There is no such job.
     NotFound,
 }

@@ -61,7 +61,7 @@ impl World {
         let stored = StoredJob {
             job: change.job.clone(),
             version: Version(self.sequence),
-            state: change.state,
+            state: change.state.clone(),
             next_fire: change.next_fire,
             parked: None,
             fired: self.fired.get(id).copied(),

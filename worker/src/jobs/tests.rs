@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use scheduler_core::change::JobState;
-use scheduler_core::{Job, JobDefaults, JobId, JobPatch, JobSpec, RunId, Timestamp, Version};
+use scheduler_core::{
+    Job, JobDefaults, JobId, JobPatch, JobSpec, Pause, RunId, Timestamp, Version,
+};
 use serde_json::json;
 
 use super::shelf::{Fault, NOW, Shelf, World};
@@ -274,7 +276,16 @@ async fn a_pause_ends_where_it_began() {
     let from = in_seconds(10);
     assert_eq!(
         (stored.state, stored.next_fire),
-        (JobState::Paused { from }, None)
+        (
+            JobState::Paused {
+                from,
+                pause: Pause {
+                    since: Some(NOW),
+                    ..Pause::default()
+                }
+            },
+            None
+        )
     );
     assert_eq!(desk.jobs.resume(&id("a")).await.unwrap(), Switched::Done);
     let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();

@@ -18,14 +18,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduler_core::change;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{move_past, plan};
 use scheduler_core::store::{
-    Dispatch, DispatchAnswer, DispatchItem, DueJob, Park, ParkItem, Peek, PeekAnswer, Peeked,
-    Promote, Refusal, Refused, Retire, StoreResult, Tidy, TidyAnswer, Wake,
+    Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Park, ParkItem, Peek, PeekAnswer,
+    Peeked, Promote, PutJob, Refusal, Refused, RequestId, Retire, StoreResult, Tidy, TidyAnswer,
+    Wake,
 };
 use scheduler_core::{Job, QueueName, Store, Timestamp};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::clock::boottime;
 use crate::event::Event;
@@ -176,6 +179,7 @@ impl<S: Store> Leader<S> {
         self.batch.round_trip(received.saturating_sub(sent));
 
         let mut next = earliest(peeked.next_due, peeked.next_retry);
+        next = earliest(next, peeked.next_resume);
         let mut stuck = false;
         // What makes room must go on where nothing else does: a full store takes in nothing more.
         let mut trouble = None;
@@ -197,6 +201,17 @@ impl<S: Store> Leader<S> {
             // Each may bring another that was not shown yet.
             next = earliest(next, Some(peeked.now));
             stuck = false;
+        }
+        match self.end_pauses(&peeked).await {
+            // They may be due at once.
+            Ok(true) => {
+                next = earliest(next, Some(peeked.now));
+                stuck = false;
+            }
+            Ok(false) => {}
+            Err(error) => {
+                trouble.get_or_insert(error);
+            }
         }
         let promoted = self.promote(&peeked).await;
         let retired = self.retire(&peeked).await;
@@ -378,6 +393,41 @@ impl<S: Store> Leader<S> {
             }
         }
         Ok(leads)
+    }
+
+    /// Brings back jobs whose pause has ended, each if it still is as it is read now: safe also for a
+    /// leader that has been deposed meanwhile, and asked for again by the next look where the answer
+    /// is lost. Says whether any came back.
+    async fn end_pauses(&self, peeked: &Peeked) -> StoreResult<bool> {
+        if peeked.resumes.is_empty() {
+            return Ok(false);
+        }
+        let link = &self.shared.link;
+        let read = link.ask("jobs", link.store.jobs(&peeked.resumes)).await?;
+        let changes = read.iter().filter_map(|read| {
+            let stored = read.stored.as_ref()?;
+            let change = change::end_pause(stored, read.now)?;
+            Some((Some(stored.version), change))
+        });
+        let changes: Vec<_> = changes.collect();
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        let request = PutJob {
+            request: RequestId(Uuid::new_v4()),
+            changes,
+        };
+        let answers = link.ask("put", link.store.put(&request)).await?;
+        let is_done = |answer: &Changed| matches!(answer, Changed::Done(_));
+        for ((_, change), _) in request
+            .changes
+            .iter()
+            .zip(&answers)
+            .filter(|(_, a)| is_done(a))
+        {
+            tracing::info!(job = %change.job.id(), "its pause has ended");
+        }
+        Ok(answers.iter().any(is_done))
     }
 
     async fn promote(&mut self, peeked: &Peeked) -> StoreResult<bool> {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::binary::{config, start, until};
 use crate::redis::Redis;
 
 /// Adds a job that is due each hour.
@@ -181,4 +182,111 @@ fn a_schedule_is_changed_by_its_flags_or_by_the_next_run_time() {
     redis.said(&["job", "pause", "j"], 0);
     redis.said(&["job", "reschedule", "j", "--every", "10m"], 0);
     assert_eq!(job()["state"], "paused", "that is the operator's");
+}
+
+#[test]
+fn a_pause_says_who_why_and_until_when_and_ends_by_itself() {
+    let redis = Redis::start();
+    add(&redis, "j", &["--timezone", "Asia/Tokyo"]);
+    let job = || redis.json(&["job", "show", "j", "--json"]);
+    assert_eq!(job()["pause"], json!(null));
+    let pause = ["job", "pause", "j", "--reason", "the move"];
+    let with = |flags: &[&'static str]| [&pause[..], flags].concat();
+    redis.said(&with(&["--by", "kim", "--until", "2100-12-24 18:00:00"]), 0);
+    let found = job()["pause"].clone();
+    assert_eq!(found["by"], "kim");
+    assert_eq!(found["reason"], "the move");
+    assert_eq!(
+        found["until"], "2100-12-24T18:00:00Z",
+        "in the zone of --config"
+    );
+    let shown = redis.said(&["job", "show", "j"], 0).out;
+    for line in [
+        "state                paused",
+        "paused_until         2100-12-25 03:00:00 +09:00",
+        "paused_by            kim",
+        "pause_reason         the move",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+    }
+    let list = redis.said(&["job", "list"], 0).out;
+    assert!(
+        list.contains("paused until 2100-12-25 03:00:00 +09:00"),
+        "{list}"
+    );
+    redis.said(&["job", "pause", "j"], 0);
+    let by = job()["pause"]["by"].as_str().unwrap().to_owned();
+    assert!(!by.is_empty() && by != "kim", "{by}: whoever this is");
+    for (flags, code, complaint) in [
+        (&["--for", "soon"][..], 2, "--for: \"soon\" is no duration"),
+        (&["--until", "soon"], 2, "--until: \"soon\""),
+        (
+            &["--until", "2020-01-01"],
+            1,
+            "the pause would be over already",
+        ),
+        (
+            &["--until", "2100-01-01", "--for", "1h"],
+            2,
+            "cannot be used with",
+        ),
+    ] {
+        let said = redis.said(&with(flags), code);
+        assert!(said.err.contains(complaint), "{flags:?}: {}", said.err);
+    }
+
+    let (directory, path) = config("");
+    let log = directory.path().join("log");
+    let worker = start(&mut redis.carillon(&["run", "--config", &path]), &log);
+    redis.said(&with(&["--for", "200ms"]), 0);
+    let active = || (job()["state"] == "active").then_some(());
+    until("the end of the pause", active);
+    assert_eq!(job()["pause"], json!(null));
+    assert_eq!(worker.stop(), 0);
+}
+
+#[test]
+fn jobs_are_found_by_what_is_known_of_them() {
+    let redis = Redis::start();
+    add(&redis, "report", &["--tag", "finance", "--tag", "daily"]);
+    add(
+        &redis,
+        "mail",
+        &["--tag", "daily", "--queue", "slow", "--name", "The Letter"],
+    );
+    let other = [
+        "job", "add", "--id", "other", "--task", "u", "--every", "5m",
+    ];
+    redis.said(&other, 0);
+    redis.said(&["job", "pause", "--tag", "finance"], 0);
+    let found = |flags: &[&str]| {
+        let args = [&["job", "list", "--json"], flags].concat();
+        let jobs = redis.json(&args);
+        let ids = jobs.as_array().unwrap().iter().map(|job| job["id"].clone());
+        ids.map(|id| id.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(&[]), ["mail", "other", "report"]);
+    assert_eq!(found(&["--tag", "daily"]), ["mail", "report"]);
+    assert_eq!(found(&["--tag", "daily", "--tag", "finance"]), ["report"]);
+    assert_eq!(found(&["--task", "u"]), ["other"]);
+    assert_eq!(found(&["--queue", "slow"]), ["mail"]);
+    assert_eq!(found(&["--state", "paused"]), ["report"]);
+    assert_eq!(found(&["--state", "active", "--tag", "daily"]), ["mail"]);
+    assert_eq!(found(&["--search", "lett"]), ["mail"]);
+    assert_eq!(found(&["--search", "DAIL"]), ["mail", "report"]);
+    assert_eq!(found(&["--sort", "next"]), ["other", "mail", "report"]);
+    assert_eq!(found(&["--sort", "next", "--limit", "1"]), ["other"]);
+    assert_eq!(found(&["--limit", "2"]), ["mail", "other"]);
+    assert_eq!(found(&["--search", "nothing"]), Vec::<String>::new());
+    redis.said(&["job", "list", "--state", "asleep"], 2);
+
+    let none = redis.said(&["job", "remove", "--tag", "none"], 1);
+    assert_eq!(none.err, "error: there is no job with the tag none\n");
+    redis.said(&["job", "remove"], 2);
+    let removed = redis
+        .said(&["job", "remove", "--tag", "daily", "report"], 0)
+        .out;
+    assert_eq!(removed, "removed report\nremoved mail\n");
+    assert_eq!(found(&[]), ["other"]);
 }

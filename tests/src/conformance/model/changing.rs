@@ -7,7 +7,7 @@ use scheduler_core::change::{self, Change, JobState};
 use scheduler_core::plan::Skip;
 use scheduler_core::policy::{Coalesce, Grace, OnLost};
 use scheduler_core::store::{Changed, PutJob, RemoveJob, RunNow, RunNowAnswer};
-use scheduler_core::{Job, JobId, Priority, RunId, Store, StoredJob, Timestamp};
+use scheduler_core::{Job, JobId, Pause, Priority, RunId, Store, StoredJob, Timestamp};
 
 use super::step::JOBS;
 use super::walker::Walker;
@@ -32,7 +32,16 @@ impl<H: Harness> Walker<H> {
     /// A change that somebody might want of a job as it was read.
     fn some_change(&mut self, stored: &StoredJob, job: Job) -> Option<Change> {
         let now = self.world.now();
-        match self.random.u8(0..3) {
+        match self.random.u8(0..4) {
+            3 => {
+                let pause = Pause {
+                    since: Some(now),
+                    until: Some(now.after(Duration::from_millis(self.random.u64(1..40) * 700))),
+                    by: Some("somebody".to_owned()),
+                    reason: None,
+                };
+                change::pause_with(stored, pause, now)
+            }
             0 => change::pause(stored).or_else(|| change::resume(stored, now)),
             1 => change::resume(stored, now),
             _ => change::replace(stored, job, now).ok(),
@@ -58,6 +67,27 @@ impl<H: Harness> Walker<H> {
         self.write(&request).await;
     }
 
+    /// Does what a leader does with pauses that it saw to have ended; or somebody who once led.
+    pub(super) async fn end_pauses(&mut self, jobs: &[JobId]) {
+        for id in jobs {
+            let Some(stored) = self.world.read(id).await.stored else {
+                continue;
+            };
+            let Some(change) = change::end_pause(&stored, self.world.now()) else {
+                continue;
+            };
+            let request = PutJob {
+                request: self.request(),
+                changes: vec![(Some(stored.version), change)],
+            };
+            if self.random.u8(0..4) == 0 {
+                self.late.put.push(request);
+            } else {
+                self.write(&request).await;
+            }
+        }
+    }
+
     pub(super) async fn write(&mut self, request: &PutJob) {
         let due = self.due(request.changes[0].1.job.id()).await;
         let answers = done(self.world.store.put(request).await);
@@ -69,10 +99,11 @@ impl<H: Harness> Walker<H> {
                 self.oracle.rise(version.0);
                 let stays = match change.state {
                     JobState::Active => change.next_fire,
-                    JobState::Paused { from } => from,
+                    JobState::Paused { from, .. } => from,
                 };
                 assert_kept(due, stays, &change.skips);
-                self.oracle.skipped(change.job.id(), &change.skips);
+                let detail = change.detail.as_deref();
+                self.oracle.skipped(change.job.id(), &change.skips, detail);
                 "done"
             }
             Changed::Conflict => "conflict",
@@ -101,6 +132,7 @@ impl<H: Harness> Walker<H> {
             version: stored.version,
             next_fire: stored.next_fire,
             skips: change::remove(&stored, self.world.now()),
+            detail: stored.state.pause().and_then(Pause::words),
         };
         if self.random.u8(0..4) == 0 {
             return self.late.removal.push(request);
@@ -114,7 +146,8 @@ impl<H: Harness> Walker<H> {
         let done = matches!(answer, Changed::Done(_));
         if done {
             assert_kept(due, None, &request.skips);
-            self.oracle.skipped(&request.job, &request.skips);
+            let detail = request.detail.as_deref();
+            self.oracle.skipped(&request.job, &request.skips, detail);
         }
         self.trace.add(format!("remove {}: {done}", request.job));
     }

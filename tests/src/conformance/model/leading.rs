@@ -95,6 +95,7 @@ impl<H: Harness> Walker<H> {
         if self.random.u8(0..5) == 0 {
             self.late.dispatch.push(request);
         }
+        self.end_pauses(&peeked.resumes).await;
         let (retries, jobs) = (peeked.retries, peeked.finished);
         let promote = Promote {
             token: token.clone(),

@@ -45,20 +45,20 @@ impl Oracle {
         assert_eq!(due.count, skipped + plan.runs.len() as u64, "{item:#?}");
         assert_eq!((due.last, due.next), (plan.settled, plan.next), "{item:#?}");
         self.settle(&item.job, item.due, plan.settled);
-        self.skipped_in_plan(&item.job, &plan.skips);
+        self.record_skips(&item.job, &plan.skips, None);
     }
 
     /// Fire times were skipped by a change.
-    pub(super) fn skipped(&mut self, job: &JobId, skips: &[Skip]) {
+    pub(super) fn skipped(&mut self, job: &JobId, skips: &[Skip], detail: Option<&str>) {
         for skip in skips {
             self.settle(job, skip.first, skip.last);
         }
-        self.skipped_in_plan(job, skips);
+        self.record_skips(job, skips, detail);
     }
 
-    fn skipped_in_plan(&mut self, job: &JobId, skips: &[Skip]) {
-        let records = skips.iter().map(|skip| SkipRecord::new(job.clone(), skip));
-        self.skips.extend(records);
+    fn record_skips(&mut self, job: &JobId, skips: &[Skip], detail: Option<&str>) {
+        let record = |skip| SkipRecord::new(job.clone(), skip).with_detail(detail);
+        self.skips.extend(skips.iter().map(record));
     }
 
     fn settle(&mut self, job: &JobId, first: Timestamp, last: Timestamp) {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use scheduler_core::change::{self, Change, JobState};
+use scheduler_core::change::{self, Change, JobState, Pause};
 use scheduler_core::history::{Record, SkipRecord};
 use scheduler_core::plan::SkipReason;
 use scheduler_core::store::Changed;
-use scheduler_core::{Store, StoredJob};
+use scheduler_core::{Store, StoredJob, Timestamp};
 
 use crate::conformance::{EVERY, Harness, World, done, job, name};
 
@@ -17,6 +17,7 @@ fn rescheduled(stored: &StoredJob) -> Change {
         state: JobState::Active,
         next_fire: stored.next_fire.map(|at| at.after(EVERY * 5)),
         skips: Vec::new(),
+        detail: None,
     }
 }
 
@@ -30,9 +31,7 @@ pub async fn a_pause_takes_the_job_out_of_the_due_queue<H: Harness>(mut world: W
     let after = before.but(|world| {
         let job = world.job_mut("j");
         job.version = version;
-        job.state = JobState::Paused {
-            from: stored.next_fire,
-        };
+        job.state = JobState::paused(stored.next_fire);
         job.next_fire = None;
     });
     world.expect(&after, "pausing").await;
@@ -64,6 +63,133 @@ pub async fn a_resumed_job_records_what_passed<H: Harness>(mut world: World<H>) 
     world.expect(&after, "resuming").await;
 }
 
+/// A pause that says all that there is to say.
+fn wordy<H: Harness>(world: &World<H>, length: Duration) -> Pause {
+    Pause {
+        since: Some(world.now()),
+        until: Some(world.now().after(length)),
+        by: Some("kim@desk".to_owned()),
+        reason: Some("the move".to_owned()),
+    }
+}
+
+pub async fn a_pause_keeps_who_and_why_and_tells_history<H: Harness>(mut world: World<H>) {
+    for id in ["resumed", "removed"] {
+        let stored = world.put(job(id)).await;
+        let pause = wordy(&world, EVERY * 60);
+        let before = world.see().await;
+        let paused = change::pause_with(&stored, pause.clone(), world.now()).expect("a pause");
+        let version = world.write(Some(stored.version), paused).await;
+        let after = before.but(|world| {
+            let job = world.job_mut(id);
+            job.version = version;
+            job.state = JobState::Paused {
+                from: stored.next_fire,
+                pause,
+            };
+            job.next_fire = None;
+        });
+        world.expect(&after, "pausing").await;
+    }
+    world.advance(EVERY).await;
+    let paused = world.stored("resumed").await;
+    let resumed = change::resume(&paused, world.now()).expect("an end of the pause");
+    world.write(Some(paused.version), resumed).await;
+    world.remove("removed").await;
+    let records = world.see().await.records();
+    assert_eq!(records.len(), 2, "{records:?}");
+    for record in records {
+        let Record::Skip(skip) = record else {
+            panic!("{record:?}");
+        };
+        assert_eq!(skip.skipped, SkipReason::Paused);
+        assert_eq!(skip.detail.as_deref(), Some("by kim@desk: the move"));
+    }
+    // Nothing of it is left to the job that comes back.
+    assert_eq!(world.stored("resumed").await.state, JobState::Active);
+}
+
+pub async fn a_pause_with_an_end_is_shown_when_that_has_come<H: Harness>(mut world: World<H>) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let stored = world.put(job("j")).await;
+    let end = world.now().after(EVERY * 3);
+    let paused = change::pause_with(&stored, wordy(&world, EVERY * 3), world.now());
+    world
+        .write(Some(stored.version), paused.expect("a pause"))
+        .await;
+    world.set_clock(end.before(Duration::from_millis(1))).await;
+    let peeked = world.peek(&token).await;
+    assert_eq!((peeked.resumes, peeked.next_resume), (vec![], Some(end)));
+    world.advance(EVERY).await;
+    let peeked = world.peek(&token).await;
+    assert_eq!(
+        (peeked.resumes, peeked.next_resume),
+        (vec![name("j")], None)
+    );
+
+    let paused = world.stored("j").await;
+    let change = change::end_pause(&paused, world.now()).expect("an end of the pause");
+    world.write(Some(paused.version), change.clone()).await;
+    let back = world.stored("j").await;
+    let third = stored.next_fire.map(|first| first.after(EVERY * 2));
+    assert_eq!(
+        (back.state, back.next_fire),
+        (JobState::Active, third),
+        "due at the end"
+    );
+    assert_eq!(world.peek(&token).await.resumes, []);
+    // Somebody who led once comes to it, too.
+    let before = world.see().await;
+    let again = world.try_write(Some(paused.version), change).await;
+    assert_eq!(again, Changed::Conflict);
+    world.expect(&before, "ending a pause twice").await;
+    world.beat(&token).await;
+    assert_eq!(world.claim(&mut world.node("b").await, 10).await.len(), 1);
+}
+
+pub async fn a_pause_that_was_changed_ends_as_it_says_now<H: Harness>(mut world: World<H>) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    for id in ["longer", "endless", "resumed", "removed"] {
+        let stored = world.put(job(id)).await;
+        let paused = change::pause_with(&stored, wordy(&world, EVERY), world.now());
+        world
+            .write(Some(stored.version), paused.expect("a pause"))
+            .await;
+    }
+    let changed = |end: Option<Timestamp>| Pause {
+        until: end,
+        by: Some("lee@desk".to_owned()),
+        ..Pause::default()
+    };
+    let end = world.now().after(EVERY * 2);
+    for (id, until) in [("longer", Some(end)), ("endless", None)] {
+        let stored = world.stored(id).await;
+        let change = change::pause_with(&stored, changed(until), world.now());
+        world
+            .write(Some(stored.version), change.expect("another pause"))
+            .await;
+        let pause = world
+            .stored(id)
+            .await
+            .state
+            .pause()
+            .cloned()
+            .expect("a pause");
+        assert_eq!((pause.until, pause.reason), (until, None), "{id}");
+    }
+    let resumed = world.stored("resumed").await;
+    let change = change::resume(&resumed, world.now()).expect("an end of the pause");
+    world.write(Some(resumed.version), change).await;
+    world.remove("removed").await;
+    world.set_clock(end.before(Duration::from_millis(1))).await;
+    let peeked = world.peek(&token).await;
+    assert_eq!((peeked.resumes, peeked.next_resume), (vec![], Some(end)));
+    world.set_clock(end).await;
+    assert_eq!(world.peek(&token).await.resumes, [name("longer")]);
+}
+
 pub async fn a_schedule_that_was_over_when_paused_is_over_when_resumed<H: Harness>(
     world: World<H>,
 ) {
@@ -71,7 +197,7 @@ pub async fn a_schedule_that_was_over_when_paused_is_over_when_resumed<H: Harnes
     let token = world.lead(&a).await;
     let stored = world.put(job("j")).await;
     let over = Change {
-        state: JobState::Paused { from: None },
+        state: JobState::paused(None),
         next_fire: None,
         ..rescheduled(&stored)
     };

@@ -105,6 +105,7 @@ pub async fn a_job_that_was_put_again_meanwhile_stays<H: Harness>(mut world: Wor
         state: scheduler_core::JobState::Active,
         next_fire: Some(world.now().after(EVERY)),
         skips: Vec::new(),
+        detail: None,
     };
     world.write(Some(stored.version), again).await;
     assert_eq!(world.peek(&token).await.finished, Vec::<JobId>::new());

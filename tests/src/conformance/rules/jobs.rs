@@ -18,6 +18,7 @@ fn active(job: &Job, next: Timestamp) -> Change {
         state: JobState::Active,
         next_fire: Some(next),
         skips: Vec::new(),
+        detail: None,
     }
 }
 

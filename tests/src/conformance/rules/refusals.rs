@@ -220,6 +220,7 @@ pub async fn a_clock_that_steps_back_fires_nothing_twice<H: Harness>(mut world: 
         state: change::JobState::Active,
         next_fire: Some(fired),
         skips: Vec::new(),
+        detail: None,
     };
     let answer = world.try_write(Some(stored.version), again).await;
     assert_eq!(answer, Changed::Conflict);

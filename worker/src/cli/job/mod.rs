@@ -6,10 +6,13 @@ mod fields;
 mod modify;
 mod show;
 
-use clap::{Args, Subcommand};
+use std::collections::HashSet;
+
+use clap::{Args, Subcommand, ValueEnum};
 
 use carillon::Jobs;
-use carillon::core::{JobId, Store, Version};
+use carillon::core::{JobId, QueueName, Standing, Store, Tag, TaskName, Version};
+use carillon::jobs::{JobOrder, JobQuery};
 use scheduler_redis::RedisStore;
 
 use super::args::Global;
@@ -17,6 +20,7 @@ use super::failure::Failure;
 use super::{output, store};
 
 pub(super) use add::AddArgs;
+pub(super) use change::PauseArgs;
 pub(super) use modify::{ModifyArgs, RescheduleArgs};
 
 /// `carillon job`.
@@ -31,7 +35,7 @@ pub(super) struct JobArgs {
 pub(super) enum JobCommand {
     /// Add a job, or the jobs of a file
     Add(Box<AddArgs>),
-    /// List all jobs
+    /// List jobs, all or those that are looked for
     List(ListArgs),
     /// Show one job
     Show(ShowArgs),
@@ -39,8 +43,8 @@ pub(super) enum JobCommand {
     Modify(Box<ModifyArgs>),
     /// Give a job another schedule, which begins now
     Reschedule(RescheduleArgs),
-    /// Stop firing jobs until they are resumed
-    Pause(Ids),
+    /// Stop firing jobs, until they are resumed or for a time
+    Pause(PauseArgs),
     /// Fire paused or parked jobs again; what passed in a pause is recorded as skipped
     Resume(Ids),
     /// Run jobs once, now, beside their schedule
@@ -53,17 +57,75 @@ const JSON_HELP: &str = "\
 With --json, a job is an object with id, name, task, args, trigger, timezone, queue, tags, owner,
 coalesce, misfire_grace_time (seconds, or \"none\"), max_catch_up, max_instances, overlap, retry,
 timeout (seconds, or null), delivery, on_lost, max_lost, priority, spread (seconds, or null), keep,
-state (\"active\", \"paused\" or \"parked\"), next_run_time, last_fire_time (RFC 3339 in UTC, or
-null), running and version.
-`job list --json` is a list of them, by id.";
+state (\"active\", \"paused\", \"parked\" or \"finished\"), pause (null, or since, until, by and reason),
+next_run_time, last_fire_time (RFC 3339 in UTC, or null), running and version.
+`job list --json` is a list of them.";
+
+const LIST_HELP: &str = "\
+Examples:
+  carillon job list --tag finance --state paused
+  carillon job list --search report --sort next --limit 10
+";
 
 /// `carillon job list`.
 #[derive(Args, Debug)]
-#[command(after_help = JSON_HELP)]
+#[command(after_help = format!("{LIST_HELP}\n{JSON_HELP}"))]
 pub(super) struct ListArgs {
+    /// Only jobs with this tag; give it again for those that have all of them
+    #[arg(long = "tag", value_name = "WORD")]
+    tags: Vec<String>,
+    /// Only jobs that run this task
+    #[arg(long, value_name = "NAME")]
+    task: Option<String>,
+    /// Only jobs whose runs wait in this queue
+    #[arg(long, value_name = "NAME")]
+    queue: Option<String>,
+    /// Only jobs that stand so
+    #[arg(long, value_name = "STATE", value_parser = ["active", "paused", "parked", "finished"])]
+    state: Option<String>,
+    /// Only jobs with this text in their id, name, task or a tag
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// By id, or by when they run next
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t)]
+    sort: SortArg,
+    /// How many to show at most [default: all]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
     /// Show them as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// In which order jobs are listed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum SortArg {
+    /// By id.
+    #[default]
+    Id,
+    /// By when they run next.
+    Next,
+}
+
+impl ListArgs {
+    fn query(&self) -> Result<JobQuery, Failure> {
+        let state = self.state.as_deref();
+        let standing = Standing::ALL
+            .into_iter()
+            .find(|s| Some(s.as_str()) == state);
+        Ok(JobQuery {
+            tags: self.tags.iter().map(Tag::new).collect::<Result<_, _>>()?,
+            task: self.task.as_ref().map(TaskName::new).transpose()?,
+            queue: self.queue.as_ref().map(QueueName::new).transpose()?,
+            standing,
+            text: self.search.clone(),
+            order: match self.sort {
+                SortArg::Id => JobOrder::Id,
+                SortArg::Next => JobOrder::Next,
+            },
+            limit: self.limit,
+        })
+    }
 }
 
 /// `carillon job show`.
@@ -78,12 +140,15 @@ pub(super) struct ShowArgs {
     json: bool,
 }
 
-/// Jobs by id.
+/// Jobs by id, or by tag.
 #[derive(Args, Debug)]
 pub(super) struct Ids {
     /// The jobs
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required_unless_present = "tags")]
     ids: Vec<String>,
+    /// All jobs with this tag; give it again for those that have all of them
+    #[arg(long = "tag", value_name = "WORD")]
+    tags: Vec<String>,
     #[command(flatten)]
     expect: Expect,
 }
@@ -102,10 +167,20 @@ impl Expect {
     }
 }
 
+/// Jobs that a command is about.
+struct Chosen {
+    ids: Vec<JobId>,
+    tags: Vec<Tag>,
+    expected: Option<Version>,
+}
+
 impl Ids {
-    fn check(&self) -> Result<(Vec<JobId>, Option<Version>), Failure> {
-        let ids = self.ids.iter().map(JobId::new);
-        Ok((ids.collect::<Result<_, _>>()?, self.expect.version()))
+    fn check(&self) -> Result<Chosen, Failure> {
+        Ok(Chosen {
+            ids: self.ids.iter().map(JobId::new).collect::<Result<_, _>>()?,
+            tags: self.tags.iter().map(Tag::new).collect::<Result<_, _>>()?,
+            expected: self.expect.version(),
+        })
     }
 }
 
@@ -117,7 +192,10 @@ pub(super) fn run(global: &Global, command: JobCommand) -> Result<(), Failure> {
             let wishes = args.wishes(&settings.job_defaults)?;
             on_store(&settings, async |desk| desk.add(&wishes).await)
         }
-        JobCommand::List(args) => on_store(&settings, async |desk| desk.list(args.json).await),
+        JobCommand::List(args) => {
+            let query = args.query()?;
+            on_store(&settings, async |desk| desk.list(&query, args.json).await)
+        }
         JobCommand::Show(args) => {
             let id = JobId::new(&args.id)?;
             on_store(&settings, async |desk| desk.show(&id, args.json).await)
@@ -137,27 +215,27 @@ pub(super) fn run(global: &Global, command: JobCommand) -> Result<(), Failure> {
             })
         }
         JobCommand::Pause(args) => {
-            let (ids, expected) = args.check()?;
+            let (chosen, wish) = args.check(settings.job_defaults.timezone)?;
             on_store(&settings, async |desk| {
-                desk.expecting(expected).pause(&ids).await
+                desk.choosing(&chosen).await?.pause(&wish).await
             })
         }
         JobCommand::Resume(args) => {
-            let (ids, expected) = args.check()?;
+            let chosen = args.check()?;
             on_store(&settings, async |desk| {
-                desk.expecting(expected).resume(&ids).await
+                desk.choosing(&chosen).await?.resume().await
             })
         }
         JobCommand::Run(args) => {
-            let (ids, expected) = args.check()?;
+            let chosen = args.check()?;
             on_store(&settings, async |desk| {
-                desk.expecting(expected).run_now(&ids).await
+                desk.choosing(&chosen).await?.run_now().await
             })
         }
         JobCommand::Remove(args) => {
-            let (ids, expected) = args.check()?;
+            let chosen = args.check()?;
             on_store(&settings, async |desk| {
-                desk.expecting(expected).remove(&ids).await
+                desk.choosing(&chosen).await?.remove().await
             })
         }
     }
@@ -181,6 +259,12 @@ struct Desk<S> {
     jobs: Jobs<S>,
 }
 
+/// Jobs of a store that a command is about.
+struct Selection<S> {
+    desk: Desk<S>,
+    ids: Vec<JobId>,
+}
+
 impl<S: Store> Desk<S> {
     /// The same, refusing whatever has another version than this, if one is expected.
     fn expecting(self, version: Option<Version>) -> Self {
@@ -191,6 +275,33 @@ impl<S: Store> Desk<S> {
                 ..self
             },
         }
+    }
+
+    /// The jobs that a command is about, those that have the tags among them.
+    async fn choosing(self, chosen: &Chosen) -> Result<Selection<S>, Failure> {
+        let mut ids = chosen.ids.clone();
+        if !chosen.tags.is_empty() {
+            let query = JobQuery {
+                tags: chosen.tags.clone(),
+                ..JobQuery::default()
+            };
+            let found = self
+                .jobs
+                .search(&query)
+                .await
+                .map_err(|e| self.failed(&e))?;
+            if found.jobs.is_empty() {
+                let tags: Vec<&str> = chosen.tags.iter().map(Tag::as_str).collect();
+                let message = format!("there is no job with the tag {}", tags.join(" and "));
+                return Err(Failure::Refused(message));
+            }
+            let found = found.jobs.iter().map(|stored| stored.job.id().clone());
+            ids.extend(found);
+        }
+        let mut seen = HashSet::new();
+        ids.retain(|id| seen.insert(id.clone()));
+        let desk = self.expecting(chosen.expected);
+        Ok(Selection { desk, ids })
     }
 
     fn failed(&self, error: &carillon::jobs::JobsError) -> Failure {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use carillon::core::{
-    Backoff, Coalesce, Delivery, Grace, JobId, JobState, OnLost, Overlap, Policy, Priority, Retry,
-    Store, StoredJob, duration,
+    Backoff, Coalesce, Delivery, Grace, JobId, OnLost, Overlap, Pause, Policy, Priority, Retry,
+    Store, StoredJob, Timestamp, duration,
 };
+use carillon::jobs::JobQuery;
 use humantime::format_duration;
 use serde::Serialize;
 use serde_json::Value;
@@ -14,8 +15,8 @@ use super::{Desk, Failure, output};
 use crate::cli::output::{Table, local};
 
 impl<S: Store> Desk<S> {
-    pub(super) async fn list(&self, json: bool) -> Result<(), Failure> {
-        let list = self.jobs.list().await.map_err(|e| self.failed(&e))?;
+    pub(super) async fn list(&self, query: &JobQuery, json: bool) -> Result<(), Failure> {
+        let list = self.jobs.search(query).await.map_err(|e| self.failed(&e))?;
         if json {
             let jobs: Vec<JobView<'_>> = list.jobs.iter().map(JobView::new).collect();
             output::json(&jobs)?;
@@ -50,7 +51,7 @@ fn row(stored: &StoredJob) -> Vec<String> {
         job.id().to_string(),
         job.task().to_string(),
         job.trigger().to_string(),
-        state(stored).to_owned(),
+        state(stored),
         next_run(stored),
         stored.in_flight.to_string(),
     ]
@@ -64,11 +65,13 @@ fn next_run(stored: &StoredJob) -> String {
         .unwrap_or_default()
 }
 
-const fn state(stored: &StoredJob) -> &'static str {
-    match (stored.state, stored.parked) {
-        (JobState::Active, None) => "active",
-        (JobState::Active, Some(_)) => "parked",
-        (JobState::Paused { .. }, _) => "paused",
+/// How the job stands, and until when where that is known.
+fn state(stored: &StoredJob) -> String {
+    let zone = stored.job.trigger().timezone();
+    let standing = stored.standing().as_str();
+    match stored.state.pause().and_then(|pause| pause.until) {
+        Some(until) => format!("{standing} until {}", local(until, zone)),
+        None => standing.to_owned(),
     }
 }
 
@@ -94,8 +97,16 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
         field => (field, text(&policy[field])),
     });
     lines.extend(policy);
+    lines.extend([("state", view.state.to_owned())]);
+    if let Some(pause) = stored.state.pause() {
+        lines.extend([
+            ("paused_since", shown(pause.since)),
+            ("paused_until", shown(pause.until)),
+            ("paused_by", pause.by.clone().unwrap_or_default()),
+            ("pause_reason", pause.reason.clone().unwrap_or_default()),
+        ]);
+    }
     lines.extend([
-        ("state", view.state.to_owned()),
         ("next_run_time", shown(stored.next_fire)),
         ("last_fire_time", shown(stored.fired)),
         ("running", view.running.to_string()),
@@ -172,6 +183,7 @@ struct JobView<'a> {
     #[serde(flatten)]
     policy: PolicyView,
     state: &'static str,
+    pause: Option<PauseView<'a>>,
     next_run_time: Option<String>,
     last_fire_time: Option<String>,
     running: usize,
@@ -193,11 +205,33 @@ impl<'a> JobView<'a> {
             tags: job.tags().iter().map(|tag| tag.as_str()).collect(),
             owner: job.owner(),
             policy: PolicyView::new(job.policy()),
-            state: state(stored),
+            state: stored.standing().as_str(),
+            pause: stored.state.pause().map(PauseView::new),
             next_run_time: stored.next_fire.map(|at| at.to_string()),
             last_fire_time: stored.fired.map(|at| at.to_string()),
             running: stored.in_flight,
             version: stored.version.0,
+        }
+    }
+}
+
+/// A pause, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct PauseView<'a> {
+    since: Option<String>,
+    until: Option<String>,
+    by: Option<&'a str>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> PauseView<'a> {
+    fn new(pause: &'a Pause) -> Self {
+        let shown = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        Self {
+            since: shown(pause.since),
+            until: shown(pause.until),
+            by: pause.by.as_deref(),
+            reason: pause.reason.as_deref(),
         }
     }
 }
