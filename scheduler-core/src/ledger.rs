@@ -115,8 +115,17 @@ pub fn fate(facts: &Facts, at: Timestamp) -> Fate {
             is_excluded: is_excluded(stored.job.trigger(), at),
         };
     }
-    match (stored.state, stored.parked, stored.next_fire) {
-        (JobState::Paused { from: Some(from) }, ..) if from <= at => Fate::Paused,
+    let is_in_pause = match &stored.state {
+        JobState::Paused {
+            from: Some(from),
+            pause,
+        } if *from <= at => Some(pause.until.is_none_or(|until| at < until)),
+        _ => None,
+    };
+    match (is_in_pause, stored.parked, stored.next_fire) {
+        (Some(true), ..) => Fate::Paused,
+        // The pause is over, and nobody has come to it yet.
+        (Some(false), ..) if at <= facts.now => Fate::Pending,
         (_, Some(parked), _) if parked < at => Fate::Parked,
         _ if at > facts.now => Fate::NotDueYet,
         (_, _, Some(next)) if next <= at => Fate::Pending,
@@ -208,7 +217,7 @@ fn cause_of(facts: &Facts, written: Timestamp, skip: &SkipRecord) -> Option<RunR
 /// A fire time that the job's schedule is known to have: where an interval counts from.
 fn anchor(stored: &StoredJob) -> Option<Timestamp> {
     let paused = match stored.state {
-        JobState::Paused { from } => from,
+        JobState::Paused { from, .. } => from,
         JobState::Active => None,
     };
     stored.next_fire.or(paused).or(stored.fired)

@@ -182,10 +182,15 @@ fn what_has_no_record_is_told_by_how_the_job_stands() {
     let mut paused = facts();
     paused.now = at(1055);
     let stored = paused.stored.as_mut().unwrap();
-    stored.state = JobState::Paused {
-        from: stored.next_fire.take(),
-    };
+    stored.state = JobState::paused(stored.next_fire.take());
     assert_eq!(told(&paused, 1050), "Paused");
+    for (until, fate) in [(1051, "Paused"), (1050, "Pending")] {
+        let stored = paused.stored.as_mut().unwrap();
+        if let JobState::Paused { pause, .. } = &mut stored.state {
+            pause.until = Some(at(until));
+        }
+        assert_eq!(told(&paused, 1050), fate, "paused until {until}");
+    }
     assert_eq!(told(&paused, 970), "BeforeSchedule");
 
     let mut parked = facts();

@@ -424,14 +424,20 @@ impl Words<'_> {
                 None => Vec::new(),
             };
         };
-        let line = match (stored.state, stored.parked, stored.next_fire) {
-            (JobState::Paused { from: Some(from) }, ..) => {
-                format!(
-                    "today it is paused, from the fire time {} on",
-                    self.time(from)
-                )
+        let line = match (&stored.state, stored.parked, stored.next_fire) {
+            (JobState::Paused { from, pause }, ..) => {
+                let mut line = "today it is paused".to_owned();
+                if let Some(from) = from {
+                    line += &format!(", from the fire time {} on", self.time(*from));
+                }
+                if let Some(until) = pause.until {
+                    line += &format!(", until {}", self.time(until));
+                }
+                if let Some(words) = pause.words() {
+                    line += &format!(", {words}");
+                }
+                line
             }
-            (JobState::Paused { from: None }, ..) => "today it is paused".to_owned(),
             (_, Some(parked), _) => format!("today it is parked, since {}", self.time(parked)),
             (_, _, Some(next)) if next <= self.facts.now => {
                 format!("next: {}, which is due", self.time(next))
