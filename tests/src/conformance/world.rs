@@ -12,7 +12,9 @@ use scheduler_core::store::{
     ExchangeAnswer, Exchanged, JobWrite, PeekAnswer, Peeked, Promote, PutJob, RemoveJob, RunNow,
     RunNowAnswer, Settled, Tidy, TidyAnswer,
 };
-use scheduler_core::{JobBuilder, JobId, RunId, SessionId, Store, StoredJob, Timestamp, Version};
+use scheduler_core::{
+    Cause, JobBuilder, JobId, RunId, SessionId, Store, StoredJob, Timestamp, Version,
+};
 use uuid::Uuid;
 
 use super::{ClockHand, Harness, Node, START, Sight, done, name, peek, request, settled_as};
@@ -267,8 +269,10 @@ impl<H: Harness> World<H> {
     /// The request for a run of a job as it is now.
     pub async fn run_request(&self, id: &str) -> RunNow {
         let stored = self.stored(id).await;
+        let request = request();
         RunNow {
-            request: request(),
+            request,
+            cause: Cause::Request(request.0),
             job: stored.job,
             version: stored.version,
         }

@@ -3,6 +3,8 @@
 use carillon::core::{JobId, Store};
 use carillon::jobs::{Removed, RunRequested, Switched};
 
+use serde_json::Value;
+
 use super::{Desk, Failure, output};
 
 /// Says of each job what became of it; the last refusal decides about the exit code.
@@ -60,16 +62,24 @@ impl<S: Store> Desk<S> {
         told.0
     }
 
-    pub(super) async fn run_now(&self, ids: &[JobId]) -> Result<(), Failure> {
+    pub(super) async fn run_now(&self, ids: &[JobId], args: Option<&Value>) -> Result<(), Failure> {
         let mut told = Told::new();
         for id in ids {
-            match self.jobs.run_now(id).await.map_err(|e| self.failed(&e))? {
+            let asked = match args {
+                Some(args) => self.jobs.run_now_with(id, args).await,
+                None => self.jobs.run_now(id).await,
+            };
+            match asked.map_err(|e| self.failed(&e))? {
                 RunRequested::Made(run) => told.done(&run.to_string())?,
                 RunRequested::Full { in_flight } => told.refused(Failure::Refused(format!(
                     "job {:?} has {in_flight} run(s) in flight, as many as it allows",
                     id.as_str()
                 ))),
                 RunRequested::NotFound => told.refused(Self::not_found(id)),
+                RunRequested::TooEarly => {
+                    let message = "the store's clock stands before 1970".to_owned();
+                    told.refused(Failure::Refused(message));
+                }
             }
         }
         told.0
