@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::time::Timestamp;
 
@@ -222,7 +222,7 @@ fn marked(at: Timestamp, marks: u8, rest: u64) -> Option<Uuid> {
     bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
     bytes[6] = marks;
     bytes[8..].copy_from_slice(&rest.to_be_bytes());
-    Some(Uuid::new_v8(bytes))
+    Some(Builder::from_custom_bytes(bytes).into_uuid())
 }
 
 impl Cause {

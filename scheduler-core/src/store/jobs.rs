@@ -81,6 +81,7 @@ pub struct RunNow {
     /// [has a definition of its own](Cause::has_own_definition): that is kept for as long as the job
     /// has runs in flight, and the run stays bound to it through all its attempts, whatever becomes
     /// of the job. The run waits in the queue that this says.
+    pub job: Job,
     /// The version that it must still have.
     pub version: Version,
 }

@@ -178,6 +178,9 @@ macro_rules! conformance {
                 a_lease_that_is_given_back_wakes_a_standby,
                 a_wait_that_was_given_up_costs_the_next_nothing,
             }
+            week {
+                a_week_down_is_settled_as_the_policies_say,
+            }
         );
     };
     (@rules $harness:expr; $($subject:ident { $($rule:ident),* $(,)? })*) => {

@@ -285,7 +285,12 @@ impl<S: Store> Jobs<S> {
                 return Ok(RunRequested::TooEarly);
             };
             let request = RunNow {
-                request: new_request(),
+                // A run that is made anew each time is its request; one that makes up for a fire time
+                // may be asked for again, and then answered otherwise.
+                request: match cause {
+                    Cause::Request(unique) if cause.stands_for().is_none() => RequestId(unique),
+                    _ => new_request(),
+                },
                 cause,
                 job,
                 version,
