@@ -161,7 +161,10 @@ impl Record {
     #[must_use]
     pub fn is_about(&self, at: Timestamp) -> bool {
         match self {
-            Self::Run(run) => run.run.cause == Cause::Fire(at),
+            Self::Run(run) => {
+                let cause = run.run.cause;
+                cause == Cause::Fire(at) || cause.stands_for() == Some(at)
+            }
             Self::Skip(skip) => skip.first <= at && at <= skip.last,
         }
     }
@@ -177,9 +180,13 @@ impl Record {
 }
 
 impl RunRecord {
-    /// How long after it should have run it was begun; none where it never was.
+    /// How long after it should have run it was begun; none where it never was, and where it makes
+    /// up for a fire time of the past.
     #[must_use]
     pub fn late(&self) -> Option<Duration> {
+        if self.run.cause.stands_for().is_some() {
+            return None;
+        }
         Some(self.started_at?.since(self.run.scheduled_at()))
     }
 

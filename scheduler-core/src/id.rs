@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::time::Timestamp;
 
@@ -210,6 +210,77 @@ pub enum Cause {
     Request(Uuid),
 }
 
+/// What the UUID of a request can say besides (version 8): where a version 7 has random bits, four of
+/// them are marks.
+const BACKFILL: u8 = 1;
+const OWN_DEFINITION: u8 = 2;
+
+/// A UUID that says an instant and marks, and for the rest these bits.
+fn marked(at: Timestamp, marks: u8, rest: u64) -> Option<Uuid> {
+    let ms = u64::try_from(at.as_ms()).ok().filter(|ms| *ms < 1 << 48)?;
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
+    bytes[6] = marks;
+    bytes[8..].copy_from_slice(&rest.to_be_bytes());
+    Some(Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+impl Cause {
+    /// A run that makes up for a fire time of the past. Asked for again, for the same job and fire
+    /// time, it is the same run. None for times before 1970.
+    #[must_use]
+    pub fn backfill(job: &JobId, fire: Timestamp) -> Option<Self> {
+        // FNV-1a: the same in each version and on each machine.
+        let digest = job
+            .as_str()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
+                (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        marked(fire, BACKFILL, digest).map(Self::Request)
+    }
+
+    /// A run with a definition of its own, asked for at `now`; `unique` must never have been used
+    /// before. None for times before 1970.
+    #[must_use]
+    pub fn with_own_definition(now: Timestamp, unique: Uuid) -> Option<Self> {
+        let (_, rest) = unique.as_u64_pair();
+        marked(now, OWN_DEFINITION, rest).map(Self::Request)
+    }
+
+    /// The fire time of the past that the run makes up for, if it does.
+    #[must_use]
+    pub fn stands_for(&self) -> Option<Timestamp> {
+        self.is_marked(BACKFILL).then(|| self.instant())
+    }
+
+    /// Whether the run executes a definition of its own, and not the job's.
+    #[must_use]
+    pub fn has_own_definition(&self) -> bool {
+        self.is_marked(OWN_DEFINITION)
+    }
+
+    fn is_marked(&self, mark: u8) -> bool {
+        match self {
+            Self::Request(id) => id.get_version_num() == 8 && id.as_bytes()[6] & mark != 0,
+            Self::Fire(_) => false,
+        }
+    }
+
+    /// The fire time; or the one that a request says, which is the moment of it.
+    fn instant(&self) -> Timestamp {
+        match self {
+            Self::Fire(at) => *at,
+            Self::Request(id) if matches!(id.get_version_num(), 7 | 8) => {
+                let mut ms = [0; 8];
+                ms[2..].copy_from_slice(&id.as_bytes()[..6]);
+                Timestamp::from_ms(i64::from_be_bytes(ms))
+            }
+            Self::Request(_) => Timestamp::EPOCH,
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -270,19 +341,11 @@ impl RunId {
         }
     }
 
-    /// When it should run: its fire time, or the moment of the request (read from its UUID v7).
+    /// When it should run: its fire time, the one that it makes up for, or the moment of the request
+    /// (read from its UUID).
     #[must_use]
     pub fn scheduled_at(&self) -> Timestamp {
-        match self.cause {
-            Cause::Fire(at) => at,
-            Cause::Request(id) => id.get_timestamp().map_or(Timestamp::EPOCH, |at| {
-                let (seconds, nanos) = at.to_unix();
-                let ms = seconds
-                    .saturating_mul(1000)
-                    .saturating_add(u64::from(nanos / 1_000_000));
-                Timestamp::from_ms(i64::try_from(ms).unwrap_or(i64::MAX))
-            }),
-        }
+        self.cause.instant()
     }
 }
 
@@ -373,6 +436,34 @@ mod tests {
         for text in ["", "a", "a@", "@1", "a@x", "a!1"] {
             assert!(text.parse::<RunId>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_request_says_what_it_is_for() {
+        let job = JobId::new("report").unwrap();
+        let fire = Timestamp::from_ms(1_766_595_600_123);
+        let cause = Cause::backfill(&job, fire).unwrap();
+        assert_eq!(Cause::backfill(&job, fire), Some(cause), "the same run");
+        assert_ne!(
+            Cause::backfill(&JobId::new("other").unwrap(), fire),
+            Some(cause)
+        );
+        assert_eq!(
+            (cause.stands_for(), cause.has_own_definition()),
+            (Some(fire), false)
+        );
+        let run = RunId { job, cause };
+        assert_eq!(run.scheduled_at(), fire);
+        assert_eq!(run.to_string().parse::<RunId>().unwrap(), run);
+
+        let own = Cause::with_own_definition(fire, Uuid::now_v7()).unwrap();
+        assert_eq!((own.stands_for(), own.has_own_definition()), (None, true));
+        let plain = Cause::Request(Uuid::now_v7());
+        assert_eq!(
+            (plain.stands_for(), plain.has_own_definition()),
+            (None, false)
+        );
+        assert_eq!(Cause::backfill(&run.job, Timestamp::from_ms(-1)), None);
     }
 
     #[test]

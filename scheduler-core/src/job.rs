@@ -57,6 +57,20 @@ impl Job {
         })
     }
 
+    /// The same job with other args.
+    #[must_use]
+    pub fn with_args(mut self, args: Value) -> Self {
+        self.args = args;
+        self
+    }
+
+    /// The same job with its runs in another queue.
+    #[must_use]
+    pub fn in_queue(mut self, queue: QueueName) -> Self {
+        self.queue = queue;
+        self
+    }
+
     /// The job's id.
     #[must_use]
     pub const fn id(&self) -> &JobId {

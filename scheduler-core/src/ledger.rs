@@ -238,23 +238,36 @@ pub fn neighbours(
     at: Timestamp,
 ) -> (Option<Timestamp>, Option<Timestamp>) {
     let trigger = job.trigger();
-    if let (TriggerSpec::Interval(_), Some(anchor)) = (trigger.spec(), anchor)
-        && let Some(next) = trigger.next_after(anchor)
-    {
-        // The grid goes through the anchor, in both directions.
-        let step = (next.as_ms() - anchor.as_ms()).max(1);
-        let steps = (at.as_ms() - anchor.as_ms()).div_euclid(step);
-        let on_grid = anchor.as_ms() + steps * step;
-        let before = if on_grid == at.as_ms() {
-            on_grid - step
-        } else {
-            on_grid
-        };
-        let [before, after] = [before, on_grid + step].map(Timestamp::from_ms);
-        return (Some(before), Some(after));
+    if let (Some(anchor), Some((step, end))) = (anchor, trigger.free_grid()) {
+        return along_grid(trigger, anchor, (step, end), at);
     }
     let after = trigger.at_or_after(Timestamp::from_ms(at.as_ms() + 1));
     (before(trigger, at), after)
+}
+
+/// The same for an interval whose grid goes through the anchor, in both directions. What is excluded,
+/// or lies past the end, is no fire time.
+fn along_grid(
+    trigger: &Trigger,
+    anchor: Timestamp,
+    (step, end): (i64, Timestamp),
+    at: Timestamp,
+) -> (Option<Timestamp>, Option<Timestamp>) {
+    const MOST: i64 = 10_000;
+    let up_to = |at: Timestamp| {
+        let steps = (at.as_ms() - anchor.as_ms()).div_euclid(step);
+        anchor.as_ms() + steps * step
+    };
+    let on_grid = up_to(at);
+    let just_before = Timestamp::from_ms(at.as_ms() - 1).min(end);
+    let last = up_to(just_before);
+    let before = (0..MOST)
+        .map(|steps| Timestamp::from_ms(last - steps * step))
+        .find(|fire| {
+            let earlier = Timestamp::from_ms(fire.as_ms() - step);
+            trigger.next_after(earlier) == Some(*fire)
+        });
+    (before, trigger.next_after(Timestamp::from_ms(on_grid)))
 }
 
 /// The last fire time before an instant, looked for further and further back: ten years at most.

@@ -216,6 +216,17 @@ fn an_interval_is_asked_along_its_own_grid() {
     assert_eq!(near(5), (Some(at(3)), Some(at(13))));
     assert!(yields(&job, Some(at(1003)), at(13)));
     assert!(!yields(&job, Some(at(1003)), at(10)));
+
+    // Where it is over, and through what it excludes.
+    let over = self::job(json!({
+        "type": "interval", "seconds": 10, "end_date": "1970-01-01T00:16:50Z",
+        "exclude": "10-39 16 * * * *",
+    }));
+    let near = |seconds| neighbours(&over, Some(at(1003)), at(seconds));
+    assert_eq!(near(990), (Some(at(963)), Some(at(1003))));
+    assert_eq!(near(1008), (Some(at(1003)), None));
+    assert_eq!(near(9_000), (Some(at(1003)), None));
+    assert!(yields(&over, Some(at(1003)), at(963)) && !yields(&over, Some(at(1003)), at(973)));
 }
 
 proptest! {

@@ -141,3 +141,44 @@ fn the_key_table_has_every_key_of_the_scripts() {
     let missing: Vec<_> = keys.difference(&listed).collect();
     assert!(missing.is_empty(), "not in the key table: {missing:?}");
 }
+
+/// The text of every Rust file of the workspace.
+fn sources(folder: &Path, found: &mut String) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if path.is_dir() && name != Some("target") {
+            sources(&path, found)?;
+        } else if name.is_some_and(|name| name.ends_with(".rs")) {
+            found.push_str(&fs::read_to_string(&path)?);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_tests_that_prove_what_apscheduler_users_find_are_there() {
+    let page = fs::read_to_string(root().join("docs/apscheduler.md")).unwrap();
+    let (_, table) = page.split_once("<!-- features -->").unwrap();
+    let (table, _) = table.split_once("<!-- /features -->").unwrap();
+    let mut code = String::new();
+    for package in ["scheduler-core", "scheduler-redis", "worker", "tests"] {
+        sources(&root().join(package), &mut code).unwrap();
+    }
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let mut tests = 0;
+    for row in rows.skip(1) {
+        let proof = row.split('|').nth_back(1).unwrap_or_default().trim();
+        if proof.is_empty() {
+            assert!(row.starts_with("| **"), "nothing proves {row}");
+            continue;
+        }
+        let test = proof.trim_matches('`');
+        let is_there = [format!("fn {test}()"), format!("fn {test}<")]
+            .iter()
+            .any(|name| code.contains(name));
+        assert!(is_there, "{row} names no test");
+        tests += 1;
+    }
+    assert!(tests > 40, "{tests} tests");
+}

@@ -18,7 +18,7 @@ use scheduler_core::store::{
     HistoryQuery, NodeInfo, Peek, PeekAnswer, Peeked, PutJob, Refusal, Register, RemoveJob,
     RequestId, Resync, ResyncAnswer, RunNow, RunNowAnswer, Settled, Store, StoreResult,
 };
-use scheduler_core::{Job, JobId, NodeName, QueueName, SessionId, Timestamp};
+use scheduler_core::{Cause, Job, JobId, NodeName, QueueName, SessionId, Timestamp};
 use scheduler_redis::{RedisConfig, RedisStore};
 use tests::node::until;
 use tests::proxy::Proxy;
@@ -496,8 +496,10 @@ async fn run_now_makes_one_run() -> Result<()> {
         .as_ref()
         .map(|stored| stored.version)
         .unwrap();
+    let request = RequestId(Uuid::now_v7());
     let request = RunNow {
-        request: RequestId(Uuid::now_v7()),
+        request,
+        cause: Cause::Request(request.0),
         job,
         version,
     };

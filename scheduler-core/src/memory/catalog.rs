@@ -70,6 +70,12 @@ impl Catalog {
         self.retain(removed, keep);
     }
 
+    /// Keeps a definition that only a run is bound to.
+    pub(super) fn keep(&mut self, version: Version, job: Job) {
+        let old = self.old.entry(job.id().clone()).or_default();
+        old.insert(version, job);
+    }
+
     fn retain(&mut self, entry: Option<Entry>, keep: impl FnOnce(Version) -> bool) {
         if let Some(Entry { job, version, .. }) = entry
             && keep(version)

@@ -171,7 +171,10 @@ impl State {
 
     fn make_run(&mut self, request: &RunNow) -> RunNowAnswer {
         let (job, id) = (&request.job, request.job.id());
-        let run = RunId::request(id.clone(), request.request.0);
+        let run = RunId {
+            job: id.clone(),
+            cause: request.cause,
+        };
         if self.runs.is_busy(&run) {
             return RunNowAnswer::Made;
         }
@@ -183,7 +186,14 @@ impl State {
         if in_flight >= usize::try_from(limit).unwrap_or(usize::MAX) {
             return RunNowAnswer::Full { in_flight };
         }
-        self.begin_run(run, job.queue(), job.policy().priority);
+        let priority = job.policy().priority;
+        if request.cause.has_own_definition() {
+            let version = Version(self.next_number(0));
+            self.catalog.keep(version, job.clone());
+            self.begin_bound_run(run, version, job.queue(), priority);
+        } else {
+            self.begin_run(run, job.queue(), priority);
+        }
         RunNowAnswer::Made
     }
 }

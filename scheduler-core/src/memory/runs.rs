@@ -61,12 +61,33 @@ impl Runs {
 
     /// Makes a run: from now on it is in flight, and waits at the end of its queue.
     pub(super) fn begin(&mut self, run: RunId, queue: &QueueName, priority: Priority) {
+        self.begin_as(run, None, queue, priority);
+    }
+
+    /// Makes a run that is bound to a definition from the beginning.
+    pub(super) fn begin_bound(
+        &mut self,
+        run: RunId,
+        version: Version,
+        queue: &QueueName,
+        priority: Priority,
+    ) {
+        self.begin_as(run, Some(version), queue, priority);
+    }
+
+    fn begin_as(
+        &mut self,
+        run: RunId,
+        version: Option<Version>,
+        queue: &QueueName,
+        priority: Priority,
+    ) {
         let busy = self.busy.entry(run.job.clone()).or_default();
-        busy.insert(run.clone(), None);
+        busy.insert(run.clone(), version);
         let waiting = WaitingRun {
             run,
             attempt: 1,
-            version: None,
+            version,
             losses: 0,
             priority,
         };

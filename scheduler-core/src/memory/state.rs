@@ -9,7 +9,7 @@ use super::schedule::Schedule;
 use super::sessions::Sessions;
 use super::tenure::Tenure;
 use crate::history::{Record, RunRecord, SkipRecord};
-use crate::id::{Fence, JobId, QueueName, RunId};
+use crate::id::{Fence, JobId, QueueName, RunId, Version};
 use crate::plan::Skip;
 use crate::policy::Priority;
 use crate::run::{Claim, Ending, Outcome, Verdict, WaitingRun};
@@ -64,6 +64,18 @@ impl State {
     /// Makes a run that waits in this queue.
     pub(super) fn begin_run(&mut self, run: RunId, queue: &QueueName, priority: Priority) {
         self.runs.begin(run, queue, priority);
+        self.rings.ready(queue);
+    }
+
+    /// Makes a run that waits in this queue, bound to a definition already.
+    pub(super) fn begin_bound_run(
+        &mut self,
+        run: RunId,
+        version: Version,
+        queue: &QueueName,
+        priority: Priority,
+    ) {
+        self.runs.begin_bound(run, version, queue, priority);
         self.rings.ready(queue);
     }
 

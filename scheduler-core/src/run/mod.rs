@@ -143,11 +143,12 @@ impl Claim {
     }
 
     /// The run, waiting for this very attempt again: bound as it is, or, if this was the first
-    /// attempt, to be bound anew.
+    /// attempt, to be bound anew (unless it has a definition of its own).
     #[must_use]
     pub fn deferred(&self) -> WaitingRun {
         WaitingRun {
-            version: (self.attempt > 1).then_some(self.version),
+            version: (self.attempt > 1 || self.run.cause.has_own_definition())
+                .then_some(self.version),
             ..self.waiting(self.attempt, self.losses)
         }
     }

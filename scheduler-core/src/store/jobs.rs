@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::change::{Change, StoredJob, UnreadableJob};
-use crate::id::{JobId, Version};
+use crate::id::{Cause, JobId, Version};
 use crate::job::Job;
 use crate::plan::Skip;
 use crate::time::Timestamp;
@@ -74,9 +74,15 @@ pub struct RemoveJob {
 /// Makes a run now.
 #[derive(Clone, Debug)]
 pub struct RunNow {
-    /// The request: a UUID v7, which becomes part of the run's id.
+    /// The request.
     pub request: RequestId,
-    /// The job, as read.
+    /// What the run is made for: a [`Cause::Request`]. One that is in flight already is not made
+    /// again.
+    pub cause: Cause,
+    /// The job, as read; or what the run is to execute in its place, where the cause
+    /// [has a definition of its own](Cause::has_own_definition): that is kept for as long as the job
+    /// has runs in flight, and the run stays bound to it through all its attempts, whatever becomes
+    /// of the job. The run waits in the queue that this says.
     pub job: Job,
     /// The version that it must still have.
     pub version: Version,

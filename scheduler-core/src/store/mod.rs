@@ -234,7 +234,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// same request id: the same answer.
     fn remove(&self, request: &RemoveJob) -> impl Future<Output = StoreResult<Changed>> + Send;
 
-    /// Makes a run of a job now. Asked again under the same request id: the same run.
+    /// Makes a run of a job now, of the job's definition or of one of its own. Asked again under the
+    /// same request id: the same run, and the same answer.
     fn run_now(&self, request: &RunNow) -> impl Future<Output = StoreResult<RunNowAnswer>> + Send;
 
     // ----- reading --------------------------------------------------------------------------

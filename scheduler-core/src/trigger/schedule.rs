@@ -228,6 +228,20 @@ impl Trigger {
         nominal.after(delay).min(end).max(nominal)
     }
 
+    /// The step, in milliseconds, and the end of an interval whose grid is no start date's, but goes
+    /// through whichever fire time it has.
+    pub(crate) fn free_grid(&self) -> Option<(i64, Timestamp)> {
+        match (&self.0.rule, &self.0.spec) {
+            (Rule::Interval(interval), TriggerSpec::Interval(spec))
+                if spec.start_date.is_none() =>
+            {
+                let end = interval.end().unwrap_or(Timestamp::MAX);
+                Some(((interval.every_us() / 1000).max(1), end))
+            }
+            _ => None,
+        }
+    }
+
     /// The trigger as typed, with its zone spelled out.
     #[must_use]
     pub fn spec(&self) -> &TriggerSpec {

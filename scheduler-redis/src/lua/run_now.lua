@@ -1,6 +1,6 @@
 -- Makes a run of a job now.
--- KEYS: versions busy requests replies, then (high, ready, low, wake) of its queue
--- ARGV: request, job, version, max instances, run, list
+-- KEYS: versions busy requests replies old seq, then (high, ready, low, wake) of its queue
+-- ARGV: request, job, version, max instances, run, list, record of its own definition or ""
 -- Answers: "made", "conflict", or "full <runs in flight>". The same request asked again: the same.
 local request, job, run, list = ARGV[1], ARGV[2], ARGV[5], tonumber(ARGV[6])
 local reply = redis.call('HGET', K.replies, request)
@@ -10,16 +10,25 @@ end
 local t = now()
 local busy = redis.call('HGET', K.busy, job)
 local in_flight = count_words(busy)
-if redis.call('HGET', K.versions, job) ~= ARGV[3] then
+local word = string.sub(run, #job + 1)
+local is_there = busy and string.find(' ' .. busy .. ' ', ' ' .. word .. ' ', 1, true)
+if is_there then
+  reply = 'made'
+elseif redis.call('HGET', K.versions, job) ~= ARGV[3] then
   reply = 'conflict'
 elseif in_flight >= tonumber(ARGV[4]) then
   reply = 'full ' .. in_flight
 else
   reply = 'made'
 end
-if reply == 'made' then
-  redis.call('RPUSH', list_key(list), '1 - 0 ' .. run)
-  local word = string.sub(run, #job + 1)
+if reply == 'made' and not is_there then
+  -- Growing writes first: on a full Redis the request is refused as a whole.
+  local version = '-'
+  if ARGV[7] ~= '' then
+    version = int(take_numbers(1, 0))
+    redis.call('HSET', K.old, version .. ' ' .. job, ARGV[7])
+  end
+  redis.call('RPUSH', list_key(list), '1 ' .. version .. ' 0 ' .. run)
   redis.call('HSET', K.busy, job, busy and (busy .. ' ' .. word) or word)
   wake(list, 1)
 end

@@ -167,7 +167,10 @@ impl RedisStore {
 
     pub(super) async fn do_run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
         let id = request.job.id();
-        let run = RunId::request(id.clone(), request.request.0);
+        let run = RunId {
+            job: id.clone(),
+            cause: request.cause,
+        };
         let policy = request.job.policy();
         let mut queues = Queues::of([]);
         let list = queues.list(request.job.queue(), policy.priority);
@@ -179,6 +182,11 @@ impl RedisStore {
         call.arg(policy.max_instances.get())
             .arg(run.to_string())
             .arg(list);
+        if request.cause.has_own_definition() {
+            call.arg(codec::job_to_record(&request.job)?);
+        } else {
+            call.arg("");
+        }
         let answer: String = call.send().await?;
         match answer.split_once(' ') {
             None if answer == "made" => Ok(RunNowAnswer::Made),

@@ -12,6 +12,8 @@ macro_rules! conformance {
                 a_run_that_was_begun_outlives_its_job,
                 a_run_that_waits_ends_with_its_job,
                 a_run_of_a_removed_job_takes_no_place_of_its_successor,
+                a_run_that_was_asked_for_and_is_in_flight_is_not_made_again,
+                a_run_with_a_definition_of_its_own_keeps_it,
             }
             changes {
                 a_pause_takes_the_job_out_of_the_due_queue,
@@ -178,6 +180,9 @@ macro_rules! conformance {
                 a_job_that_is_put_wakes_the_leader,
                 a_lease_that_is_given_back_wakes_a_standby,
                 a_wait_that_was_given_up_costs_the_next_nothing,
+            }
+            week {
+                a_week_down_is_settled_as_the_policies_say,
             }
         );
     };

@@ -13,7 +13,7 @@ use scheduler_core::store::{
     RunNowAnswer, Settled, Tidy, TidyAnswer,
 };
 use scheduler_core::{
-    JobBuilder, JobId, Pause, RunId, SessionId, Store, StoredJob, Timestamp, Version,
+    Cause, JobBuilder, JobId, Pause, RunId, SessionId, Store, StoredJob, Timestamp, Version,
 };
 use uuid::Uuid;
 
@@ -269,8 +269,10 @@ impl<H: Harness> World<H> {
     /// The request for a run of a job as it is now.
     pub async fn run_request(&self, id: &str) -> RunNow {
         let stored = self.stored(id).await;
+        let request = request();
         RunNow {
-            request: request(),
+            request,
+            cause: Cause::Request(request.0),
             job: stored.job,
             version: stored.version,
         }

@@ -156,6 +156,7 @@ impl<S: Store> Desk<S> {
                 .into_iter()
                 .map(|line| format!("  {line}")),
         );
+        lines.extend(words.made_up_for(at));
         lines.extend(words.of_today());
         Ok(Told {
             job: self.id.clone(),
@@ -411,6 +412,21 @@ impl Words<'_> {
         }
         line += &format!("; recorded {}", self.time(written));
         line
+    }
+
+    /// Runs that make up for a fire time.
+    fn made_up_for(&self, at: Timestamp) -> Vec<String> {
+        use carillon::core::history::Record;
+        let runs = self
+            .facts
+            .records
+            .iter()
+            .filter_map(|entry| match &entry.record {
+                Record::Run(run) if run.run.cause.stands_for() == Some(at) => Some(run),
+                _ => None,
+            });
+        runs.map(|run| format!("  made up for by {}: {}", run.run, self.attempt(run, "ran")))
+            .collect()
     }
 
     /// How the job stands today.

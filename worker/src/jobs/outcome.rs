@@ -131,6 +131,8 @@ pub enum RunRequested {
     },
     /// There is no such job.
     NotFound,
+    /// It was to be for a time before 1970.
+    TooEarly,
 }
 
 /// All jobs.

@@ -366,3 +366,103 @@ fn history_is_searched_and_explained() {
     );
     worker.stop();
 }
+
+#[test]
+fn runs_are_made_with_other_args_and_for_the_past() {
+    let redis = Redis::start();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let worker = start(&mut redis.carillon(&["run", "--node", "one"]), &log);
+    let message = "{\"message\":\"as stored\"}";
+    redis.said(
+        &[
+            "job",
+            "add",
+            "--id",
+            "daily",
+            "--task",
+            "log",
+            "--args",
+            message,
+            "--cron",
+            "0 3 * * *",
+        ],
+        0,
+    );
+    let with = [
+        "job",
+        "run",
+        "daily",
+        "--args",
+        "{\"message\":\"this once\"}",
+    ];
+    let run = redis.said(&with, 0).out;
+    assert!(run.starts_with("daily!"), "{run}");
+    worker.logs(&log, "this once");
+    let wrong = redis.said(&["job", "run", "daily", "--args", "{"], 2).err;
+    assert!(wrong.contains("--args: no JSON"), "{wrong}");
+
+    let week = [
+        "job",
+        "backfill",
+        "daily",
+        "--from",
+        "2026-01-01T00:00:00Z",
+        "--to",
+        "2026-01-07T00:00:00Z",
+    ];
+    let fill = |more: &[&str]| -> Vec<String> {
+        let said = redis.said(&[&week[..], more].concat(), 0).out;
+        said.lines().map(str::to_owned).collect()
+    };
+    assert_eq!(fill(&["--dry-run"])[0], "1/6 2026-01-01 03:00:00 +00:00");
+    let first = fill(&["--max", "2"]);
+    assert_eq!(first.len(), 3, "{first:?}");
+    assert!(
+        first[1].starts_with("2/2 2026-01-02 03:00:00 +00:00 daily!"),
+        "{first:?}"
+    );
+    assert_eq!(
+        first[2],
+        "more are left: go on with --from 2026-01-03T03:00:00Z"
+    );
+    let rest = fill(&[]);
+    assert_eq!(rest.len(), 4, "those that ran are left out: {rest:?}");
+    assert!(
+        rest[3].starts_with("4/4 2026-01-06 03:00:00 +00:00 daily!"),
+        "{rest:?}"
+    );
+    until("all have ended", || {
+        let ended = redis.json(&["runs", "--outcome", "succeeded", "--json"]);
+        (ended.as_array().unwrap().len() == 7).then_some(())
+    });
+    assert_eq!(fill(&[]), [] as [&str; 0]);
+    let told = redis
+        .said(&["explain", "daily", "--at", "2026-01-04 03:00"], 0)
+        .out;
+    assert!(
+        told.contains("made up for by daily!") && told.contains("ran on node one"),
+        "{told}"
+    );
+    let ahead = [
+        "job",
+        "backfill",
+        "daily",
+        "--from",
+        "2026-01-01T00:00:00Z",
+        "--to",
+        "2999-01-01T00:00:00Z",
+    ];
+    assert!(redis.said(&ahead, 1).err.contains("lies in the future"));
+    let backwards = [
+        "job",
+        "backfill",
+        "daily",
+        "--from",
+        "2026-01-02T00:00:00Z",
+        "--to",
+        "2026-01-01T00:00:00Z",
+    ];
+    assert!(redis.said(&backwards, 2).err.contains("lies before --from"));
+    worker.stop();
+}

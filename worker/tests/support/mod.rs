@@ -13,7 +13,9 @@ use std::time::Duration;
 use carillon::core::change::put_new;
 use carillon::core::history::{Record, RunRecord};
 use carillon::core::store::{HistoryQuery, PutJob, RequestId, RunNow};
-use carillon::core::{Job, JobDefaults, JobId, JobSpec, MemoryStore, NodeName, RunId, Store};
+use carillon::core::{
+    Cause, Job, JobDefaults, JobId, JobSpec, MemoryStore, NodeName, RunId, Store,
+};
 use carillon::{Context, Counts, Event, Events, NodeError, Scheduler, SystemClock, Tasks, Timing};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -77,6 +79,7 @@ pub(crate) async fn run_now(store: &impl Store, id: &str) -> RunId {
     let request = RequestId(Uuid::now_v7());
     let run_now = RunNow {
         request,
+        cause: Cause::Request(request.0),
         job: stored.job,
         version: stored.version,
     };

@@ -7,7 +7,7 @@ use scheduler_core::change::{self, Change, JobState};
 use scheduler_core::plan::Skip;
 use scheduler_core::policy::{Coalesce, Grace, OnLost};
 use scheduler_core::store::{Changed, PutJob, RemoveJob, RunNow, RunNowAnswer};
-use scheduler_core::{Job, JobId, Pause, Priority, RunId, Store, StoredJob, Timestamp};
+use scheduler_core::{Cause, Job, JobId, Pause, Priority, RunId, Store, StoredJob, Timestamp};
 
 use super::step::JOBS;
 use super::walker::Walker;
@@ -157,8 +157,10 @@ impl<H: Harness> Walker<H> {
         let Some(stored) = self.world.read(&name(JOBS[which])).await.stored else {
             return;
         };
+        let request = self.request();
         let request = RunNow {
-            request: self.request(),
+            request,
+            cause: Cause::Request(request.0),
             job: stored.job,
             version: stored.version,
         };

@@ -17,3 +17,4 @@ pub mod sessions;
 pub mod sweeping;
 pub mod takeover;
 pub mod waiting;
+pub mod week;

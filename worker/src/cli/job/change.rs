@@ -6,6 +6,8 @@ use carillon::jobs::{PauseEnd, PauseWish, Removed, RunRequested, Switched};
 use chrono_tz::Tz;
 use clap::Args;
 
+use serde_json::Value;
+
 use super::{Chosen, Desk, Failure, Ids, Selection, output};
 
 /// Says of each job what became of it; the last refusal decides about the exit code.
@@ -153,22 +155,24 @@ impl<S: Store> Selection<S> {
         told.0
     }
 
-    pub(super) async fn run_now(&self) -> Result<(), Failure> {
+    pub(super) async fn run_now(&self, args: Option<&Value>) -> Result<(), Failure> {
         let mut told = Told::new();
         for id in &self.ids {
-            match self
-                .desk
-                .jobs
-                .run_now(id)
-                .await
-                .map_err(|e| self.desk.failed(&e))?
-            {
+            let asked = match args {
+                Some(args) => self.desk.jobs.run_now_with(id, args).await,
+                None => self.desk.jobs.run_now(id).await,
+            };
+            match asked.map_err(|e| self.desk.failed(&e))? {
                 RunRequested::Made(run) => told.done(&run.to_string())?,
                 RunRequested::Full { in_flight } => told.refused(Failure::Refused(format!(
                     "job {:?} has {in_flight} run(s) in flight, as many as it allows",
                     id.as_str()
                 ))),
                 RunRequested::NotFound => told.refused(Desk::<S>::not_found(id)),
+                RunRequested::TooEarly => {
+                    let message = "the store's clock stands before 1970".to_owned();
+                    told.refused(Failure::Refused(message));
+                }
             }
         }
         told.0

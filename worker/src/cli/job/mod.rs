@@ -1,6 +1,7 @@
 //! `carillon job ...`: adding, showing and changing jobs.
 
 mod add;
+mod backfill;
 mod change;
 mod fields;
 mod modify;
@@ -20,6 +21,7 @@ use super::failure::Failure;
 use super::{output, store};
 
 pub(super) use add::AddArgs;
+pub(super) use backfill::BackfillArgs;
 pub(super) use change::PauseArgs;
 pub(super) use modify::{ModifyArgs, RescheduleArgs};
 
@@ -48,7 +50,9 @@ pub(super) enum JobCommand {
     /// Fire paused or parked jobs again; what passed in a pause is recorded as skipped
     Resume(Ids),
     /// Run jobs once, now, beside their schedule
-    Run(Ids),
+    Run(RunNowArgs),
+    /// Run a job for fire times of the past
+    Backfill(BackfillArgs),
     /// Remove jobs; runs that have begun go on
     Remove(Ids),
 }
@@ -174,6 +178,24 @@ struct Chosen {
     expected: Option<Version>,
 }
 
+/// `carillon job run`.
+#[derive(Args, Debug)]
+pub(super) struct RunNowArgs {
+    #[command(flatten)]
+    ids: Ids,
+    /// What the task gets this time in place of the job's args, as JSON
+    #[arg(long, value_name = "JSON")]
+    args: Option<String>,
+}
+
+impl RunNowArgs {
+    fn given(&self) -> Result<Option<serde_json::Value>, Failure> {
+        let args = self.args.as_deref();
+        args.map(|text| fields::from_json("--args", text))
+            .transpose()
+    }
+}
+
 impl Ids {
     fn check(&self) -> Result<Chosen, Failure> {
         Ok(Chosen {
@@ -227,10 +249,14 @@ pub(super) fn run(global: &Global, command: JobCommand) -> Result<(), Failure> {
             })
         }
         JobCommand::Run(args) => {
-            let chosen = args.check()?;
+            let (chosen, given) = (args.ids.check()?, args.given()?);
             on_store(&settings, async |desk| {
-                desk.choosing(&chosen).await?.run_now().await
+                desk.choosing(&chosen).await?.run_now(given.as_ref()).await
             })
+        }
+        JobCommand::Backfill(args) => {
+            let wish = args.check()?;
+            on_store(&settings, async |desk| desk.backfill(&wish).await)
         }
         JobCommand::Remove(args) => {
             let chosen = args.check()?;

@@ -1,0 +1,190 @@
+//! `carillon job backfill`: runs for fire times of the past.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use carillon::core::history::Record;
+use carillon::core::ledger::{Facts, neighbours};
+use carillon::core::run::Outcome;
+use carillon::core::{Cause, JobId, JobState, QueueName, Store, Timestamp};
+use carillon::jobs::RunRequested;
+use clap::Args;
+use tokio::time::sleep;
+
+use super::{Desk, Failure, output};
+use crate::cli::output::local;
+
+const HELP: &str = "\
+Examples:
+  carillon job backfill report --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z
+  carillon job backfill report --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z \\
+      --max 50 --queue slow --dry-run
+
+Makes a run for each fire time of the job's trigger, as it is today, from --from to --to, the earliest
+first. Those that ran already and succeeded are left out, also those of an earlier backfill: so that
+one that was interrupted goes on where it was when it is asked for again. As many runs are in flight
+at once as the job allows (max_instances), those of its schedule included: the command waits for a
+place, shows each run that it makes, and ends when the last is made.";
+
+/// How long it waits before it asks again for a place.
+const PLACE: Duration = Duration::from_millis(200);
+
+/// `carillon job backfill`.
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub(in crate::cli) struct BackfillArgs {
+    /// The job
+    #[arg(value_name = "ID")]
+    id: String,
+    /// The first instant: 2026-11-01T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    from: String,
+    /// The last instant, not in the future
+    #[arg(long, value_name = "TIME")]
+    to: String,
+    /// How many runs to make at most; the others are left for another time
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    max: u32,
+    /// Queue in which the runs wait [default: the job's]
+    #[arg(long, value_name = "NAME")]
+    queue: Option<String>,
+    /// Only show for which fire times it would make runs
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What is to be made up for.
+pub(super) struct Backfill {
+    job: JobId,
+    from: Timestamp,
+    to: Timestamp,
+    max: usize,
+    queue: Option<QueueName>,
+    is_dry: bool,
+}
+
+impl BackfillArgs {
+    pub(super) fn check(&self) -> Result<Backfill, Failure> {
+        let instant = |flag: &str, text: &str| {
+            text.parse::<Timestamp>().map_err(|_| {
+                let hint = "give an instant such as 2026-11-01T00:00:00Z";
+                Failure::Usage(format!("{flag}: {text:?} is no instant: {hint}"))
+            })
+        };
+        let (from, to) = (instant("--from", &self.from)?, instant("--to", &self.to)?);
+        if to < from {
+            return Err(Failure::Usage(format!(
+                "--to: {to} lies before --from, {from}"
+            )));
+        }
+        if from < Timestamp::EPOCH {
+            return Err(Failure::Usage(format!("--from: {from} lies before 1970")));
+        }
+        Ok(Backfill {
+            job: JobId::new(&self.id)?,
+            from,
+            to,
+            max: usize::try_from(self.max).unwrap_or(usize::MAX),
+            queue: self.queue.as_deref().map(QueueName::new).transpose()?,
+            is_dry: self.dry_run,
+        })
+    }
+}
+
+impl<S: Store> Desk<S> {
+    pub(super) async fn backfill(&self, wish: &Backfill) -> Result<(), Failure> {
+        let facts = self.jobs.facts(&wish.job, wish.from).await;
+        let facts = facts.map_err(|e| self.failed(&e))?;
+        let stored = facts
+            .stored
+            .as_ref()
+            .ok_or_else(|| Self::not_found(&wish.job))?;
+        if wish.to > facts.now {
+            let message = format!("--to: {} lies in the future: its time will come", wish.to);
+            return Err(Failure::Refused(message));
+        }
+        let zone = stored.job.trigger().timezone();
+        let (fires, left) = missing(wish, &facts);
+        let all = fires.len();
+        for (number, fire) in fires.into_iter().enumerate() {
+            let progress = format!("{}/{all}", number + 1);
+            let at = local(fire, zone);
+            if wish.is_dry {
+                output::line(&format!("{progress} {at}"))?;
+                continue;
+            }
+            let run = self.make_up_for(wish, fire).await?;
+            output::line(&format!("{progress} {at} {run}"))?;
+        }
+        if let Some(next) = left {
+            output::line(&format!("more are left: go on with --from {next}"))?;
+        } else if all == 0 {
+            eprintln!("nothing to make up for");
+        }
+        Ok(())
+    }
+
+    /// Makes one run, as soon as there is a place for it.
+    async fn make_up_for(&self, wish: &Backfill, fire: Timestamp) -> Result<String, Failure> {
+        loop {
+            let asked = self
+                .jobs
+                .make_up_for(&wish.job, fire, wish.queue.as_ref())
+                .await;
+            match asked.map_err(|e| self.failed(&e))? {
+                RunRequested::Made(run) => return Ok(run.to_string()),
+                RunRequested::Full { .. } => sleep(PLACE).await,
+                RunRequested::NotFound => return Err(Self::not_found(&wish.job)),
+                RunRequested::TooEarly => {
+                    return Err(Failure::Refused(format!("{fire} lies before 1970")));
+                }
+            }
+        }
+    }
+}
+
+/// The fire times for which a run is to be made, and the first that is left for another time.
+fn missing(wish: &Backfill, facts: &Facts) -> (Vec<Timestamp>, Option<Timestamp>) {
+    let done = done(facts);
+    let Some(stored) = &facts.stored else {
+        return (Vec::new(), None);
+    };
+    let paused = match stored.state {
+        JobState::Paused { from } => from,
+        JobState::Active => None,
+    };
+    let anchor = stored.next_fire.or(paused).or(stored.fired);
+    let just_before = Timestamp::from_ms(wish.from.as_ms() - 1);
+    let mut next = neighbours(&stored.job, anchor, just_before).1;
+    let mut fires = Vec::new();
+    while let Some(fire) = next.filter(|fire| *fire <= wish.to) {
+        if !done.contains(&fire) {
+            if fires.len() == wish.max {
+                return (fires, Some(fire));
+            }
+            fires.push(fire);
+        }
+        next = stored.job.trigger().next_after(fire);
+    }
+    (fires, None)
+}
+
+/// The fire times that succeeded, or whose run is in flight.
+fn done(facts: &Facts) -> BTreeSet<Timestamp> {
+    let fire = |cause: &Cause| match cause {
+        Cause::Fire(fire) => Some(*fire),
+        Cause::Request(_) => cause.stands_for(),
+    };
+    let succeeded = facts
+        .records
+        .iter()
+        .filter_map(|entry| match &entry.record {
+            Record::Run(run) if run.outcome == Outcome::Succeeded => fire(&run.run.cause),
+            _ => None,
+        });
+    let in_flight = facts
+        .in_flight
+        .iter()
+        .filter_map(|run| fire(&run.run.cause));
+    succeeded.chain(in_flight).collect()
+}
