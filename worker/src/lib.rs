@@ -1,4 +1,33 @@
 //! Carillon rings every scheduled job on time, on exactly one of many identical worker processes.
+//!
+//! ```no_run
+//! use carillon::{Scheduler, shutdown_signal};
+//!
+//! #[carillon::scheduled(cron, id = "chime", minute = 0)]
+//! async fn chime() {
+//!     println!("ding");
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let scheduler = Scheduler::in_memory().declared().build()?;
+//!     scheduler.run(shutdown_signal()?).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A tour:
+//!
+//! - [`Scheduler`] is one node: [built](SchedulerBuilder) on a store, [run](Scheduler::run) or
+//!   [started](Scheduler::start), and asked to [add](Scheduler::add_job), change and remove jobs.
+//!   Processes that share a store share the work: each fire runs on one of them.
+//! - [`task`] has handlers: async functions whose parameters say what they take ([`Context`], [`Args`],
+//!   [`State`]), the [layers](task::Layer) around them, and [`TaskError`] for what is to follow.
+//! - [`scheduled`] and [`task`](macro@task) declare functions as jobs and tasks.
+//! - [`NewJob`] puts a job together by hand; [`Jobs`] does all that can be done with stored ones.
+//! - [`testing`] moves a service's own jobs through time, without sleeping.
+//! - [`core`] has the domain: triggers, policies, what becomes of fire times, and the [`Store`](core::Store)
+//!   that all of it is kept in.
 
 pub mod bench;
 pub mod clock;
@@ -105,3 +134,8 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 mod readme {}
+
+// And so is the first program of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/library.md")]
+mod library {}

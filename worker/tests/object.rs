@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use carillon::core::patch::JobPatch;
 use carillon::core::run::{Outcome, Verdict};
 use carillon::core::trigger::TriggerSpec;
-use carillon::core::{JobState, TaskName};
+use carillon::core::{Grace, JobDefaults, JobState, TaskName};
 use carillon::jobs::Put;
 use carillon::{Event, NewJob, Scheduler, SchedulerError, Wait};
 use serde_json::json;
@@ -96,6 +96,26 @@ async fn jobs_are_modified_and_rescheduled() {
     assert!(error.to_string().starts_with("job \"a\": queue"), "{error}");
     let gone = scheduler.modify_job("b", &patch).await.unwrap_err();
     assert!(matches!(gone, SchedulerError::NotFound { .. }), "{gone}");
+}
+
+#[tokio::test]
+async fn what_a_job_does_not_say_is_taken_from_the_defaults() {
+    let mut defaults = JobDefaults::default();
+    defaults.policy.misfire_grace_time = Grace::Within(Duration::from_secs(900));
+    let scheduler = Scheduler::in_memory()
+        .job_defaults(defaults)
+        .timezone("Asia/Shanghai")
+        .build()
+        .unwrap();
+    scheduler.add_job(hourly("a")).await.unwrap();
+    let says = hourly("b").misfire_grace_time(Duration::from_secs(1));
+    scheduler.add_job(says.timezone("UTC")).await.unwrap();
+    for (id, grace, zone) in [("a", 900, "Asia/Shanghai"), ("b", 1, "UTC")] {
+        let stored = scheduler.get_job(id).await.unwrap().unwrap().job;
+        let grace = Grace::Within(Duration::from_secs(grace));
+        assert_eq!(stored.policy().misfire_grace_time, grace);
+        assert_eq!(stored.trigger().timezone().name(), zone);
+    }
 }
 
 #[tokio::test]
