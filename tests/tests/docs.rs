@@ -182,3 +182,23 @@ fn the_tests_that_prove_what_apscheduler_users_find_are_there() {
     }
     assert!(tests > 40, "{tests} tests");
 }
+
+#[test]
+fn the_first_scheduled_function_takes_fewer_than_15_lines_and_each_test_of_the_table_is_there() {
+    let guide = fs::read_to_string(root().join("docs/library.md")).unwrap();
+    let (_, program) = guide.split_once("```rust,no_run\n").unwrap();
+    let (program, _) = program.split_once("```").unwrap();
+    assert!(program.lines().count() < 15, "{program}");
+
+    let tests: String = ["object", "declared", "handlers"]
+        .map(|name| root().join(format!("worker/tests/{name}.rs")))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .concat();
+    let rows = guide.lines().filter(|line| line.starts_with("| "));
+    let named = rows.filter_map(|row| row.split(" | ").nth(2));
+    let named: Vec<_> = named.filter_map(|cell| cell.split('`').nth(1)).collect();
+    assert!(named.len() > 8, "{named:?}");
+    for name in named {
+        assert!(tests.contains(&format!("fn {name}(")), "no test {name}");
+    }
+}

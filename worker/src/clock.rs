@@ -10,6 +10,8 @@
 //!
 //! Sleeping is left to tokio: a sleep that ends early or late costs punctuality, never a promise.
 
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -73,10 +75,11 @@ const VAGUE: Duration = Duration::from_millis(20);
 ///
 /// Good for deciding how long to sleep and for what history shows as begun and ended. Nothing is
 /// ever granted or refused by it.
-#[derive(Debug)]
 pub struct StoreClock {
     /// The store's clock minus [`boottime`], in microseconds.
     offset_us: AtomicI64,
+    /// A clock that is asked in place of this machine's: that of a test.
+    pinned: Option<Arc<dyn Clock>>,
 }
 
 impl StoreClock {
@@ -85,10 +88,19 @@ impl StoreClock {
     pub fn new() -> Self {
         let clock = Self {
             offset_us: AtomicI64::new(0),
+            pinned: None,
         };
         let now = boottime();
         clock.learn(now, now, SystemClock.now());
         clock
+    }
+
+    /// The clock that the store itself goes by, where it lives in this process.
+    pub(crate) fn pinned(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            offset_us: AtomicI64::new(0),
+            pinned: Some(clock),
+        }
     }
 
     /// Takes in that the store said `now`, in an answer to what was asked at `sent` and received
@@ -122,7 +134,16 @@ impl StoreClock {
     }
 
     fn now_us(&self) -> i64 {
+        if let Some(clock) = &self.pinned {
+            return clock.now().as_ms().saturating_mul(1000);
+        }
         micros(boottime()).saturating_add(self.offset_us.load(Ordering::Relaxed))
+    }
+}
+
+impl fmt::Debug for StoreClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StoreClock").field(&self.now()).finish()
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use scheduler_core::StoreError;
 
+use crate::jobs::JobsError;
+
 /// A node could not begin, or could not go on.
 #[derive(Debug)]
 pub struct NodeError(Kind);
@@ -13,6 +15,8 @@ enum Kind {
     Register { store: String, error: StoreError },
     Heart(std::io::Error),
     Panicked,
+    RunsAlready,
+    Jobs(JobsError),
 }
 
 impl NodeError {
@@ -28,12 +32,21 @@ impl NodeError {
         Self(Kind::Panicked)
     }
 
+    pub(crate) const fn runs_already() -> Self {
+        Self(Kind::RunsAlready)
+    }
+
+    pub(crate) const fn jobs(error: JobsError) -> Self {
+        Self(Kind::Jobs(error))
+    }
+
     /// The store's error, where the store would not let the node begin.
     #[must_use]
     pub const fn store_error(&self) -> Option<&StoreError> {
         match &self.0 {
             Kind::Register { error, .. } => Some(error),
-            Kind::Heart(_) | Kind::Panicked => None,
+            Kind::Jobs(JobsError::Store(error)) => Some(error),
+            Kind::Jobs(_) | Kind::Heart(_) | Kind::Panicked | Kind::RunsAlready => None,
         }
     }
 }
@@ -43,6 +56,8 @@ impl fmt::Display for NodeError {
         match &self.0 {
             Kind::Register { store, .. } => write!(f, "could not register with {store}"),
             Kind::Heart(_) => f.write_str("could not start the heartbeat's thread"),
+            Kind::RunsAlready => f.write_str("the scheduler runs already"),
+            Kind::Jobs(_) => f.write_str("could not put the declared jobs"),
             Kind::Panicked => f.write_str("one of the node's loops panicked: this is a bug"),
         }
     }
@@ -53,7 +68,8 @@ impl std::error::Error for NodeError {
         match &self.0 {
             Kind::Register { error, .. } => Some(error),
             Kind::Heart(error) => Some(error),
-            Kind::Panicked => None,
+            Kind::Jobs(error) => Some(error),
+            Kind::Panicked | Kind::RunsAlready => None,
         }
     }
 }

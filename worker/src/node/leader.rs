@@ -70,7 +70,7 @@ pub(crate) enum Led {
 
 /// What to do after one round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Round {
+pub(crate) enum Round {
     /// More is due.
     Again,
     /// Nothing is due until then.
@@ -158,7 +158,7 @@ impl<S: Store> Leader<S> {
     }
 
     /// One round: looks at what is due, and settles it.
-    async fn run_once(&mut self) -> StoreResult<Round> {
+    pub(crate) async fn run_once(&mut self) -> StoreResult<Round> {
         let link = &self.shared.link;
         let limit = self.batch.size();
         let request = Peek {

@@ -12,6 +12,7 @@
 
 mod attempt;
 mod batch;
+pub(crate) mod by_hand;
 mod chance;
 mod definitions;
 mod error;
@@ -32,6 +33,7 @@ mod waiter;
 mod work;
 
 pub use error::NodeError;
+pub(crate) use link::Backoff;
 pub use settings::{AtStart, Retention, Timing};
 pub use shared::Counts;
 pub use status::{NodeStatus, Readiness};

@@ -1,8 +1,10 @@
 //! What all loops of a node share, across its sessions.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use scheduler_core::Store;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::StoreClock;
 use crate::event::EventSender;
@@ -26,10 +28,20 @@ pub(crate) struct Shared<S> {
     pub(crate) status: NodeStatus,
     /// The highest number from the shard's counter that this node has seen.
     floor: AtomicU64,
+    /// Whether the node lives at this moment.
+    lives: AtomicBool,
+    /// Cancelled where handlers shall not have their grace.
+    hurry: Mutex<CancellationToken>,
 }
 
 impl<S: Store> Shared<S> {
-    pub(crate) fn new(store: S, settings: Settings, tasks: Tasks, states: States) -> Self {
+    pub(crate) fn new(
+        store: S,
+        settings: Settings,
+        tasks: Tasks,
+        states: States,
+        clock: StoreClock,
+    ) -> Self {
         let link = Link::new(store);
         Self {
             settings,
@@ -37,12 +49,29 @@ impl<S: Store> Shared<S> {
             states,
             definitions: Definitions::new(link.clone()),
             link,
-            clock: StoreClock::new(),
+            clock,
             events: EventSender::new(),
             counters: Counters::default(),
             status: NodeStatus::default(),
             floor: AtomicU64::new(0),
+            lives: AtomicBool::new(false),
+            hurry: Mutex::default(),
         }
+    }
+
+    /// Begins the node's life, unless it lives already.
+    pub(crate) fn begin_life(&self) -> bool {
+        let begins = !self.lives.swap(true, Ordering::AcqRel);
+        if begins {
+            *self.hurry.lock().unwrap_or_else(PoisonError::into_inner) = CancellationToken::new();
+        }
+        begins
+    }
+
+    /// Cancelled where handlers shall not have their grace when the node shuts down.
+    pub(crate) fn hurry(&self) -> CancellationToken {
+        let hurry = self.hurry.lock().unwrap_or_else(PoisonError::into_inner);
+        hurry.clone()
     }
 
     /// The highest number from the shard's counter that this node has seen: a store that lost its
@@ -54,6 +83,13 @@ impl<S: Store> Shared<S> {
     /// Takes in a number from the shard's counter.
     pub(crate) fn saw(&self, number: u64) {
         self.floor.fetch_max(number, Ordering::Relaxed);
+    }
+}
+
+impl<S> Shared<S> {
+    /// Ends the node's life: another may begin.
+    pub(crate) fn end_life(&self) {
+        self.lives.store(false, Ordering::Release);
     }
 }
 

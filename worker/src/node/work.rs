@@ -214,6 +214,27 @@ impl<S: Store> Work<S> {
         }
     }
 
+    /// Claims and executes what waits, until nothing does, and hands all of it in: for a node that is
+    /// moved by hand. Says how many attempts that were.
+    pub(crate) async fn work_off(&mut self) -> usize {
+        self.hungry = true;
+        let mut handed_in = 0;
+        loop {
+            self.gather();
+            let wish = self.wish();
+            if !self.to_settle.is_empty() || wish.is_some() {
+                handed_in += self.to_settle.len();
+                self.exchange(wish).await;
+            } else if self.executing() > 0 {
+                if let Some(settled) = self.ended.recv().await {
+                    self.take_in(settled);
+                }
+            } else {
+                return handed_in;
+            }
+        }
+    }
+
     /// Waits for a reason to send a request. Cancel-safe.
     async fn wait(&mut self) {
         let can_claim = self.can_claim();
@@ -402,7 +423,9 @@ impl<S: Store> Work<S> {
     /// gives up what does not stop. No claims any more.
     async fn finish(&mut self) {
         let timing = self.shared.settings.timing;
-        let _ = tokio::time::timeout(timing.shutdown_grace, self.drain()).await;
+        let hurry = self.shared.hurry();
+        let in_order = tokio::time::timeout(timing.shutdown_grace, self.drain());
+        let _ = hurry.run_until_cancelled(in_order).await;
         let count = self.executing();
         if count > 0 {
             tracing::warn!(count, "the grace has ended: stopping the handlers");

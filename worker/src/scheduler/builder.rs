@@ -1,17 +1,20 @@
 //! Putting a scheduler together.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use scheduler_core::share::{QueueOrder, Served, Shares};
 use scheduler_core::store::NodeInfo;
-use scheduler_core::{NameError, NodeName, QueueName, Store};
+use scheduler_core::{JobDefaults, NameError, NodeName, QueueName, Store};
 
+use crate::clock::StoreClock;
+use crate::jobs::{OnConflict, PutWish};
 use crate::node::settings::Settings;
 use crate::node::shared::Shared;
 use crate::node::{AtStart, Retention, Timing};
-use crate::scheduler::{BuildError, Scheduler};
+use crate::scheduler::{BuildError, NewJob, Scheduler};
 use crate::task::{BlockingFunction, BlockingSlots, Layer, Layers, States, TaskFunction, Tasks};
 
 /// Puts together a [`Scheduler`].
@@ -23,6 +26,12 @@ pub struct SchedulerBuilder<S> {
     states: States,
     layers: Vec<Arc<dyn Layer>>,
     blocking_limit: usize,
+    /// Put when the node begins to run.
+    jobs: Vec<NewJob>,
+    #[cfg(feature = "macros")]
+    declared_tasks: BTreeSet<&'static str>,
+    job_defaults: JobDefaults,
+    clock: StoreClock,
     /// The first thing that was wrong.
     wrong: Option<BuildError>,
     concurrency: usize,
@@ -42,6 +51,11 @@ impl<S: Store> SchedulerBuilder<S> {
             states: States::default(),
             layers: Vec::new(),
             blocking_limit: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            jobs: Vec::new(),
+            #[cfg(feature = "macros")]
+            declared_tasks: BTreeSet::new(),
+            job_defaults: JobDefaults::default(),
+            clock: StoreClock::new(),
             wrong: None,
             concurrency: 64,
             queues: vec![QueueName::default_queue().into()],
@@ -84,6 +98,53 @@ impl<S: Store> SchedulerBuilder<S> {
         if let (Err(error), None) = (registered, &self.wrong) {
             self.wrong = Some(BuildError::task_name(name, error));
         }
+        self
+    }
+
+    /// One more job, which is put when the node begins to run: each node of a service may declare the
+    /// same. One that is stored with another definition is replaced, unless the job says to
+    /// [keep](NewJob::keep_existing) it.
+    pub fn job(mut self, job: impl Into<NewJob>) -> Self {
+        self.jobs.push(job.into());
+        self
+    }
+
+    /// All that was declared with [`#[scheduled]`](macro@crate::scheduled) and
+    /// [`#[task]`](macro@crate::task), anywhere in this program.
+    #[cfg(feature = "macros")]
+    pub fn declared(mut self) -> Self {
+        for declared in crate::task::declarations() {
+            if !self.declared_tasks.insert(declared.task()) {
+                self.wrong
+                    .get_or_insert(BuildError::declared_twice("task", declared.task()));
+            }
+            let registered = declared.register(&mut self.tasks);
+            self = self.note_name(declared.task(), registered);
+            self.jobs.extend(declared.job());
+        }
+        self
+    }
+
+    /// What jobs take where they are silent. Defaults to [`JobDefaults::default`].
+    pub fn job_defaults(mut self, defaults: JobDefaults) -> Self {
+        self.job_defaults = defaults;
+        self
+    }
+
+    /// The zone of triggers that name none: `Europe/Berlin`. Defaults to UTC.
+    pub fn timezone(mut self, name: &str) -> Self {
+        match name.parse() {
+            Ok(zone) => self.job_defaults.timezone = zone,
+            Err(_) => {
+                self.wrong.get_or_insert(BuildError::timezone(name));
+            }
+        }
+        self
+    }
+
+    /// A clock in place of this machine's, where the store's is known.
+    pub(crate) fn clock(mut self, clock: StoreClock) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -148,7 +209,8 @@ impl<S: Store> SchedulerBuilder<S> {
     ///
     /// # Errors
     ///
-    /// A task's name that breaks the rule for names; a task that takes a [`State`](crate::State)
+    /// A task's name that breaks the rule for names; a job that breaks a rule, or is declared twice; a
+    /// task that takes a [`State`](crate::State)
     /// that there is none of.
     pub fn build(mut self) -> Result<Scheduler<S>, BuildError> {
         if let Some(wrong) = self.wrong {
@@ -161,6 +223,7 @@ impl<S: Store> SchedulerBuilder<S> {
                 return Err(BuildError::missing_state(task, missing));
             }
         }
+        let declared = checked(self.jobs, &self.job_defaults)?;
         self.tasks.layered(&Layers::from(self.layers));
         let host = host_name();
         let pid = std::process::id();
@@ -180,9 +243,11 @@ impl<S: Store> SchedulerBuilder<S> {
             retention: self.retention,
             at_start: self.at_start,
         };
-        let shared = Shared::new(self.store, settings, self.tasks, self.states);
+        let shared = Shared::new(self.store, settings, self.tasks, self.states, self.clock);
         Ok(Scheduler {
             shared: Arc::new(shared),
+            declared: declared.into(),
+            defaults: Arc::new(self.job_defaults),
         })
     }
 }
@@ -194,6 +259,22 @@ impl<S> fmt::Debug for SchedulerBuilder<S> {
             .field("layers", &self.layers.len())
             .finish_non_exhaustive()
     }
+}
+
+fn checked(jobs: Vec<NewJob>, defaults: &JobDefaults) -> Result<Vec<PutWish>, BuildError> {
+    let mut ids = BTreeSet::new();
+    let mut wishes = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let id = job.id().to_owned();
+        let wish = job
+            .checked(defaults, OnConflict::Replace)
+            .map_err(|error| BuildError::job(id.clone(), error))?;
+        if !ids.insert(wish.job.id().clone()) {
+            return Err(BuildError::declared_twice("job", &id));
+        }
+        wishes.push(wish);
+    }
+    Ok(wishes)
 }
 
 fn host_name() -> String {

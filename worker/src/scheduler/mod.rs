@@ -1,9 +1,15 @@
 //! The scheduler object: put together, run, and asked about its jobs.
 
 mod builder;
+mod declared;
 mod error;
+mod jobs;
+mod new_job;
 mod object;
+mod running;
 
 pub use builder::SchedulerBuilder;
-pub use error::BuildError;
+pub use error::{BuildError, SchedulerError};
+pub use new_job::NewJob;
 pub use object::Scheduler;
+pub use running::{Listener, Running, Wait};

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use scheduler_core::{MemoryStore, NodeName, Store};
+use scheduler_core::{JobDefaults, MemoryStore, NodeName, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 use crate::event::Events;
+use crate::jobs::PutWish;
 use crate::node::shared::Shared;
 use crate::node::{Counts, NodeError, NodeStatus, life};
-use crate::scheduler::SchedulerBuilder;
+use crate::scheduler::{Running, SchedulerBuilder, declared};
 
 /// A node of the cluster that shares one store: it executes runs, and leads when it is its turn.
 ///
@@ -31,9 +32,34 @@ use crate::scheduler::SchedulerBuilder;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Cheap to clone: clones are the same node. What it can do with jobs, it can do whether it runs or
+/// not.
 #[derive(Debug)]
 pub struct Scheduler<S> {
-    pub(super) shared: Arc<Shared<S>>,
+    pub(crate) shared: Arc<Shared<S>>,
+    /// Put when it begins to run.
+    pub(super) declared: Arc<[PutWish]>,
+    pub(super) defaults: Arc<JobDefaults>,
+}
+
+impl<S> Clone for Scheduler<S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            declared: Arc::clone(&self.declared),
+            defaults: Arc::clone(&self.defaults),
+        }
+    }
+}
+
+/// A node's life: over when this is dropped, also where the future that lives it is.
+struct Life<S>(Arc<Shared<S>>);
+
+impl<S> Drop for Life<S> {
+    fn drop(&mut self) {
+        self.0.end_life();
+    }
 }
 
 impl Scheduler<MemoryStore> {
@@ -74,6 +100,39 @@ impl<S: Store> Scheduler<S> {
         self.shared.status.clone()
     }
 
+    /// Runs the node in the background, on the tokio runtime that this is called on.
+    ///
+    /// ```
+    /// use carillon::{NewJob, Scheduler, Wait};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let running = Scheduler::in_memory()
+    ///     .task("hello", || async { println!("hello") })
+    ///     .build()?
+    ///     .start()?;
+    /// running.add_job(NewJob::new("hello", "hello").every(Duration::from_secs(10))).await?;
+    /// // ... and at the end of the service:
+    /// running.shutdown(Wait::ForRuns).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The scheduler, or a clone of it, runs already.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn start(&self) -> Result<Running<S>, NodeError> {
+        if !self.shared.begin_life() {
+            return Err(NodeError::runs_already());
+        }
+        Ok(Running::begin(self.clone()))
+    }
+
     /// Runs the node until `shutdown` is cancelled, and then until it has shut down in order: the
     /// lease goes back at once, handlers may end within their grace, claims that were not begun are
     /// given back.
@@ -83,10 +142,25 @@ impl<S: Store> Scheduler<S> {
     ///
     /// # Errors
     ///
-    /// A store that does not let the node begin, where it shall not wait for that
-    /// ([`AtStart::GiveUp`]); a thread that could not be started. Trouble with the store later on
+    /// The scheduler, or a clone of it, runs already; a store that does not let the node begin, where
+    /// it shall not wait for that ([`AtStart::GiveUp`]); a thread that could not be started. Trouble with the store later on
     /// is no error: the node tells it, and waits for its end.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        life::run(self.shared, shutdown).await
+        if !self.shared.begin_life() {
+            return Err(NodeError::runs_already());
+        }
+        self.live(shutdown).await
+    }
+
+    /// Lives the life that was begun.
+    pub(super) async fn live(self, shutdown: CancellationToken) -> Result<(), NodeError> {
+        let life = Life(self.shared);
+        declared::put(&life.0, &self.declared, &shutdown).await?;
+        life::run(Arc::clone(&life.0), shutdown).await
+    }
+
+    /// Puts the jobs that were declared, as a start does.
+    pub(crate) async fn put_declared(&self, stop: &CancellationToken) -> Result<(), NodeError> {
+        declared::put(&self.shared, &self.declared, stop).await
     }
 }

@@ -7,6 +7,8 @@
 pub mod builtin;
 mod call;
 mod context;
+#[cfg(feature = "macros")]
+mod declaration;
 mod error;
 mod extract;
 mod function;
@@ -23,6 +25,10 @@ pub use layer::{Layer, Next};
 pub use registry::{BoxError, Handler, IntoOutput, TaskResult, Tasks};
 pub use state::StateType;
 
+#[cfg(feature = "macros")]
+pub use declaration::Declared;
+#[cfg(feature = "macros")]
+pub(crate) use declaration::declarations;
 pub(crate) use error::Follows;
 pub(crate) use function::BlockingSlots;
 pub(crate) use layer::Layers;

@@ -1,0 +1,6 @@
+#[carillon::task]
+async fn greet(name: String) {
+    println!("{name}");
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[carillon::scheduled(chron, minute = "*/5")]
+async fn sweep() {}
+
+fn main() {}
