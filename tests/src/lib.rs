@@ -7,3 +7,4 @@ pub mod node;
 pub mod oracle;
 pub mod proxy;
 pub mod redis_server;
+pub mod soak;

@@ -135,6 +135,18 @@ pub enum SchedulerError {
         /// How many that are.
         in_flight: usize,
     },
+    /// The pause was to end at an instant that has passed: nothing was done.
+    #[error("job {job:?}: the pause would have ended already")]
+    PauseEnded {
+        /// The id.
+        job: String,
+    },
+    /// The run was to be for a time before 1970: nothing was done.
+    #[error("job {job:?}: a run of a time before 1970 cannot be made")]
+    TooEarly {
+        /// The id.
+        job: String,
+    },
     /// The jobs of the store could not be read or written.
     #[error(transparent)]
     Jobs(#[from] JobsError),

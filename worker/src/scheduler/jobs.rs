@@ -5,7 +5,9 @@ use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::{JobId, RunId, Store, StoredJob};
 
 use crate::event::Event;
-use crate::jobs::{JobList, Jobs, Modified, OnConflict, Put, Removed, RunRequested, Switched};
+use crate::jobs::{
+    JobList, Jobs, Modified, OnConflict, PauseWish, Put, Removed, RunRequested, Switched,
+};
 use crate::scheduler::{Listener, NewJob, Scheduler, SchedulerError};
 
 /// The jobs of the scheduler's store: every node and client sees the same ones.
@@ -142,6 +144,20 @@ impl<S: Store> Scheduler<S> {
         switched(&id, self.jobs().pause(&id).await?)
     }
 
+    /// Pauses a job, and says who does so, why, or until when: then it comes back by itself.
+    ///
+    /// # Errors
+    ///
+    /// No such job; an end that has passed; a store that cannot answer.
+    pub async fn pause_job_with(
+        &self,
+        id: impl AsRef<str> + Send,
+        wish: &PauseWish,
+    ) -> Result<(), SchedulerError> {
+        let id = checked(id)?;
+        switched(&id, self.jobs().pause_with(&id, wish).await?)
+    }
+
     /// Resumes a paused job. Nothing happens to one that is not paused.
     ///
     /// # Errors
@@ -200,6 +216,9 @@ impl<S: Store> Scheduler<S> {
                 in_flight,
             }),
             RunRequested::NotFound => Err(not_found(&id)),
+            RunRequested::TooEarly => Err(SchedulerError::TooEarly {
+                job: id.to_string(),
+            }),
         }
     }
 
@@ -238,5 +257,8 @@ fn switched(id: &JobId, switched: Switched) -> Result<(), SchedulerError> {
     match switched {
         Switched::Done | Switched::Already => Ok(()),
         Switched::NotFound => Err(not_found(id)),
+        Switched::Ended => Err(SchedulerError::PauseEnded {
+            job: id.to_string(),
+        }),
     }
 }

@@ -150,7 +150,7 @@ fn missing(wish: &Backfill, facts: &Facts) -> (Vec<Timestamp>, Option<Timestamp>
         return (Vec::new(), None);
     };
     let paused = match stored.state {
-        JobState::Paused { from } => from,
+        JobState::Paused { from, .. } => from,
         JobState::Active => None,
     };
     let anchor = stored.next_fire.or(paused).or(stored.fired);
