@@ -494,6 +494,7 @@ impl Driver {
             claim: claim.clone(),
             verdict,
             record: Some(Record::Run(record)),
+            definition: None,
         }
     }
 

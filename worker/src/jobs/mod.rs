@@ -27,6 +27,7 @@ mod client;
 mod ledger;
 mod outcome;
 mod retry;
+mod runs;
 #[cfg(test)]
 mod shelf;
 #[cfg(test)]
@@ -36,3 +37,4 @@ pub use client::Jobs;
 pub use outcome::{
     JobList, JobsError, Modified, OnConflict, Put, PutWish, Removed, RunRequested, Switched,
 };
+pub use runs::RunAgain;

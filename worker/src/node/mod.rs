@@ -12,6 +12,8 @@
 
 mod attempt;
 mod batch;
+mod beginning;
+mod cancelling;
 mod chance;
 mod definitions;
 mod error;
