@@ -207,6 +207,12 @@ impl JobBuilder {
         self
     }
 
+    /// How often a run may be begun. Defaults to at least once; at most once leaves one attempt.
+    pub const fn delivery(mut self, delivery: Delivery) -> Self {
+        self.0.policy.delivery = delivery;
+        self
+    }
+
     /// What people sort and find it by. Defaults to nothing; past [`MAX_TAGS`] the others are left
     /// out.
     pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {

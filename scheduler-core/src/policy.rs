@@ -162,7 +162,9 @@ pub enum Delivery {
     /// Until it has ended: a run whose node died is begun again. The default.
     #[default]
     AtLeastOnce,
-    /// Once: that it begins is written down before, and a run that was begun never begins again.
+    /// Once: that it begins is written down before, and a run that was begun never begins again,
+    /// whether its handler failed, put it off, or died with its node. (`on_lost` and `max_lost` then
+    /// say nothing: what was begun is lost, and what was not goes back.)
     AtMostOnce,
 }
 
@@ -404,6 +406,14 @@ impl Policy {
         }
         if let Err((field, message)) = self.retry.check() {
             return refuse(&format!("retry.{field}"), message);
+        }
+        if self.delivery == Delivery::AtMostOnce && self.retry.max_attempts.get() > 1 {
+            let attempts = self.retry.max_attempts;
+            let message = format!(
+                "{attempts} contradicts delivery = \"at_most_once\": a run that was begun never \
+                 begins again, so there is 1 attempt"
+            );
+            return refuse("retry.max_attempts", message);
         }
         if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
             return refuse(

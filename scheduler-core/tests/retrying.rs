@@ -18,6 +18,8 @@ fn claim(attempt: u32, losses: u32) -> Claim {
         losses,
         queue: QueueName::default_queue(),
         priority: Priority::Normal,
+        fresh: false,
+        begun: false,
     }
 }
 

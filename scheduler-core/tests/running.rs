@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use scheduler_core::policy::OnLost;
+use scheduler_core::policy::{Delivery, OnLost};
 use scheduler_core::run::{Claim, Ending, Outcome, UNKNOWN_TASK_DELAY, Verdict, settle};
 use scheduler_core::{Fence, Policy, QueueName, Timestamp, Version};
 
@@ -17,6 +17,8 @@ fn claim(attempt: u32, losses: u32) -> Claim {
         losses,
         queue: QueueName::default_queue(),
         priority: scheduler_core::Priority::Normal,
+        fresh: attempt == 1,
+        begun: false,
     }
 }
 
@@ -128,10 +130,75 @@ fn each_ending_but_one_that_never_began_says_what_happened() {
 }
 
 #[test]
+fn what_was_begun_at_most_once_never_begins_again() {
+    let once = Policy {
+        delivery: Delivery::AtMostOnce,
+        ..policy(OnLost::Retry, 9)
+    };
+    let (failed, lost) = (Verdict::End(Outcome::Failed), Verdict::End(Outcome::Lost));
+    let after = Duration::from_secs(1);
+    let (error, why) = ("no".to_owned(), None);
+    let begun = Claim {
+        begun: true,
+        ..claim(1, 0)
+    };
+    let after_it_began = [
+        (Ending::Failed(error.clone()), failed),
+        (Ending::RetryAfter { error, after }, failed),
+        (Ending::Snoozed { after, why }, failed),
+        (Ending::Interrupted, lost),
+        (Ending::TrustLost, lost),
+        (Ending::NodeLost, lost),
+    ];
+    for (ending, verdict) in after_it_began {
+        assert_eq!(settle(&once, &begun, &ending, 0.5), verdict, "{ending:?}");
+        // The mark counts also where the definition could not be read.
+        let unread = settle(&Policy::default(), &begun, &ending, 0.5);
+        assert_eq!(unread, verdict, "{ending:?}");
+    }
+    // Nobody called its handler: the node knows that it did not, and who clears up sees no mark.
+    for ending in [Ending::NotBegun, Ending::NodeLost] {
+        let settled = settle(&once, &claim(1, 0), &ending, 0.5);
+        assert_eq!(settled, Verdict::GiveBack, "{ending:?}");
+    }
+    let not_begun = settle(&once, &begun, &Ending::NotBegun, 0.5);
+    assert_eq!(not_begun, Verdict::GiveBack);
+}
+
+#[test]
+fn at_most_once_and_more_attempts_exclude_each_other() {
+    let mut once = Policy {
+        delivery: Delivery::AtMostOnce,
+        ..Policy::default()
+    };
+    assert_eq!(once.check(), Ok(()));
+    once.retry.max_attempts = NonZeroU32::new(2).expect("two");
+    let (field, message) = once.check().expect_err("a contradiction");
+    assert_eq!(field, "retry.max_attempts");
+    assert!(message.contains("at_most_once"), "{message}");
+}
+
+#[test]
+fn whatever_becomes_of_a_cancelled_handler_the_run_is_cancelled() {
+    let ending = Ending::Cancelled {
+        reason: "cancelled by me".to_owned(),
+        last_words: Some("half done".to_owned()),
+    };
+    let settled = settle(&policy(OnLost::Retry, 9), &claim(1, 0), &ending, 0.5);
+    assert_eq!(settled, Verdict::End(Outcome::Cancelled));
+    assert_eq!(
+        ending.detail().as_deref(),
+        Some("cancelled by me: half done")
+    );
+}
+
+#[test]
 fn outcomes_read_back_from_their_words() {
-    use Outcome::{Failed, Lost, Removed, Retrying, Succeeded, TimedOut, Unreadable};
+    use Outcome::{
+        Cancelled, Failed, Lost, Removed, Rerun, Retrying, Succeeded, TimedOut, Unreadable,
+    };
     let all = [
-        Succeeded, Failed, TimedOut, Lost, Retrying, Removed, Unreadable,
+        Succeeded, Failed, TimedOut, Cancelled, Rerun, Lost, Retrying, Removed, Unreadable,
     ];
     for outcome in all {
         let word = serde_json::to_string(&outcome).expect("a word");
@@ -166,7 +233,7 @@ proptest! {
                 Verdict::Defer { .. } => {
                     let waiting = now.deferred();
                     prop_assert_eq!((waiting.attempt, waiting.losses), (now.attempt, now.losses));
-                    prop_assert_eq!(waiting.version.is_some(), now.attempt > 1, "begun once");
+                    prop_assert_eq!(waiting.version.is_some(), !now.fresh, "bound before");
                 }
                 verdict => {
                     prop_assert_eq!(verdict, Verdict::End(Outcome::Lost));

@@ -495,6 +495,7 @@ impl Driver {
             claim: claim.clone(),
             verdict,
             record: Some(Record::Run(record)),
+            definition: None,
         }
     }
 

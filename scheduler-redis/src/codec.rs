@@ -92,23 +92,49 @@ pub(crate) fn retry_from_text(text: &str) -> Option<(QueueName, WaitingRun)> {
     ))
 }
 
-/// The value of a stored claim: `<fence> <version> <attempt> <losses> <queue> <priority>`.
+/// The value of a stored claim: `<fence> <version> <attempt> <losses> <queue> <priority>`, then words
+/// that say more, such as `begun`. Before the version stands `~` where this claim bound the run to it.
 ///
 /// Readers take the words that they know and leave what follows, so that later versions can say
 /// more.
 pub(crate) fn claim_from_text(run: RunId, text: &str) -> Option<Claim> {
     let mut words = text.split(' ');
+    let fence = Fence(words.next()?.parse().ok()?);
+    let (version, fresh) = bound_from_word(words.next()?)?;
     Some(Claim {
         run,
-        fence: Fence(words.next()?.parse().ok()?),
-        version: Version(words.next()?.parse().ok()?),
+        fence,
+        version,
+        fresh,
         attempt: words.next()?.parse().ok()?,
         losses: words.next()?.parse().ok()?,
         queue: words.next()?.parse().ok()?,
         priority: words
             .next()
             .map_or(Some(Priority::Normal), Priority::from_letter)?,
+        begun: words.any(|word| word == "begun"),
     })
+}
+
+/// A claim's version, and whether this claim bound the run to it.
+fn bound_from_word(word: &str) -> Option<(Version, bool)> {
+    let (number, fresh) = match word.strip_prefix('~') {
+        Some(number) => (number, true),
+        None => (word, false),
+    };
+    Some((Version(number.parse().ok()?), fresh))
+}
+
+/// How a stored claim begins that is held as this one.
+pub(crate) fn claim_start(claim: &Claim) -> String {
+    let mark = if claim.fresh { "~" } else { "" };
+    let Claim {
+        fence,
+        version,
+        attempt,
+        ..
+    } = claim;
+    format!("{fence} {mark}{version} {attempt}")
 }
 
 /// A line of an exchange's answer: a claim's value, a blank, and its run.
@@ -163,6 +189,13 @@ mod tests {
         assert_eq!(claim.priority, Priority::Low);
         let longer = claim_from_text(run("a b@5"), "9 3 1 0 default l 1 more").unwrap();
         assert_eq!(longer, claim);
+        let begun = claim_from_text(run("a b@5"), "9 ~3 1 0 default n begun").unwrap();
+        assert!(begun.begun && begun.fresh && !claim.begun && !claim.fresh);
+        assert_eq!(begun.version, Version(3));
+        assert_eq!(
+            (claim_start(&claim), claim_start(&begun)),
+            ("9 3 1".to_owned(), "9 ~3 1".to_owned())
+        );
         assert_eq!(claim_from_line("9 3 1 0"), None);
     }
 

@@ -247,6 +247,8 @@ impl Bench {
             keep_history_for: None,
             keep_requests: Duration::ZERO,
             keep_fired: Duration::from_secs(3600),
+            keep_failed: 10_000,
+            keep_failed_for: Duration::from_secs(3600),
         };
         self.store.tidy(&tidy).await?;
         Ok(())

@@ -159,7 +159,8 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
         alive,
         HeartbeatAnswer::Alive {
             now: at(10),
-            claims: 1
+            claims: 1,
+            cancelled: Vec::new(),
         }
     );
     assert!(matches!(store.peek(&peek).await?, PeekAnswer::Peeked(_)));
@@ -187,6 +188,7 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
         claim,
         verdict,
         record: Some(record),
+        definition: None,
     }];
     let done = store.exchange(&exchange).await?;
     assert_eq!(done, ExchangeAnswer::Exchanged(Exchanged::default()));
@@ -202,6 +204,8 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
         keep_history: 0,
         keep_requests: Duration::ZERO,
         keep_fired: Duration::ZERO,
+        keep_failed: 100,
+        keep_failed_for: Duration::from_secs(3600),
     };
     store.tidy(&tidy).await?;
     let other = SessionId::of(&NodeName::new("b")?, Uuid::now_v7());

@@ -263,6 +263,7 @@ fn settled(claim: Claim) -> Settled {
         claim,
         verdict: Verdict::End(Outcome::Succeeded),
         record,
+        definition: None,
     }
 }
 
@@ -325,7 +326,8 @@ async fn heartbeat_keeps_the_session() -> Result<()> {
         answer,
         HeartbeatAnswer::Alive {
             now: at(0),
-            claims: 0
+            claims: 0,
+            cancelled: Vec::new(),
         }
     );
     Ok(())
@@ -574,6 +576,7 @@ async fn recovery_settles_each_claim_of_the_dead_once() -> Result<()> {
         claim: claim.clone(),
         verdict: again,
         record: None,
+        definition: None,
     }];
     let request = Drain {
         session: world.session.clone(),

@@ -152,6 +152,8 @@ async fn history_that_was_trimmed_by_hand_is_counted_anew() -> Result<()> {
         keep_history: 6,
         keep_requests: TTL,
         keep_fired: TTL,
+        keep_failed: 100,
+        keep_failed_for: Duration::from_secs(3600),
     };
     store.tidy(&tidy).await?;
     assert_eq!(

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use carillon::core::history::RunRecord;
 use carillon::core::run::Outcome;
+use carillon::core::store::CancelAnswer;
 use carillon::core::{Store, Timestamp};
 use carillon::task::BoxError;
-use carillon::{Args, Context, TaskError, Tasks};
+use carillon::{Args, Context, Event, Jobs, TaskError, Tasks};
 use serde_json::{Value, json};
+use support::faulty::Faulty;
 use support::*;
+use tokio::sync::Notify;
 
 /// Three attempts without a pause to speak of.
 fn thrice() -> Value {
@@ -185,4 +188,111 @@ async fn a_run_that_waits_for_its_next_attempt_counts_as_in_flight() {
     node.stop().await;
     let overview = store.overview().await.unwrap();
     assert_eq!((overview.busy, overview.retries), (1, 1));
+}
+
+/// Tasks with one that waits for its token, and fails when it fires.
+fn waiting() -> Tasks {
+    let mut tasks = Tasks::new();
+    let waits = |context: Context, _: ()| async move {
+        context.cancellation().cancelled().await;
+        Err::<(), _>("stopped".to_owned())
+    };
+    tasks.register("waits", waits).unwrap();
+    tasks
+}
+
+async fn begun(node: &mut Node) {
+    let begun = |event: &Event| matches!(event, Event::RunBegun { .. }).then_some(());
+    node.sees("a handler", begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_cancelled_ends_as_that_with_who_and_why() {
+    let store = store();
+    put(&store, [job("j", "waits", thrice())]).await;
+    let mut node = Node::start(&store, "a", &waiting(), timing());
+    let run = run_now(&store, "j").await;
+    begun(&mut node).await;
+    let jobs = Jobs::new(store.clone());
+    let cancel = || async { jobs.cancel(&run, Some("ann"), Some("wrong file")).await };
+    assert_eq!(cancel().await.unwrap(), CancelAnswer::Marked);
+    until("it has ended", || async { is_idle(&store).await }).await;
+    assert_eq!(cancel().await.unwrap(), CancelAnswer::NotInFlight);
+    node.stop().await;
+    let records = run_records(&store).await;
+    assert_eq!(outcomes(&records), [(1, Outcome::Cancelled)]);
+    let detail = records[0].detail.as_deref();
+    assert_eq!(detail, Some("cancelled by ann: wrong file: stopped"));
+    assert_eq!(records[0].node, "a");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_at_most_once_begins_when_that_is_written_down() {
+    let store = Faulty::new(store());
+    let policy = json!({ "delivery": "at_most_once" });
+    let calls = Arc::new(AtomicU32::new(0));
+    let mut tasks = Tasks::new();
+    let counted = Arc::clone(&calls);
+    let fails = move |_: Context, _: ()| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async { Err::<(), _>("no".to_owned()) }
+    };
+    tasks.register("fails", fails).unwrap();
+    put(&store, [job("j", "fails", policy)]).await;
+    let node = Node::start(&store, "a", &tasks, timing());
+    // It may have been written down: the answer is what counts.
+    store.faults().lose("begin", 2);
+    run_now(&store, "j").await;
+    until("it has ended", || async { is_idle(&store).await }).await;
+    node.stop().await;
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert_eq!(outcomes(&run_records(&store).await), [(1, Outcome::Failed)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_at_most_once_is_lost_with_its_node_only_if_it_began() {
+    let store = store();
+    let faulty = Faulty::new(store.clone());
+    let policy = json!({ "delivery": "at_most_once", "max_instances": 2 });
+    put(&store, [job("j", "waits", policy)]).await;
+    let mut dies = Node::start(&faulty, "dies", &waiting(), timing());
+    let first = run_now(&store, "j").await;
+    begun(&mut dies).await;
+    // The second is claimed, and whether it may begin is never answered.
+    faulty.faults().freeze(&["begin"]);
+    let second = run_now(&store, "j").await;
+    let held = || async {
+        store
+            .overview()
+            .await
+            .unwrap()
+            .queues
+            .iter()
+            .all(|q| q.ready == 0)
+    };
+    until("it is claimed", held).await;
+    faulty.faults().freeze(&[faulty::ALL]);
+    let finished = Arc::new(Notify::new());
+    let mut tasks = Tasks::new();
+    let done = Arc::clone(&finished);
+    let waits = move |context: Context, _: ()| {
+        let done = Arc::clone(&done);
+        async move {
+            assert_eq!(context.attempt(), 1);
+            done.notify_one();
+            Ok::<_, String>(context.run_id().to_string())
+        }
+    };
+    tasks.register("waits", waits).unwrap();
+    let lives = Node::start(&store, "lives", &tasks, timing());
+    finished.notified().await;
+    until("both have ended", || async { is_idle(&store).await }).await;
+    lives.stop().await;
+    dies.running.abort();
+    let records = run_records(&store).await;
+    let of = |run| records.iter().filter(move |record| record.run == run);
+    let outcome: Vec<_> = of(first).map(|record| record.outcome).collect();
+    assert_eq!(outcome, [Outcome::Lost]);
+    let outcome: Vec<_> = of(second).map(|record| record.outcome).collect();
+    assert_eq!(outcome, [Outcome::Succeeded]);
 }

@@ -85,6 +85,12 @@ impl Catalog {
         }
     }
 
+    /// Keeps a definition for a run that is bound to it, under a version that no job ever had.
+    pub(super) fn keep_bound(&mut self, version: Version, job: Job) {
+        let old = self.old.entry(job.id().clone()).or_default();
+        old.insert(version, job);
+    }
+
     /// Drops definitions of the job that no run needs any more.
     pub(super) fn release(&mut self, job: &JobId, needed: impl Fn(Version) -> bool) {
         if let Some(old) = self.old.get_mut(job) {

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bells::{self, Bells};
 use super::state::State;
-use crate::id::{JobId, SessionId, Version};
+use crate::id::{JobId, RunId, SessionId, Version};
 use crate::lease::{LeaseToken, LeaseView};
 use crate::run::Claim;
 use crate::session::SessionSample;
 use crate::store::{
-    Acquire, AcquireAnswer, Changed, Definition, Dispatch, DispatchAnswer, Drain, DrainAnswer,
-    Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
-    HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
-    Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
+    Acquire, AcquireAnswer, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
+    Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
+    FailedQuery, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage, HistoryQuery,
+    JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, Register,
+    Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
     RunNowAnswer, Store, StoreResult, Tidy, TidyAnswer, Wake,
 };
 use crate::time::{Clock, Timestamp};
@@ -141,6 +142,10 @@ impl Store for MemoryStore {
         Ok(self.step(|state, now| state.exchange(request, now)))
     }
 
+    async fn begin(&self, request: &Begin) -> StoreResult<BeginAnswer> {
+        Ok(self.step(|state, _| state.begin(request)))
+    }
+
     async fn resync(&self, request: &Resync) -> StoreResult<ResyncAnswer> {
         Ok(self.step(|state, _| state.resync(request)))
     }
@@ -192,6 +197,23 @@ impl Store for MemoryStore {
 
     async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
         self.step(|state, now| state.run_now(request, now))
+    }
+
+    async fn cancel(&self, request: &Cancel) -> StoreResult<CancelAnswer> {
+        self.step(|state, now| state.cancel(request, now))
+    }
+
+    async fn failed(&self, query: &FailedQuery) -> StoreResult<FailedPage> {
+        self.step(|state, _| state.failed.page(query))
+    }
+
+    async fn rerun(&self, request: &Rerun) -> StoreResult<Vec<RerunAnswer>> {
+        self.step(|state, now| state.rerun(request, now))
+    }
+
+    async fn purge(&self, runs: &[RunId]) -> StoreResult<()> {
+        self.step(|state, _| state.purge(runs));
+        Ok(())
     }
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {

@@ -231,8 +231,11 @@ impl State {
         for job in &buried {
             self.schedule.forget(job);
         }
+        let failed = self.failed.trim(request.keep_failed, MAX_TIDIED, |at| {
+            now.since(at) > request.keep_failed_for
+        });
         // As many as allowed: there may be more.
-        if [records, expired, answers, buried.len()].contains(&MAX_TIDIED) {
+        if [records, expired, answers, buried.len(), failed].contains(&MAX_TIDIED) {
             TidyAnswer::More
         } else {
             TidyAnswer::Done

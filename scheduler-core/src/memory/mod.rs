@@ -10,17 +10,20 @@
 //! | `busy`, ready and retry queues | `runs` | where each run in flight waits |
 //! | sessions, claims, lanes | `sessions` | nodes that live, and dead ones that are being cleared up after |
 //! | lease, beat | `tenure` | who leads |
+//! | `failed`, `failures` | `failed` | runs that have failed for good |
 //! | history | `journal` | what became of fire times |
 //! | requests | `requests` | answers to clients, by request id |
 //!
 //! `state` holds them all and the steps that several operations share; `leading`, `working`,
-//! `recovering`, `changing` and `reading` hold the operations, sorted as the requests are in
+//! `recovering`, `changing`, `attending` (single runs) and `reading` hold the operations, sorted as the requests are in
 //! [`store`](crate::store). `handle` puts a lock and a clock around it, `bells` lets waiters
 //! sleep.
 
+mod attending;
 mod bells;
 mod catalog;
 mod changing;
+mod failed;
 mod handle;
 mod journal;
 mod leading;

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::store::{Changed, RequestId, RunNowAnswer, StoreError, StoreErrorKind, StoreResult};
+use crate::store::{
+    CancelAnswer, Changed, RequestId, RerunAnswer, RunNowAnswer, StoreError, StoreErrorKind,
+    StoreResult,
+};
 use crate::time::Timestamp;
 
 /// What was answered.
@@ -11,6 +14,8 @@ pub(super) enum Answer {
     Put(Vec<Changed>),
     Removed(Changed),
     RunNow(RunNowAnswer),
+    Cancelled(CancelAnswer),
+    Rerun(Vec<RerunAnswer>),
 }
 
 impl Answer {

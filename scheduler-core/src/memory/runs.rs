@@ -6,7 +6,7 @@ use std::ops::Bound;
 use crate::id::{JobId, QueueName, RunId, Version};
 use crate::policy::Priority;
 use crate::run::WaitingRun;
-use crate::store::{DueRetry, QueueView};
+use crate::store::{Cancelled, DueRetry, QueueView};
 use crate::time::Timestamp;
 
 /// The runs that wait in one queue, by priority.
@@ -34,6 +34,8 @@ pub(super) struct Runs {
     busy: HashMap<JobId, BTreeMap<RunId, Option<Version>>>,
     ready: BTreeMap<QueueName, Waiting>,
     retry: BTreeMap<Timestamp, BTreeMap<RunId, (QueueName, WaitingRun)>>,
+    /// Runs in flight that somebody cancelled, and why.
+    cancelled: BTreeMap<RunId, String>,
 }
 
 impl Runs {
@@ -94,6 +96,26 @@ impl Runs {
         self.append(queue, waiting);
     }
 
+    /// Makes a run that is bound to this definition from its beginning.
+    pub(super) fn begin_bound(
+        &mut self,
+        run: RunId,
+        queue: &QueueName,
+        priority: Priority,
+        version: Version,
+    ) {
+        let busy = self.busy.entry(run.job.clone()).or_default();
+        busy.insert(run.clone(), Some(version));
+        let waiting = WaitingRun {
+            run,
+            attempt: 1,
+            version: Some(version),
+            losses: 0,
+            priority,
+        };
+        self.append(queue, waiting);
+    }
+
     /// Notes that a run is bound to no definition any more.
     pub(super) fn unbind(&mut self, run: &RunId) {
         if let Some(bound) = self.busy.get_mut(&run.job).and_then(|b| b.get_mut(run)) {
@@ -110,12 +132,43 @@ impl Runs {
 
     /// Ends a run: it is no longer in flight.
     pub(super) fn end(&mut self, run: &RunId) {
+        self.cancelled.remove(run);
         if let Some(busy) = self.busy.get_mut(&run.job) {
             busy.remove(run);
             if busy.is_empty() {
                 self.busy.remove(&run.job);
             }
         }
+    }
+
+    /// Marks a run in flight as cancelled, if it is not yet.
+    pub(super) fn mark_cancelled(&mut self, run: &RunId, reason: &str) {
+        let marked = self.cancelled.entry(run.clone());
+        marked.or_insert_with(|| reason.to_owned());
+    }
+
+    /// Why a run was cancelled, if it was; the mark goes.
+    pub(super) fn take_cancelled(&mut self, run: &RunId) -> Option<String> {
+        self.cancelled.remove(run)
+    }
+
+    /// Those of these runs that were cancelled.
+    pub(super) fn cancelled_of<'a>(&self, runs: impl Iterator<Item = &'a RunId>) -> Vec<Cancelled> {
+        let cancelled = runs.filter_map(|run| {
+            let reason = self.cancelled.get(run)?.clone();
+            let run = run.clone();
+            Some(Cancelled { run, reason })
+        });
+        cancelled.collect()
+    }
+
+    /// Takes out a run that waits for its next attempt.
+    pub(super) fn take_delayed(&mut self, run: &RunId) -> Option<(QueueName, WaitingRun)> {
+        let mut times = self.retry.iter_mut();
+        let (at, found) = times.find_map(|(at, waiting)| Some((*at, waiting.remove(run)?)))?;
+        self.retry
+            .retain(|time, waiting| *time != at || !waiting.is_empty());
+        Some(found)
     }
 
     /// Puts a run at the end of its queue, behind those of its priority.

@@ -2,6 +2,7 @@
 
 use super::bells::Rings;
 use super::catalog::Catalog;
+use super::failed::Failed;
 use super::journal::Journal;
 use super::requests::Requests;
 use super::runs::Runs;
@@ -26,6 +27,7 @@ pub(super) struct State {
     pub(super) runs: Runs,
     pub(super) sessions: Sessions,
     pub(super) tenure: Tenure,
+    pub(super) failed: Failed,
     pub(super) journal: Journal,
     pub(super) requests: Requests,
     pub(super) rings: Rings,
@@ -101,8 +103,20 @@ impl State {
         if let Some(record) = &settled.record {
             self.journal.append(now, record.clone());
         }
+        if !matches!(settled.verdict, Verdict::End(_))
+            && let Some(reason) = self.runs.take_cancelled(&claim.run)
+        {
+            return self.end_cancelled(claim.run, claim.attempt, &claim.queue, reason, now);
+        }
         match settled.verdict {
-            Verdict::End(_) => self.end_run(&claim.run),
+            Verdict::End(_) => {
+                if let (Some(Record::Run(record)), Some(job)) =
+                    (&settled.record, &settled.definition)
+                {
+                    self.failed.keep(record.clone(), job.clone(), now);
+                }
+                self.end_run(&claim.run);
+            }
             Verdict::Again {
                 after,
                 attempt,
@@ -154,6 +168,32 @@ impl State {
             ended_at: Some(now),
             next_at: None,
             detail: Ending::DefinitionGone.detail(),
+        };
+        self.journal.append(now, Record::Run(record));
+    }
+
+    /// Ends a run that somebody cancelled.
+    pub(super) fn end_cancelled(
+        &mut self,
+        run: RunId,
+        attempt: u32,
+        queue: &QueueName,
+        reason: String,
+        now: Timestamp,
+    ) {
+        self.end_run(&run);
+        let record = RunRecord {
+            run,
+            outcome: Outcome::Cancelled,
+            attempt,
+            fence: Fence::default(),
+            node: String::new(),
+            task: None,
+            queue: queue.clone(),
+            started_at: None,
+            ended_at: None,
+            next_at: None,
+            detail: Some(reason),
         };
         self.journal.append(now, Record::Run(record));
     }

@@ -5,8 +5,8 @@ use super::state::State;
 use crate::id::{Fence, QueueName, SessionId};
 use crate::run::{Claim, WaitingRun};
 use crate::store::{
-    ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, Register,
-    Registered, Resync, ResyncAnswer, Settled,
+    Begin, BeginAnswer, ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer,
+    Register, Registered, Resync, ResyncAnswer, Settled,
 };
 use crate::time::Timestamp;
 
@@ -30,6 +30,7 @@ impl State {
         HeartbeatAnswer::Alive {
             now,
             claims: session.claims.len(),
+            cancelled: self.runs.cancelled_of(session.claims.keys()),
         }
     }
 
@@ -106,6 +107,20 @@ impl State {
         claims
     }
 
+    pub(super) fn begin(&mut self, request: &Begin) -> BeginAnswer {
+        let Some(session) = self.sessions.live_mut(&request.session) else {
+            return BeginAnswer::Gone;
+        };
+        let mut stale = Vec::new();
+        for (run, fence) in &request.claims {
+            match session.claims.get_mut(run) {
+                Some(claim) if claim.fence == *fence => claim.begun = true,
+                _ => stale.push(run.clone()),
+            }
+        }
+        BeginAnswer::Begun { stale }
+    }
+
     /// Makes a waiting run a claim. At its first, a run is bound to its job's definition of that
     /// moment; where there is none any more, the run ends.
     fn bind(
@@ -115,6 +130,10 @@ impl State {
         floor: u64,
         now: Timestamp,
     ) -> Option<Claim> {
+        if let Some(reason) = self.runs.take_cancelled(&waiting.run) {
+            self.end_cancelled(waiting.run, waiting.attempt, queue, reason, now);
+            return None;
+        }
         let current = || self.catalog.version(&waiting.run.job);
         let Some(version) = waiting.version.or_else(current) else {
             self.end_removed(waiting, queue, now);
@@ -129,6 +148,8 @@ impl State {
             losses: waiting.losses,
             queue: queue.clone(),
             priority: waiting.priority,
+            fresh: waiting.version.is_none(),
+            begun: false,
         })
     }
 

@@ -34,6 +34,13 @@ pub enum Ending {
         /// What the handler said when it was told to stop.
         last_words: Option<String>,
     },
+    /// Somebody cancelled the run.
+    Cancelled {
+        /// Who, and why.
+        reason: String,
+        /// What the handler said when it was told to stop.
+        last_words: Option<String>,
+    },
     /// The node shut down before the handler was begun.
     NotBegun,
     /// The node shut down, and its grace ended before the handler did.
@@ -64,12 +71,12 @@ impl Ending {
             Self::Panicked(message) => Some(format!("panicked: {message}")),
             Self::TimedOut { limit, last_words } => {
                 let limit = humantime::format_duration(*limit);
-                let told = format!("stopped after its timeout of {limit}");
-                Some(match last_words {
-                    Some(words) => format!("{told}: {words}"),
-                    None => told,
-                })
+                Some(told(
+                    format!("stopped after its timeout of {limit}"),
+                    last_words,
+                ))
             }
+            Self::Cancelled { reason, last_words } => Some(told(reason.clone(), last_words)),
             Self::NotBegun => None,
             Self::Interrupted => Some("the node shut down before the handler had ended".to_owned()),
             Self::TrustLost => Some(
@@ -80,5 +87,12 @@ impl Ending {
             Self::DefinitionGone => Some("the job was removed before the run was begun".to_owned()),
             Self::DefinitionUnreadable(why) => Some(why.clone()),
         }
+    }
+}
+
+fn told(what: String, last_words: &Option<String>) -> String {
+    match last_words {
+        Some(words) => format!("{what}: {words}"),
+        None => what,
     }
 }

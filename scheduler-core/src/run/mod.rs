@@ -12,6 +12,32 @@
 //! towards `max_lost`, all others towards `retry.max_attempts`; one that the handler put off
 //! ([`Ending::Snoozed`]) counts towards nothing, and is made again under the same number.
 //!
+//! # At most once
+//!
+//! A run of a job with [`Delivery::AtMostOnce`](crate::policy::Delivery) is *begun* by a mark in its
+//! claim, which the store has acknowledged before the handler is called. Whoever clears up after a
+//! node goes by that mark alone: a begun run is lost, and one that was not goes back. So the mark is
+//! never taken back, and an answer that is missing means that the handler is not called: the node
+//! asks again until it knows, or gives the run back, which it may, since it knows what it did not do.
+//!
+//! # Cancelling
+//!
+//! Somebody who cancels a run does not know where it is, and it may move meanwhile. So a *mark*
+//! comes first, and whoever has the run next goes by it:
+//!
+//! | the run | who sees the mark |
+//! |---|---|
+//! | waits in a ready queue | the claim that would take it: it ends there, and takes no slot |
+//! | waits for its next attempt | the cancelling itself: it ends at once |
+//! | is promoted, just then | the claim, since the mark is written in any case |
+//! | is executed | its node, with the answer to its next heartbeat; the handler's token fires |
+//! | is handed in to be tried again, given back or put off, before its node heard | the hand-in: it ends there |
+//! | is handed in as ended, before its node heard | nobody: what was done was done, and counts |
+//! | is held by a dead session | the sweeper's settling, as with a hand-in |
+//!
+//! The mark goes with the run's end, whatever that is; so a mark is never found for a run that is
+//! over, and none can meet a later run (no id is given twice).
+//!
 //! A run waits in a ready queue, is claimed by one node's session under a fence, and ends, or goes
 //! back. How an attempt can end is [`Ending`]; what becomes of the run then is decided here, by
 //! [`settle`], and only moved by the store.
@@ -61,6 +87,11 @@ pub struct Claim {
     pub queue: QueueName,
     /// Which of the queue's runs it waited with, and waits with if it goes back.
     pub priority: Priority,
+    /// Whether this very claim bound the run to its definition.
+    pub fresh: bool,
+    /// Whether it was written down, before the handler was, that it begins: only where the job runs
+    /// at most once.
+    pub begun: bool,
 }
 
 /// What became of a run, or of one attempt of it.
@@ -73,6 +104,10 @@ pub enum Outcome {
     Failed,
     /// The handler took longer than the job allows, for the last time that the job allows.
     TimedOut,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// It had failed before, and somebody has it run again, as another run.
+    Rerun,
     /// Its node was lost, and the job does not want another attempt (or not yet another).
     Lost,
     /// The attempt did not succeed; another follows.
@@ -91,11 +126,21 @@ impl Outcome {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Rerun => "rerun",
             Self::Lost => "lost",
             Self::Retrying => "retrying",
             Self::Removed => "removed",
             Self::Unreadable => "unreadable",
         }
+    }
+}
+
+impl Outcome {
+    /// Whether a run that ended so is kept among the failed ones, for somebody to look at.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut | Self::Lost)
     }
 }
 
@@ -142,13 +187,12 @@ impl Claim {
         }
     }
 
-    /// The run, waiting for this very attempt again: bound as it is, or, if this was the first
-    /// attempt, to be bound anew (unless it has a definition of its own).
+    /// The run, waiting for this very attempt again: bound as it is, or, if this claim was the one
+    /// that bound it, to be bound anew.
     #[must_use]
     pub fn deferred(&self) -> WaitingRun {
         WaitingRun {
-            version: (self.attempt > 1 || self.run.cause.has_own_definition())
-                .then_some(self.version),
+            version: (!self.fresh).then_some(self.version),
             ..self.waiting(self.attempt, self.losses)
         }
     }

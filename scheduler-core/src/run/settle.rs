@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Claim, Ending, Outcome, Verdict};
-use crate::policy::{Backoff, OnLost, Policy, Retry};
+use crate::policy::{Backoff, Delivery, OnLost, Policy, Retry};
 
 /// How long a run waits before another node is tried, where this one has no such task.
 pub const UNKNOWN_TASK_DELAY: Duration = Duration::from_secs(1);
@@ -26,8 +26,18 @@ pub fn settle(policy: &Policy, claim: &Claim, ending: &Ending, draw: f64) -> Ver
         }
         Ending::TimedOut { .. } => failed(policy, claim, Outcome::TimedOut, None, draw),
         Ending::FailedForGood(_) => Verdict::End(Outcome::Failed),
+        Ending::Cancelled { .. } => Verdict::End(Outcome::Cancelled),
+        // It was begun, and must not begin again.
+        Ending::Snoozed { .. } if is_once(policy, claim) => Verdict::End(Outcome::Failed),
         Ending::Snoozed { after, .. } => again(*after, claim.attempt, claim.losses),
         Ending::NotBegun => Verdict::GiveBack,
+        // A mark counts also where the job's definition cannot be read. Without one, nobody has
+        // called the handler of a run that is marked first.
+        Ending::NodeLost if claim.begun => Verdict::End(Outcome::Lost),
+        Ending::NodeLost if policy.delivery == Delivery::AtMostOnce => Verdict::GiveBack,
+        Ending::Interrupted | Ending::TrustLost if is_once(policy, claim) => {
+            Verdict::End(Outcome::Lost)
+        }
         Ending::Interrupted | Ending::TrustLost | Ending::NodeLost => lost(policy, claim),
         Ending::UnknownTask(_) => Verdict::Defer {
             after: UNKNOWN_TASK_DELAY,
@@ -64,6 +74,10 @@ pub fn pause(retry: &Retry, failures: u32, draw: f64) -> Duration {
     )
 }
 
+fn is_once(policy: &Policy, claim: &Claim) -> bool {
+    claim.begun || policy.delivery == Delivery::AtMostOnce
+}
+
 /// Another attempt, if the job allows one: those that were lost with their nodes do not count.
 fn failed(
     policy: &Policy,
@@ -72,6 +86,9 @@ fn failed(
     after: Option<Duration>,
     draw: f64,
 ) -> Verdict {
+    if is_once(policy, claim) {
+        return Verdict::End(outcome);
+    }
     let failures = claim.attempt.saturating_sub(claim.losses).max(1);
     if failures >= policy.retry.max_attempts.get() {
         return Verdict::End(outcome);

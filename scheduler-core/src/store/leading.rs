@@ -221,6 +221,10 @@ pub struct Tidy {
     pub keep_requests: Duration,
     /// How long to remember the fire times of removed jobs.
     pub keep_fired: Duration,
+    /// How many failed runs to keep.
+    pub keep_failed: u64,
+    /// How long to keep each of them.
+    pub keep_failed_for: Duration,
 }
 
 /// What became of forgetting.

@@ -27,6 +27,7 @@ mod jobs;
 mod leading;
 mod reading;
 mod recovery;
+mod runs;
 mod working;
 
 use std::future::Future;
@@ -44,12 +45,16 @@ pub use reading::{
     RunInFlight,
 };
 pub use recovery::{Drain, DrainAnswer, DrainItem, FenceAnswer, FenceSession};
+pub use runs::{
+    Cancel, CancelAnswer, Cancelled, FailedPage, FailedQuery, FailedRun, Rerun, RerunAnswer,
+    RerunItem,
+};
 pub use working::{
-    ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, MAX_CLAIMED,
-    NodeInfo, Register, Registered, Resync, ResyncAnswer, Settled, Take,
+    Begin, BeginAnswer, ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer,
+    MAX_CLAIMED, NodeInfo, Register, Registered, Resync, ResyncAnswer, Settled, Take,
 };
 
-use crate::id::{JobId, QueueName, SessionId, Version};
+use crate::id::{JobId, QueueName, RunId, SessionId, Version};
 use crate::lease::{LeaseToken, LeaseView};
 use crate::session::SessionSample;
 
@@ -89,7 +94,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn register(&self, request: &Register) -> impl Future<Output = StoreResult<Registered>> + Send;
 
     /// Shows that a session lives, and renews all its claims with it. Never creates a session. Asked
-    /// again: harmless, and so is one that was overtaken by a later one.
+    /// again: harmless, and so is one that was overtaken by a later one. Answers also with what has
+    /// been cancelled of the session's claims (each time, until they are settled; where very many
+    /// runs are marked, perhaps with some of it only).
     ///
     /// Sweepers only believe a number that moves. The same one sent again proves no later life, so
     /// each try takes a new one.
@@ -167,6 +174,14 @@ pub trait Store: Clone + Send + Sync + 'static {
         request: &Exchange,
     ) -> impl Future<Output = StoreResult<ExchangeAnswer>> + Send;
 
+    /// Writes down that handlers of claimed runs are about to be called: only those claims that the
+    /// session still holds are marked, and only those that were may be acted on. Asked again: they
+    /// are marked already, which is the same.
+    ///
+    /// A mark stays with the claim until that is settled; [`Claim::begun`](crate::run::Claim) shows
+    /// it.
+    fn begin(&self, request: &Begin) -> impl Future<Output = StoreResult<BeginAnswer>> + Send;
+
     /// All claims of a session, for a node that does not know what it holds. Takes a number in the
     /// lane, so that a delayed earlier request can no longer change the answer. Asked again: the
     /// claims as they are then.
@@ -237,6 +252,28 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Makes a run of a job now, of the job's definition or of one of its own. Asked again under the
     /// same request id: the same run, and the same answer.
     fn run_now(&self, request: &RunNow) -> impl Future<Output = StoreResult<RunNowAnswer>> + Send;
+
+    // ----- runs -----------------------------------------------------------------------------
+
+    /// Cancels a run in flight. One that waits for its next attempt ends at once; any other is
+    /// marked, and ends as cancelled with the next thing that would happen to it: being claimed,
+    /// being handed in for another attempt, given back or put off, or its node hearing of it. A run
+    /// that its node hands in as ended has ended so. One that was marked before keeps the first
+    /// reason. Asked again under the same request id: the same answer.
+    fn cancel(&self, request: &Cancel) -> impl Future<Output = StoreResult<CancelAnswer>> + Send;
+
+    /// Failed runs, the newest first. Which those are: runs that were handed in as ended with a
+    /// definition to be kept. One is kept until it is run again, purged, or past keeping.
+    fn failed(&self, query: &FailedQuery) -> impl Future<Output = StoreResult<FailedPage>> + Send;
+
+    /// Has failed runs run again: each becomes a new run of its job, bound to the definition that it
+    /// failed with, whatever has become of the job since; history says so. It counts as in flight
+    /// as any other, so it is refused where the job has as many as it allows. Asked again under the
+    /// same request id: the same answers.
+    fn rerun(&self, request: &Rerun) -> impl Future<Output = StoreResult<Vec<RerunAnswer>>> + Send;
+
+    /// Forgets failed runs, at most 500. Asked again: nothing more happens.
+    fn purge(&self, runs: &[RunId]) -> impl Future<Output = StoreResult<()>> + Send;
 
     // ----- reading --------------------------------------------------------------------------
 

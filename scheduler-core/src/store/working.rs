@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::history::Record;
-use crate::id::{NodeName, QueueName, RunId, SessionId};
+use crate::id::{Fence, NodeName, QueueName, RunId, SessionId};
+use crate::job::Job;
 use crate::policy::Priority;
 use crate::run::{Claim, Verdict};
+use crate::store::Cancelled;
 use crate::time::Timestamp;
 
 /// What a node tells of itself.
@@ -60,7 +62,7 @@ pub struct Heartbeat {
 }
 
 /// What a heartbeat found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeartbeatAnswer {
     /// The session lives.
     Alive {
@@ -68,6 +70,8 @@ pub enum HeartbeatAnswer {
         now: Timestamp,
         /// How many claims the session holds.
         claims: usize,
+        /// Those of them that somebody has cancelled.
+        cancelled: Vec<Cancelled>,
     },
     /// The session is over, and all its claims with it.
     Gone,
@@ -82,6 +86,9 @@ pub struct Settled {
     pub verdict: Verdict,
     /// What to write into history, if anything.
     pub record: Option<Record>,
+    /// Where the run ends as a failure: its definition, to be kept with the record among the failed
+    /// runs. Without it, it is not kept.
+    pub definition: Option<Job>,
 }
 
 /// What a node would like to claim: at most [`MAX_CLAIMED`] runs.
@@ -174,6 +181,27 @@ pub struct Exchanged {
     pub claims: Vec<Claim>,
     /// Runs that were handed in under a claim that was no longer the caller's.
     pub stale: Vec<RunId>,
+}
+
+/// Writes down that handlers are about to be called.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    /// The caller's session.
+    pub session: SessionId,
+    /// The claims, at most 500: runs, and the fences under which they are held.
+    pub claims: Vec<(RunId, Fence)>,
+}
+
+/// What became of writing that down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BeginAnswer {
+    /// All are marked but these, which the session does not hold (any more).
+    Begun {
+        /// Runs that must not be begun.
+        stale: Vec<RunId>,
+    },
+    /// The session is over. Nothing was done.
+    Gone,
 }
 
 /// Asks for all claims of a session.

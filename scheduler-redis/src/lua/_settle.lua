@@ -1,26 +1,39 @@
 -- Settling claimed runs, for those who hand them in and for those who clear up after the dead.
 --
--- An item is 7 args: run, how its claim begins (`<fence>`, or `<fence> <version> <attempt>`), job,
--- kind, list, text, record. Kinds:
+-- An item is 8 args: run, how its claim begins (`<fence>`, or `<fence> <version> <attempt>`), job,
+-- kind, list, text, record, definition. Kinds:
 --   E  the run is over: its job's slot is freed
 --   G  back to the head of the list that it came from, as `text`
 --   R  to the end of that list, as `text`
 --   A<ms>  waits so long, as the member `text` of the retry queue
+-- A run that somebody has cancelled ends as that, whatever the kind.
+-- With a `definition` the run is kept among the failed ones, and the record with it.
 -- `record`, where not empty, goes into history.
 
-local SETTLED_ARGS = 7
+local SETTLED_ARGS = 8
+
+-- The record of a run that ends because somebody cancelled it.
+local function cancelled_record(run, attempt, queue, reason)
+  return '{"run":' .. cjson.encode(run) .. ',"outcome":"cancelled","attempt":' .. attempt
+    .. ',"queue":' .. cjson.encode(queue) .. ',"detail":' .. cjson.encode(reason) .. '}'
+end
 
 -- Reads and checks `count` items from ARGV[first]: which of them still hold their claim.
 local function read_settled(first, count)
-  local s = { held = {}, stale = {}, busy = {}, lines = {} }
+  local s = { held = {}, stale = {}, busy = {}, lines = {}, unmark = {}, ends = {} }
+  -- Few runs are ever cancelled: most calls learn here that none is.
+  s.marks = redis.call('HLEN', K.cancelled) > 0
   if count == 0 then
     return s
   end
-  local runs, jobs = {}, {}
+  local runs, jobs, marks = {}, {}, {}
   for i = 1, count do
     runs[i] = ARGV[first + (i - 1) * SETTLED_ARGS]
   end
   local claims = redis.call('HMGET', K.claims, unpack(runs))
+  if s.marks then
+    marks = redis.call('HMGET', K.cancelled, unpack(runs))
+  end
   for i = 1, count do
     local at = first + (i - 1) * SETTLED_ARGS
     local claim = ARGV[at + 1] .. ' '
@@ -29,6 +42,14 @@ local function read_settled(first, count)
       jobs[#jobs + 1] = ARGV[at + 2]
       if ARGV[at + 6] ~= '' then
         s.lines[#s.lines + 1] = ARGV[at + 6]
+      end
+      if marks[i] then
+        s.unmark[#s.unmark + 1] = runs[i]
+        if ARGV[at + 3] ~= 'E' then
+          local attempt, queue = string.match(claims[i], '^%S+ %S+ (%d+) %S+ (%S+)')
+          s.ends[at] = true
+          s.lines[#s.lines + 1] = cancelled_record(runs[i], attempt, queue, marks[i])
+        end
       end
     else
       s.stale[#s.stale + 1] = runs[i]
@@ -59,12 +80,19 @@ local function write_settled(s, t)
   if #runs > 0 then
     redis.call('HDEL', K.claims, unpack(runs))
   end
+  if #s.unmark > 0 then
+    redis.call('HDEL', K.cancelled, unpack(s.unmark))
+  end
   local moved = {}
   s.moved = moved
   for _, at in ipairs(s.held) do
     local kind, list, text = ARGV[at + 3], tonumber(ARGV[at + 4]), ARGV[at + 5]
-    if kind == 'E' then
+    if kind == 'E' or s.ends[at] then
       free(s, ARGV[at + 2], ARGV[at])
+      if ARGV[at + 7] ~= '' and not s.ends[at] then
+        redis.call('HSET', K.failures, ARGV[at], ARGV[at + 6] .. '\n' .. ARGV[at + 7])
+        redis.call('ZADD', K.failed, int(t), ARGV[at])
+      end
     elseif kind == 'G' then
       redis.call('LPUSH', list_key(list), text)
       moved[list] = (moved[list] or 0) + 1

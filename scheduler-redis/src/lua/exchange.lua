@@ -1,10 +1,11 @@
 -- Hands in settled runs and claims new ones.
--- KEYS: nodes session claims busy versions seq retry finished history lines packed events parked,
---   then (high, ready, low, wake) of each queue, those to claim from first
+-- KEYS: nodes session claims busy cancelled failed failures versions seq retry finished history lines
+--   packed events parked, then (high, ready, low, wake) of each queue, those to claim from first
 -- ARGV: session, lane, request, floor, queues to claim from, limit (at most 500), takes,
 --   settled runs (at most 500), then the takes (list, at most) and the settled (see _settle.lua)
 -- Answers: one text: "<stale> <claims>", then a line for each stale run, then one for each claim
---   (`<fence> <version> <attempt> <losses> <queue> <priority> <run>`); or "gone"; or "superseded".
+--   (`<fence> <version> <attempt> <losses> <queue> <priority> <run>`, the version after `~` where this
+--   claim binds the run to it); or "gone"; or "superseded".
 --   The lane's last request asked again: the same text, and nothing happens.
 local session, lane, request = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local sources, limit, takes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -38,7 +39,7 @@ for list, runs in pairs(s.moved) do
 end
 
 -- A run is bound to its job's definition at its first claim; without a job it ends as removed.
-local claims, unreadable = {}, {}
+local claims, unreadable, unmark = {}, {}, {}
 
 local function claim(texts, place)
   local found, unbound = {}, {}
@@ -55,7 +56,20 @@ local function claim(texts, place)
       end
     end
   end
+  local marks = {}
+  if s.marks and #found > 0 then
+    local runs = {}
+    for i, each in ipairs(found) do
+      runs[i] = each[1]
+    end
+    marks = redis.call('HMGET', K.cancelled, unpack(runs))
+  end
   local current, jobless = {}, {}
+  for i, each in ipairs(found) do
+    if marks[i] and s.busy[each[2]] == nil then
+      jobless[#jobless + 1] = each[2]
+    end
+  end
   if #unbound > 0 then
     local versions = redis.call('HMGET', K.versions, unpack(unbound))
     for i, job in ipairs(unbound) do
@@ -71,12 +85,17 @@ local function claim(texts, place)
       s.busy[job] = busy[i]
     end
   end
-  for _, each in ipairs(found) do
+  for i, each in ipairs(found) do
     local run, job, attempt, version, losses = unpack(each)
     if version == '-' then
-      version = current[job]
+      version = current[job] and '~' .. current[job]
     end
-    if version then
+    if marks[i] then
+      local queue = string.match(place, '^%S+')
+      s.lines[#s.lines + 1] = cancelled_record(run, attempt, queue, marks[i])
+      unmark[#unmark + 1] = run
+      free(s, job, run)
+    elseif version then
       claims[#claims + 1] = { run, version .. ' ' .. attempt .. ' ' .. losses .. ' ' .. place }
     else
       s.lines[#s.lines + 1] = '{"run":' .. cjson.encode(run) .. ',"outcome":"removed","attempt":'
@@ -108,6 +127,9 @@ for at = TAKES, TAKES + 2 * takes - 1, 2 do
 end
 
 write_busy(s, t)
+if #unmark > 0 then
+  variadic('HDEL', K.cancelled, unmark, 1)
+end
 local reply = { #s.stale .. ' ' .. #claims }
 for _, run in ipairs(s.stale) do
   reply[#reply + 1] = run

@@ -1,6 +1,7 @@
 -- Forgets what is past keeping, a bounded amount per call.
--- KEYS: leader beat requests replies gone fired versions history lines packed old busy
--- ARGV: token, records of history to keep, requests ms, fire times of removed jobs ms, history ms or ""
+-- KEYS: leader beat requests replies gone fired versions history lines packed old busy failed failures
+-- ARGV: token, records of history to keep, requests ms, fire times of removed jobs ms, history ms or "",
+--   failed runs to keep, failed runs ms
 -- Answers: 1; 2 where there is more to forget; or 0 where the lease was lost.
 local MOST = 500
 if held_lease() ~= ARGV[1] then
@@ -90,5 +91,16 @@ if redis.call('EXISTS', K.old) == 1 then
   if #unused > 0 then
     redis.call('HDEL', K.old, unpack(unused))
   end
+end
+-- Failed runs: those that are too old, and the oldest where there are too many.
+local failed = past(K.failed, tonumber(ARGV[7]))
+local beyond = redis.call('ZCARD', K.failed) - tonumber(ARGV[6])
+if beyond > #failed then
+  failed = redis.call('ZRANGE', K.failed, 0, math.min(beyond, MOST) - 1)
+  more = more or #failed == MOST
+end
+if #failed > 0 then
+  redis.call('ZREM', K.failed, unpack(failed))
+  redis.call('HDEL', K.failures, unpack(failed))
 end
 return more and 2 or 1

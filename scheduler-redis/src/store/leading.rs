@@ -314,6 +314,8 @@ impl RedisStore {
                 .map(|keep| ms(keep).to_string())
                 .unwrap_or_default(),
         );
+        call.arg(request.keep_failed)
+            .arg(ms(request.keep_failed_for));
         match call.send::<i64>().await? {
             0 => Ok(TidyAnswer::LeaseLost),
             1 => Ok(TidyAnswer::Done),

@@ -4,6 +4,7 @@ mod jobs;
 mod leading;
 mod reading;
 mod recovery;
+mod runs;
 mod settling;
 mod working;
 
@@ -17,13 +18,14 @@ use scheduler_core::lease::{LeaseToken, LeaseView};
 use scheduler_core::run::Claim;
 use scheduler_core::session::SessionSample;
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, Changed, Definition, Dispatch, DispatchAnswer, Drain, DrainAnswer,
-    Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
-    HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
-    Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
+    Acquire, AcquireAnswer, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
+    Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
+    FailedQuery, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage, HistoryQuery,
+    JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, Register,
+    Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
     RunNowAnswer, Store, StoreError, StoreErrorKind, StoreResult, Tidy, TidyAnswer, Wake,
 };
-use scheduler_core::{JobId, Namespace, Priority, QueueName, SessionId, Timestamp, Version};
+use scheduler_core::{JobId, Namespace, Priority, QueueName, RunId, SessionId, Timestamp, Version};
 
 use crate::attendance::Attendance;
 use crate::config::RedisConfig;
@@ -396,6 +398,10 @@ impl Store for RedisStore {
         self.do_exchange(request).await
     }
 
+    async fn begin(&self, request: &Begin) -> StoreResult<BeginAnswer> {
+        self.do_begin(request).await
+    }
+
     async fn resync(&self, request: &Resync) -> StoreResult<ResyncAnswer> {
         self.do_resync(request).await
     }
@@ -443,6 +449,22 @@ impl Store for RedisStore {
 
     async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
         self.do_run_now(request).await
+    }
+
+    async fn cancel(&self, request: &Cancel) -> StoreResult<CancelAnswer> {
+        self.do_cancel(request).await
+    }
+
+    async fn failed(&self, query: &FailedQuery) -> StoreResult<FailedPage> {
+        self.read_failed(query).await
+    }
+
+    async fn rerun(&self, request: &Rerun) -> StoreResult<Vec<RerunAnswer>> {
+        self.do_rerun(request).await
+    }
+
+    async fn purge(&self, runs: &[RunId]) -> StoreResult<()> {
+        self.do_purge(runs).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {

@@ -24,7 +24,7 @@ pub(super) enum Known {
     Claim,
 }
 
-/// Adds the 7 args of each item; `_settle.lua` says what they mean.
+/// Adds the 8 args of each item; `_settle.lua` says what they mean.
 pub(super) fn add_args<'a>(
     call: &mut Call<'_>,
     settled: &'a [Settled],
@@ -32,24 +32,19 @@ pub(super) fn add_args<'a>(
     queues: &mut Queues<'a>,
 ) {
     for item in settled {
-        let Claim {
-            run,
-            fence,
-            version,
-            attempt,
-            ..
-        } = &item.claim;
+        let Claim { run, fence, .. } = &item.claim;
         call.arg(run.to_string());
         match known {
             Known::Fence => call.arg(fence.0),
-            Known::Claim => call.arg(format!("{fence} {version} {attempt}")),
+            Known::Claim => call.arg(codec::claim_start(&item.claim)),
         };
         call.arg(run.job.as_str());
         let mut list = || queues.list(&item.claim.queue, item.claim.priority);
         match item.verdict {
             Verdict::End(_) => call.arg("E").arg(0).arg(""),
             Verdict::GiveBack => {
-                let text = codec::ready_text(&item.claim.waiting(*attempt, item.claim.losses));
+                let text =
+                    codec::ready_text(&item.claim.waiting(item.claim.attempt, item.claim.losses));
                 call.arg("G").arg(list()).arg(text)
             }
             Verdict::Again {
@@ -78,6 +73,13 @@ pub(super) fn add_args<'a>(
             item.record
                 .as_ref()
                 .map_or_else(String::new, |record| record.to_line()),
+        );
+        let definition = item.definition.as_ref();
+        // One that cannot be written is not kept: the run has ended all the same.
+        call.arg(
+            definition
+                .and_then(|job| codec::job_to_record(job).ok())
+                .unwrap_or_default(),
         );
     }
 }

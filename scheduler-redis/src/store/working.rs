@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use redis::Value;
 use scheduler_core::store::{
-    Definition, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer, MAX_CLAIMED,
-    Register, Registered, Resync, ResyncAnswer, StoreError, StoreErrorKind, StoreResult,
+    Begin, BeginAnswer, Cancelled, Definition, Exchange, ExchangeAnswer, Exchanged, Heartbeat,
+    HeartbeatAnswer, MAX_CLAIMED, Register, Registered, Resync, ResyncAnswer, StoreError,
+    StoreErrorKind, StoreResult,
 };
 use scheduler_core::{JobId, RunId, SessionId, Timestamp, Version};
 
@@ -45,11 +46,16 @@ impl RedisStore {
         if is_word(&answer, "gone") {
             return Ok(HeartbeatAnswer::Gone);
         }
-        let (now, claims): (i64, usize) =
+        let (now, claims, marks): (i64, usize, Vec<(String, String)>) =
             redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
+        let cancelled = marks.into_iter().filter_map(|(run, reason)| {
+            let run = run.parse().ok()?;
+            Some(Cancelled { run, reason })
+        });
         Ok(HeartbeatAnswer::Alive {
             now: Timestamp::from_ms(now),
             claims,
+            cancelled: cancelled.collect(),
         })
     }
 
@@ -99,6 +105,27 @@ impl RedisStore {
         exchanged(&answer)
             .map(ExchangeAnswer::Exchanged)
             .ok_or_else(|| call.corrupt(format!("answer {answer:?}")))
+    }
+
+    pub(super) async fn do_begin(&self, request: &Begin) -> StoreResult<BeginAnswer> {
+        let mut call = self.call(&self.scripts().begin, Some(&request.session), &[]);
+        call.arg(request.session.as_str());
+        call.arg(request.claims.len());
+        for (run, fence) in &request.claims {
+            call.arg(run.to_string()).arg(fence.0);
+        }
+        let answer: Value = call.send().await?;
+        if is_word(&answer, "gone") {
+            return Ok(BeginAnswer::Gone);
+        }
+        let places: Vec<usize> =
+            redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
+        let stale = places
+            .into_iter()
+            .map(|place| request.claims.get(place).map(|(run, _)| run.clone()))
+            .collect::<Option<_>>()
+            .ok_or_else(|| call.corrupt("a place beyond the last claim"))?;
+        Ok(BeginAnswer::Begun { stale })
     }
 
     pub(super) async fn do_resync(&self, request: &Resync) -> StoreResult<ResyncAnswer> {

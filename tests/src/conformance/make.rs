@@ -88,6 +88,7 @@ pub fn settled_as(claim: &Claim, verdict: Verdict, ending: &Ending) -> Settled {
         claim: claim.clone(),
         verdict,
         record: Some(Record::Run(record)),
+        definition: None,
     }
 }
 

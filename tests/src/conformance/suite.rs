@@ -15,6 +15,22 @@ macro_rules! conformance {
                 a_run_that_was_asked_for_and_is_in_flight_is_not_made_again,
                 a_run_with_a_definition_of_its_own_keeps_it,
             }
+            beginning {
+                a_begun_run_is_marked_in_its_claim,
+                only_who_holds_a_claim_begins_it,
+                only_what_was_begun_is_lost_with_its_node,
+            }
+            cancelling {
+                a_run_that_waits_in_a_queue_ends_when_it_would_be_claimed,
+                a_run_that_waits_for_its_next_attempt_ends_at_once,
+                a_node_hears_with_each_heartbeat_until_the_run_has_ended,
+                what_was_done_before_its_node_heard_counts,
+                a_cancelled_run_is_not_tried_again,
+                a_cancelled_run_is_not_recovered,
+                a_run_that_was_promoted_meanwhile_is_met_by_its_mark,
+                the_first_reason_stays,
+                runs_that_never_were_cannot_be_cancelled,
+            }
             changes {
                 a_pause_takes_the_job_out_of_the_due_queue,
                 a_resumed_job_records_what_passed,
@@ -53,6 +69,16 @@ macro_rules! conformance {
                 a_job_whose_schedule_goes_on_is_never_retired,
                 a_due_job_that_nobody_can_plan_is_set_aside,
                 a_parked_job_comes_back_with_a_change,
+            }
+            failing {
+                a_run_that_has_failed_is_kept_with_its_job,
+                what_has_not_failed_is_not_kept,
+                failed_runs_are_shown_in_pages_the_newest_first,
+                a_failed_run_is_run_again_as_another,
+                what_is_run_again_outlives_its_job,
+                no_more_runs_are_run_again_than_the_job_allows,
+                purged_runs_are_forgotten,
+                tidying_forgets_failed_runs_by_count_and_age,
             }
             history {
                 the_newest_records_come_first,
@@ -112,6 +138,9 @@ macro_rules! conformance {
                 of_those_who_change_jobs,
                 of_conflicts,
                 of_who_asks_for_a_run,
+                of_who_cancels_runs,
+                of_what_begins_at_most_once,
+                of_who_runs_failed_runs_again,
             }
             priorities {
                 high_ones_are_claimed_first_and_each_in_its_order,
@@ -135,6 +164,7 @@ macro_rules! conformance {
             retries {
                 a_run_that_is_tried_again_waits_for_its_time,
                 a_deferred_run_is_bound_anew_when_it_was_never_begun,
+                a_run_that_was_put_off_keeps_its_definition,
                 only_what_waits_exactly_so_is_promoted,
                 a_run_that_is_tried_again_without_delay_is_there_at_the_next_beat,
                 a_run_that_is_given_back_is_the_next_to_be_claimed,

@@ -6,7 +6,7 @@ use scheduler_core::change;
 use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::plan;
-use scheduler_core::run::{Claim, Ending, settle};
+use scheduler_core::run::{Claim, Ending, Verdict, settle};
 use scheduler_core::store::{
     AcquireAnswer, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Exchange,
     ExchangeAnswer, Exchanged, JobWrite, PeekAnswer, Peeked, Promote, PutJob, RemoveJob, RunNow,
@@ -115,8 +115,16 @@ impl<H: Harness> World<H> {
     /// What becomes of a claim whose attempt ended so, as the job's policy says.
     pub async fn settled(&self, claim: &Claim, ending: &Ending) -> Settled {
         let stored = self.read(&claim.run.job).await.stored;
-        let policy = stored.map_or_else(Default::default, |stored| *stored.job.policy());
-        settled_as(claim, settle(&policy, claim, ending, 0.5), ending)
+        let job = stored.map(|stored| stored.job);
+        let policy = job
+            .as_ref()
+            .map_or_else(Default::default, |job| *job.policy());
+        let verdict = settle(&policy, claim, ending, 0.5);
+        let failed = matches!(verdict, Verdict::End(outcome) if outcome.is_failure());
+        Settled {
+            definition: job.filter(|_| failed),
+            ..settled_as(claim, verdict, ending)
+        }
     }
 
     // ----- the leader -----------------------------------------------------------------------
@@ -182,6 +190,8 @@ impl<H: Harness> World<H> {
             keep_history_for: None,
             keep_requests: Duration::from_secs(600),
             keep_fired: Duration::from_secs(7 * 24 * 3600),
+            keep_failed: 100,
+            keep_failed_for: Duration::from_secs(3600),
         };
         let answer = done(self.store.tidy(&request).await);
         assert_eq!(answer, TidyAnswer::Done);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::attend::RunsCommand;
 use super::bench::BenchArgs;
 use super::job::JobArgs;
 use super::preview::PreviewArgs;
@@ -198,6 +199,7 @@ Examples:
   carillon runs --limit 100
   carillon runs --job hello --follow
   carillon runs --outcome skipped --since 24h
+  carillon runs cancel hello@1795372342170 --why 'wrong file'
   carillon runs --job hello --json | jq '.[] | select(.outcome == \"failed\")'
 
 With --json: a list of objects, the newest first; with --follow too, one object per line, the
@@ -207,8 +209,10 @@ kind \"skip\", time, job, reason, count, first, last and detail. Times are RFC 3
 
 /// `carillon runs`.
 #[derive(Args, Debug)]
-#[command(after_help = RUNS_HELP)]
+#[command(after_help = RUNS_HELP, args_conflicts_with_subcommands = true)]
 pub(super) struct RunsArgs {
+    #[command(subcommand)]
+    pub(super) command: Option<RunsCommand>,
     /// Only of this job
     #[arg(long, value_name = "ID")]
     pub(super) job: Option<String>,

@@ -5,6 +5,7 @@
 //! exit codes. Logs and errors go to standard error.
 
 mod args;
+mod attend;
 mod bench;
 mod explain;
 mod failure;
@@ -36,7 +37,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(&cli.global, &args),
         Command::Job(args) => job::run(&cli.global, args.command),
         Command::Preview(args) => preview::run(&cli.global, &args),
-        Command::Runs(args) => runs::run(&cli.global, &args),
+        Command::Runs(mut args) => match args.command.take() {
+            Some(command) => attend::run(&cli.global, command),
+            None => runs::run(&cli.global, &args),
+        },
         Command::Explain(args) => explain::run(&cli.global, &args),
         Command::Nodes(args) => nodes::run(&cli.global, &args),
         Command::Bench(args) => bench::run(&cli.global, &args),

@@ -28,6 +28,7 @@ mod ledger;
 mod outcome;
 mod retry;
 mod search;
+mod runs;
 #[cfg(test)]
 mod shelf;
 #[cfg(test)]
@@ -39,3 +40,4 @@ pub use outcome::{
     RunRequested, Switched,
 };
 pub use search::{JobOrder, JobQuery};
+pub use runs::RunAgain;

@@ -222,6 +222,21 @@ impl Store for Shelf {
     async fn exchange(&self, _: &Exchange) -> StoreResult<ExchangeAnswer> {
         error(StoreErrorKind::Refused)
     }
+    async fn begin(&self, _: &Begin) -> StoreResult<BeginAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn cancel(&self, _: &Cancel) -> StoreResult<CancelAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn failed(&self, _: &FailedQuery) -> StoreResult<FailedPage> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn rerun(&self, _: &Rerun) -> StoreResult<Vec<RerunAnswer>> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn purge(&self, _: &[scheduler_core::RunId]) -> StoreResult<()> {
+        error(StoreErrorKind::Refused)
+    }
     async fn resync(&self, _: &Resync) -> StoreResult<ResyncAnswer> {
         error(StoreErrorKind::Refused)
     }

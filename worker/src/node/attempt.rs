@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   call --------------------------------------> it answers
-//!     |  timeout, or the node must stop
+//!     |  timeout, cancelled, or the node must stop
 //!     v
 //!   its token fires ---- it answers in time ---> success counts as such, an error as the reason
 //!     |  the grace ends                          why it was stopped
@@ -20,6 +20,7 @@ use scheduler_core::run::Ending;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::node::cancelling::Cancelling;
 use crate::task::{BoxError, Call, Follows, Handler, TaskError, TaskResult};
 
 /// How long a handler may go on after its token fired for its own sake. Where the node itself must
@@ -27,10 +28,12 @@ use crate::task::{BoxError, Call, Follows, Handler, TaskError, TaskResult};
 const OWN_GRACE: Duration = Duration::from_secs(5);
 
 /// Why a handler was told to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     /// The node must stop it.
     Stopped,
+    /// Somebody cancelled its run, for this reason.
+    Cancelled(String),
     /// It took longer than its job allows.
     TimedOut(Duration),
 }
@@ -49,7 +52,9 @@ pub(super) enum Called {
 pub(super) struct Bounds<'a> {
     /// Cancelled when the node must stop the handler.
     pub(super) stop: &'a CancellationToken,
-    /// How long the handler may go on then.
+    /// Whether somebody cancels the run.
+    pub(super) cancelling: &'a Cancelling,
+    /// How long the handler may go on when it is stopped.
     pub(super) last_grace: Duration,
     /// How long the attempt may take.
     pub(super) timeout: Option<Duration>,
@@ -93,6 +98,7 @@ async fn cut(bounds: &Bounds<'_>) -> Cut {
     };
     tokio::select! {
         () = bounds.stop.cancelled() => Cut::Stopped,
+        reason = bounds.cancelling.cancelled() => Cut::Cancelled(reason),
         limit = time_over => Cut::TimedOut(limit),
     }
 }

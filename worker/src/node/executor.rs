@@ -11,13 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use scheduler_core::run::{Claim, Ending};
 use scheduler_core::store::{Settled, StoreErrorKind};
-use scheduler_core::{Job, Store, TaskName};
+use scheduler_core::{Delivery, Job, Store, TaskName};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::event::Event;
 use crate::node::attempt::{self, Bounds, Called, Cut, error_chain};
+use crate::node::beginning::Beginning;
+use crate::node::cancelling::Cancelling;
 use crate::node::definitions::Lookup;
 use crate::node::link::Backoff;
 use crate::node::session::{Session, Stopped};
@@ -54,6 +56,7 @@ struct Inner<S> {
 pub(crate) struct Order {
     pub(crate) claim: Claim,
     pub(crate) stop: CancellationToken,
+    pub(crate) cancelling: Cancelling,
 }
 
 impl<S: Store> Executor<S> {
@@ -75,14 +78,15 @@ impl<S: Store> Executor<S> {
 
     /// Begins to execute these. What becomes of each is sent to the executor's channel, once.
     pub(crate) fn start(&self, orders: Vec<Order>) {
-        let mut missing = Vec::new();
+        let (mut missing, mut found) = (Vec::new(), Vec::new());
         for order in orders {
             let key = (order.claim.run.job.clone(), order.claim.version);
             match self.0.shared.definitions.cached(&key) {
-                Some(job) => self.spawn(order, job),
+                Some(job) => found.push((order, job)),
                 None => missing.push(order),
             }
         }
+        self.launch(found);
         if !missing.is_empty() {
             let executor = self.clone();
             self.0
@@ -95,6 +99,46 @@ impl<S: Store> Executor<S> {
     pub(crate) async fn idle(&self) {
         self.0.runs.close();
         self.0.runs.wait().await;
+    }
+
+    /// Executes these; those that run at most once when that they begin has been written down, all
+    /// with one request.
+    fn launch(&self, found: Vec<(Order, Arc<Job>)>) {
+        let mut once = Vec::new();
+        for (order, job) in found {
+            if job.policy().delivery == Delivery::AtMostOnce {
+                once.push((order, job));
+            } else {
+                self.spawn(order, job);
+            }
+        }
+        if !once.is_empty() {
+            let executor = self.clone();
+            self.0
+                .runs
+                .spawn(async move { executor.begin_and_spawn(once).await });
+        }
+    }
+
+    async fn begin_and_spawn(&self, once: Vec<(Order, Arc<Job>)>) {
+        let inner = &self.0;
+        let beginning = Beginning {
+            link: &inner.shared.link,
+            session: &inner.session,
+            stopping: &inner.stopping,
+        };
+        let may_begin = beginning
+            .begin(once.iter().map(|(order, _)| &order.claim))
+            .await;
+        for ((order, job), may_begin) in once.into_iter().zip(may_begin) {
+            if may_begin {
+                self.spawn(order, job);
+            } else {
+                inner
+                    .hand_in(inner.not_begun(order.claim, Some(&job)))
+                    .await;
+            }
+        }
     }
 
     fn spawn(&self, order: Order, job: Arc<Job>) {
@@ -138,10 +182,11 @@ impl<S: Store> Executor<S> {
             }
             return;
         };
+        let mut at_hand = Vec::new();
         for (order, lookup) in orders.into_iter().zip(found) {
             let ending = match lookup {
                 Lookup::Found(job) => {
-                    self.spawn(order, job);
+                    at_hand.push((order, job));
                     continue;
                 }
                 Lookup::Gone => Ending::DefinitionGone,
@@ -150,12 +195,17 @@ impl<S: Store> Executor<S> {
             let settled = inner.settle(order.claim, None, &ending, Span::default());
             inner.hand_in(settled).await;
         }
+        self.launch(at_hand);
     }
 }
 
 impl<S: Store> Inner<S> {
     async fn execute(&self, order: Order, job: Arc<Job>) -> Settled {
-        let Order { claim, stop } = order;
+        let Order {
+            claim,
+            stop,
+            cancelling,
+        } = order;
         let Some(handler) = self.shared.tasks.get(job.task()) else {
             return self.unknown_task(claim, &job);
         };
@@ -176,12 +226,18 @@ impl<S: Store> Inner<S> {
         if stop.is_cancelled() || self.stopping.is_cancelled() || !self.session.is_trusted() {
             return self.not_begun(claim, Some(&job));
         }
+        if let Some(reason) = cancelling.reason() {
+            let ending = self.cut(Cut::Cancelled(reason.to_owned()), None);
+            return self.settle(claim, Some(&job), &ending, Span::default());
+        }
         self.shared.events.tell(|| Event::RunBegun {
             run: claim.run.clone(),
             attempt: claim.attempt,
             fence: claim.fence,
         });
-        let ending = self.call(handler.as_ref(), context, &job, &stop).await;
+        let ending = self
+            .call(handler.as_ref(), context, &job, &stop, &cancelling)
+            .await;
         let span = Span {
             started_at: Some(started_at),
             ended_at: Some(self.shared.clock.now()),
@@ -196,9 +252,11 @@ impl<S: Store> Inner<S> {
         context: Context,
         job: &Job,
         stop: &CancellationToken,
+        cancelling: &Cancelling,
     ) -> Ending {
         let bounds = Bounds {
             stop,
+            cancelling,
             last_grace: self.shared.settings.timing.last_grace,
             timeout: job.policy().timeout,
         };
@@ -221,6 +279,7 @@ impl<S: Store> Inner<S> {
     fn cut(&self, cut: Cut, last_words: Option<String>) -> Ending {
         match cut {
             Cut::Stopped => self.stopped(),
+            Cut::Cancelled(reason) => Ending::Cancelled { reason, last_words },
             Cut::TimedOut(limit) => Ending::TimedOut { limit, last_words },
         }
     }

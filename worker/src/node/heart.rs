@@ -125,7 +125,11 @@ impl<S: Store> Beating<S> {
         };
         let answer = self.link.store.heartbeat(&heartbeat);
         match self.link.ask("heartbeat", answer).await.ok()? {
-            HeartbeatAnswer::Alive { now, claims } => {
+            HeartbeatAnswer::Alive {
+                now,
+                claims,
+                cancelled,
+            } => {
                 self.shared.clock.learn(sent, boottime(), now);
                 if self.session.renewed(sent) {
                     let session = &self.session.id;
@@ -134,6 +138,7 @@ impl<S: Store> Beating<S> {
                         session: session.clone(),
                     });
                 }
+                self.session.note_cancelled(cancelled);
                 self.compare(book.contradicts(quiet, claims), claims);
                 Some(true)
             }

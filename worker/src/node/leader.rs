@@ -475,6 +475,8 @@ impl<S: Store> Leader<S> {
             keep_history_for: retention.history_for,
             keep_requests: retention.requests,
             keep_fired: retention.fired,
+            keep_failed: retention.failed,
+            keep_failed_for: retention.failed_for,
         };
         let link = &self.shared.link;
         let answer = link.ask("tidy", link.store.tidy(&request)).await?;

@@ -13,6 +13,8 @@
 mod attempt;
 mod batch;
 pub(crate) mod by_hand;
+mod beginning;
+mod cancelling;
 mod chance;
 mod definitions;
 mod error;

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use scheduler_core::SessionId;
 use scheduler_core::session::trusted_until;
+use scheduler_core::store::Cancelled;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +62,8 @@ pub(crate) struct Session {
     standing: AtomicUsize,
     book: ClaimBook,
     resync_wanted: AtomicBool,
+    /// What the store said of its claims that were cancelled, since the work loop looked.
+    cancelled: Mutex<Vec<Cancelled>>,
     attention: Notify,
 }
 
@@ -87,6 +90,7 @@ impl Session {
             standing: AtomicUsize::new(usize::MAX),
             book: ClaimBook::default(),
             resync_wanted: AtomicBool::new(false),
+            cancelled: Mutex::default(),
             attention: Notify::new(),
         }
     }
@@ -182,6 +186,25 @@ impl Session {
     /// Whether that was asked for since the last time.
     pub(crate) fn take_resync_wanted(&self) -> bool {
         self.resync_wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// Tells the work loop of claims that were cancelled.
+    pub(crate) fn note_cancelled(&self, cancelled: Vec<Cancelled>) {
+        if !cancelled.is_empty() {
+            *self.lock_cancelled() = cancelled;
+            self.attention.notify_one();
+        }
+    }
+
+    /// Claims that were cancelled, as last told.
+    pub(crate) fn take_cancelled(&self) -> Vec<Cancelled> {
+        std::mem::take(&mut *self.lock_cancelled())
+    }
+
+    fn lock_cancelled(&self) -> MutexGuard<'_, Vec<Cancelled>> {
+        self.cancelled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the work loop should look at the session again. Cancel-safe.

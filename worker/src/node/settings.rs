@@ -62,6 +62,10 @@ pub struct Retention {
     pub requests: Duration,
     /// Fire times of removed jobs. Defaults to 7 days.
     pub fired: Duration,
+    /// How many failed runs. Defaults to 10,000.
+    pub failed: u64,
+    /// How long each of them. Defaults to 30 days.
+    pub failed_for: Duration,
 }
 
 impl Default for Retention {
@@ -71,6 +75,8 @@ impl Default for Retention {
             history_for: None,
             requests: Duration::from_secs(600),
             fired: Duration::from_secs(7 * 24 * 3600),
+            failed: 10_000,
+            failed_for: Duration::from_secs(30 * 24 * 3600),
         }
     }
 }

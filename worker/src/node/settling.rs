@@ -58,10 +58,12 @@ pub(crate) fn settled(
             detail: ending.detail().map(clip),
         })
     });
+    let failed = matches!(verdict, Verdict::End(outcome) if outcome.is_failure());
     Settled {
         claim,
         verdict,
         record,
+        definition: job.filter(|_| failed).cloned(),
     }
 }
 

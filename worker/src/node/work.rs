@@ -26,7 +26,7 @@ use std::time::Duration;
 use scheduler_core::run::{Claim, Ending};
 use scheduler_core::share::Shares;
 use scheduler_core::store::{
-    ClaimWish, Exchange, ExchangeAnswer, Exchanged, Resync, ResyncAnswer, Settled, Wake,
+    Cancelled, ClaimWish, Exchange, ExchangeAnswer, Exchanged, Resync, ResyncAnswer, Settled, Wake,
 };
 use scheduler_core::{Fence, Store, StoreError, store::StoreErrorKind};
 use tokio::sync::mpsc;
@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::boottime;
 use crate::event::Event;
+use crate::node::cancelling::Cancelling;
 use crate::node::executor::{Executor, Order};
 use crate::node::link::{Backoff, Link};
 use crate::node::session::{Session, Stopped};
@@ -153,6 +154,7 @@ impl<S: Store> Work<S> {
         if boottime() >= self.resync_at && self.session.take_resync_wanted() {
             self.resync().await;
         }
+        self.cancel();
         self.gather();
         let wish = self.wish();
         if self.to_settle.is_empty() && wish.is_none() && !self.is_in_doubt() {
@@ -194,6 +196,16 @@ impl<S: Store> Work<S> {
     /// whose heart reaches nobody has no other way to learn that it was declared dead.
     fn is_in_doubt(&mut self) -> bool {
         !self.session.is_trusted() && std::mem::take(&mut self.hungry)
+    }
+
+    /// Stops the handlers of runs that somebody cancelled. What has ended meanwhile has ended.
+    fn cancel(&self) {
+        for Cancelled { run, reason } in self.session.take_cancelled() {
+            let orders = self.held.values();
+            for order in orders.filter(|order| order.claim.run == run) {
+                order.cancelling.cancel(&reason);
+            }
+        }
     }
 
     /// Takes in what has ended, as far as one request can carry it.
@@ -348,6 +360,7 @@ impl<S: Store> Work<S> {
             .map(|claim| Order {
                 claim,
                 stop: handlers.child_token(),
+                cancelling: Cancelling::default(),
             })
             .collect();
         for order in &orders {
@@ -460,6 +473,7 @@ impl<S: Store> Work<S> {
 
     /// One request that hands in what ended, or one wait for something to end. Cancel-safe.
     async fn drain_once(&mut self) {
+        self.cancel();
         self.gather();
         if self.to_settle.is_empty() && self.under_way.is_none() {
             tokio::select! {

@@ -25,7 +25,7 @@ fn each_field_of_a_job_has_a_flag_and_is_shown() {
         ["--max-catch-up", "7"],
         ["--max-instances", "2"],
         ["--overlap", "queue"],
-        ["--retry", "5"],
+        ["--retry", "{\"base\": \"5s\"}"],
         ["--timeout", "90s"],
         ["--delivery", "at_most_once"],
         ["--on-lost", "fail"],
@@ -40,7 +40,7 @@ fn each_field_of_a_job_has_a_flag_and_is_shown() {
         "overlap": "queue", "timeout": 90, "delivery": "at_most_once", "on_lost": "fail",
         "max_lost": 4, "priority": "high", "spread": 30, "keep": true, "owner": null,
         "retry": {
-            "max_attempts": 5, "backoff": "exponential", "base": 1, "max": 3600, "jitter": 0.1,
+            "max_attempts": 1, "backoff": "exponential", "base": 5, "max": 3600, "jitter": 0.1,
         },
     });
     let is_shown = |id: &str| {
@@ -65,6 +65,17 @@ fn each_field_of_a_job_has_a_flag_and_is_shown() {
     );
     is_shown("modified");
     assert_eq!(redis.said(&modify, 0).out, "modified is as it was\n");
+}
+
+#[test]
+fn retries_are_a_number_and_contradict_at_most_once() {
+    let redis = Redis::start();
+    add(&redis, "j", &["--retry", "5"]);
+    let shown = redis.json(&["job", "show", "j", "--json"]);
+    assert_eq!(shown["retry"]["max_attempts"], 5);
+    let once = ["job", "modify", "j", "--delivery", "at_most_once"];
+    let said = redis.said(&once, 2).err;
+    assert!(said.contains("retry.max_attempts: 5 contradicts"), "{said}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use carillon::core::lease::{LeaseToken, LeaseView};
 use carillon::core::run::Claim;
 use carillon::core::session::SessionSample;
 use carillon::core::store::*;
-use carillon::core::{JobId, SessionId, Store, StoreError, Version};
+use carillon::core::{JobId, RunId, SessionId, Store, StoreError, Version};
 use tokio::sync::watch;
 
 /// Every operation of a store, by the name that its errors bear.
@@ -251,6 +251,7 @@ operations! {
     retire(request: &Retire) -> bool;
     tidy(request: &Tidy) -> TidyAnswer;
     release(token: &LeaseToken) -> ();
+    begin(request: &Begin) -> BeginAnswer;
     resync(request: &Resync) -> ResyncAnswer;
     wait(wake: &Wake) -> ();
     sessions() -> Vec<SessionSample>;
@@ -262,6 +263,10 @@ operations! {
     put(request: &PutJob) -> Vec<Changed>;
     remove(request: &RemoveJob) -> Changed;
     run_now(request: &RunNow) -> RunNowAnswer;
+    cancel(request: &Cancel) -> CancelAnswer;
+    failed(query: &FailedQuery) -> FailedPage;
+    rerun(request: &Rerun) -> Vec<RerunAnswer>;
+    purge(runs: &[RunId]) -> ();
     history(query: &HistoryQuery) -> HistoryPage;
     in_flight(job: &JobId) -> Vec<RunInFlight>;
     nodes() -> Vec<NodeView>;

@@ -6,6 +6,8 @@
 //! checks each promise:
 //!
 //! - a run is made once, ever; one session holds it at a time; it ends once, with one record;
+//! - a run that was cancelled is never claimed again, and ends;
+//! - a claim that was begun is known as that until it is settled;
 //! - each run in flight is in exactly one place (ready, waiting, held);
 //! - each settled fire time is a run or a recorded skip, and settled once;
 //! - only who holds the lease dispatches;
@@ -14,6 +16,7 @@
 //! What was done and seen is a [`Trace`] of lines without the store's own numbers: two stores that
 //! keep the same contract make the same trace of the same seed, or part at the line that tells where.
 
+mod attending;
 mod changing;
 mod leading;
 mod oracle;

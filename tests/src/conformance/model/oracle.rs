@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use scheduler_core::history::{Record, SkipRecord};
 use scheduler_core::plan::Skip;
 use scheduler_core::run::{Claim, Outcome};
-use scheduler_core::store::DispatchItem;
+use scheduler_core::store::{CancelAnswer, DispatchItem};
 use scheduler_core::{Fence, Job, JobId, RunId, SessionId, Timestamp};
 
 use crate::conformance::Sight;
@@ -25,6 +25,10 @@ pub(super) struct Oracle {
     fired: BTreeMap<JobId, Timestamp>,
     skips: Vec<SkipRecord>,
     highest: u64,
+    /// Runs in flight that were cancelled.
+    cancelled: BTreeSet<RunId>,
+    /// Sessions that are over.
+    dead: BTreeSet<SessionId>,
 }
 
 impl Oracle {
@@ -83,6 +87,10 @@ impl Oracle {
         let held = Place::Held(session.clone(), claim.fence);
         let before = self.runs.insert(claim.run.clone(), held);
         assert_eq!(before, Some(Place::Waiting), "{claim:?}");
+        assert!(
+            !self.cancelled.contains(&claim.run),
+            "{claim:?} was cancelled"
+        );
     }
 
     /// Whether a session holds a claim.
@@ -92,9 +100,48 @@ impl Oracle {
 
     /// A held run went back, or ended.
     pub(super) fn settled(&mut self, run: &RunId, ended: bool) {
+        // Whoever was cancelled goes nowhere any more.
+        let ended = self.cancelled.remove(run) || ended;
         let place = if ended { Place::Ended } else { Place::Waiting };
         let before = self.runs.insert(run.clone(), place);
         assert!(matches!(before, Some(Place::Held(..))), "{run}: {before:?}");
+    }
+
+    /// All runs that ever were.
+    pub(super) fn runs(&self) -> Vec<RunId> {
+        self.runs.keys().cloned().collect()
+    }
+
+    pub(super) fn is_over(&self, run: &RunId) -> bool {
+        self.runs.get(run) == Some(&Place::Ended)
+    }
+
+    /// A session is over, and what it holds is others' to settle.
+    pub(super) fn died(&mut self, session: &SessionId) {
+        self.dead.insert(session.clone());
+    }
+
+    pub(super) fn is_dead(&self, session: &SessionId) -> bool {
+        self.dead.contains(session)
+    }
+
+    /// Cancelling a run was answered so.
+    pub(super) fn cancelled(&mut self, run: &RunId, answer: CancelAnswer) {
+        let place = self.runs.get(run);
+        match answer {
+            CancelAnswer::Ended => {
+                assert_eq!(place, Some(&Place::Waiting), "{run}");
+                self.runs.insert(run.clone(), Place::Ended);
+            }
+            CancelAnswer::Marked => {
+                assert!(
+                    matches!(place, Some(Place::Waiting | Place::Held(..))),
+                    "{run}"
+                );
+                self.cancelled.insert(run.clone());
+            }
+            CancelAnswer::NotInFlight => assert_eq!(place, Some(&Place::Ended), "{run}"),
+        }
     }
 
     /// Compares what a store shows with what was answered.
@@ -103,7 +150,8 @@ impl Oracle {
         let mut skips = Vec::new();
         for record in sight.records() {
             match record {
-                Record::Run(record) if record.outcome == Outcome::Retrying => {}
+                Record::Run(record)
+                    if matches!(record.outcome, Outcome::Retrying | Outcome::Rerun) => {}
                 Record::Run(record) => {
                     assert!(
                         ended.insert(record.run.clone()),
@@ -111,7 +159,9 @@ impl Oracle {
                         record.run
                     );
                     // The store ends waiting runs itself whose job is gone.
-                    if record.outcome == Outcome::Removed {
+                    // So it does with those that were cancelled.
+                    if matches!(record.outcome, Outcome::Removed | Outcome::Cancelled) {
+                        self.cancelled.remove(&record.run);
                         let place = self.runs.insert(record.run, Place::Ended);
                         assert!(
                             matches!(place, Some(Place::Waiting | Place::Ended)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use scheduler_core::Store;
 use scheduler_core::run::{Claim, Ending, Outcome, Verdict};
 use scheduler_core::store::{
-    Drain, ExchangeAnswer, FenceSession, HeartbeatAnswer, ResyncAnswer, Settled,
+    Drain, ExchangeAnswer, FenceAnswer, FenceSession, HeartbeatAnswer, ResyncAnswer, Settled,
 };
 
 use super::walker::{Walker, Walking};
@@ -20,6 +20,7 @@ impl<H: Harness> Walker<H> {
             let walking = self.nodes.remove(leaving);
             self.trace
                 .add(format!("{} leaves", walking.node.session.node()));
+            self.oracle.died(&walking.node.session);
             done(self.world.store.leave(&walking.node.session).await);
         }
         let node = Node {
@@ -170,6 +171,9 @@ impl<H: Harness> Walker<H> {
             let beat = self.nodes[at].node.beat + u64::from(self.random.bool());
             let request = FenceSession { session, beat };
             let answer = done(self.world.store.fence_session(&request).await);
+            if answer != FenceAnswer::Alive {
+                self.oracle.died(&request.session);
+            }
             self.trace.add(format!("fence {at}: {answer:?}"));
         }
         let dead = self.world.see().await.dead;

@@ -34,6 +34,8 @@ pub async fn a_claim_binds_the_run_to_the_jobs_definition<H: Harness>(mut world:
         version: stored.version,
         attempt: 1,
         losses: 0,
+        fresh: true,
+        begun: false,
         queue: name("default"),
         priority: Priority::Normal,
     };

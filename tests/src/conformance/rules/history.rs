@@ -56,6 +56,8 @@ fn tidy(token: &LeaseToken, keep_history: u64) -> Tidy {
         keep_history_for: None,
         keep_requests: keep,
         keep_fired: keep,
+        keep_failed: 100,
+        keep_failed_for: Duration::from_secs(3600),
     }
 }
 

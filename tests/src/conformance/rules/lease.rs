@@ -264,5 +264,7 @@ fn tidy(token: &LeaseToken) -> Tidy {
         keep_history_for: None,
         keep_requests: keep,
         keep_fired: keep,
+        keep_failed: 100,
+        keep_failed_for: Duration::from_secs(3600),
     }
 }

@@ -8,11 +8,15 @@ use scheduler_core::change;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::run::{Claim, Ending, Verdict};
 use scheduler_core::store::{
-    DispatchAnswer, Drain, ExchangeAnswer, Promote, PutJob, Refusal, ResyncAnswer, Retire,
+    BeginAnswer, CancelAnswer, DispatchAnswer, Drain, ExchangeAnswer, Promote, PutJob, Refusal,
+    RerunAnswer, ResyncAnswer, Retire,
 };
 use scheduler_core::{JobId, Store};
 
+use super::beginning::begin_of;
+use super::cancelling::cancel_of;
 use super::claims::held;
+use super::failing::{fail, failed, rerun_of};
 use super::sessions::fence;
 use crate::conformance::{EVERY, Harness, Node, World, done, job, name, peek, request, settled_as};
 
@@ -383,5 +387,77 @@ pub async fn of_who_asks_for_a_run<H: Harness>(mut world: World<H>) {
         .await;
     let ids: Vec<JobId> = vec![name("j")];
     assert_eq!(done(world.store.jobs(&ids).await)[0].fired, None);
+    nothing_is_stuck(&mut world, &token, &[a]).await;
+}
+
+pub async fn of_who_cancels_runs<H: Harness>(mut world: World<H>) {
+    let (mut a, token) = led(&world).await;
+    world.put(job("j").max_instances(MANY)).await;
+    let (first, second) = (world.run_now("j").await, world.run_now("j").await);
+    let claim = world.claim(&mut a, 1).await.remove(0);
+    let verdict = Verdict::Again {
+        after: Duration::from_secs(1),
+        attempt: 2,
+        losses: 0,
+    };
+    let settled = settled_as(&claim, verdict, &Ending::Failed("no".to_owned()));
+    let request = a.exchange(vec![settled], 0);
+    world.exchange(&request).await;
+    let (waits, ready) = (cancel_of(&first), cancel_of(&second));
+    assert_eq!(twice!(world, cancel(&waits)), CancelAnswer::Ended);
+    assert_eq!(twice!(world, cancel(&ready)), CancelAnswer::Marked);
+    let over = cancel_of(&first);
+    assert_eq!(twice!(world, cancel(&over)), CancelAnswer::NotInFlight);
+    assert_eq!(world.claim(&mut a, 10).await, []);
+    let after = world.see().await;
+    // Delayed on the way, they arrive once more: they answer as they did then.
+    assert_eq!(twice!(world, cancel(&waits)), CancelAnswer::Ended);
+    assert_eq!(twice!(world, cancel(&ready)), CancelAnswer::Marked);
+    world.expect(&after, "cancelling once more").await;
+    nothing_is_stuck(&mut world, &token, &[a]).await;
+}
+
+pub async fn of_what_begins_at_most_once<H: Harness>(mut world: World<H>) {
+    let (mut a, token) = led(&world).await;
+    world.put(job("j").max_instances(MANY)).await;
+    for _ in 0..2 {
+        world.run_now("j").await;
+    }
+    let claims = world.claim(&mut a, 2).await;
+    let begin = begin_of(&a, &claims[..1]);
+    twice!(world, begin(&begin));
+    world
+        .hand_in(&mut a, &claims[0], &Ending::Succeeded(None))
+        .await;
+    let late = twice!(world, begin(&begin));
+    let stale = vec![claims[0].run.clone()];
+    assert_eq!(
+        late,
+        BeginAnswer::Begun { stale },
+        "nothing is marked that is over"
+    );
+    nothing_is_stuck(&mut world, &token, &[a]).await;
+}
+
+pub async fn of_who_runs_failed_runs_again<H: Harness>(mut world: World<H>) {
+    let (mut a, token) = led(&world).await;
+    world.put(job("j").max_instances(MANY)).await;
+    for _ in 0..3 {
+        fail(&world, &mut a, "j").await;
+    }
+    let kept = failed(&world, None).await;
+    let rerun = rerun_of(&kept[..2]);
+    let made = vec![RerunAnswer::Made; 2];
+    assert_eq!(twice!(world, rerun(&rerun)), made);
+    for claim in world.claim(&mut a, 10).await {
+        world
+            .hand_in(&mut a, &claim, &Ending::Succeeded(None))
+            .await;
+    }
+    // Delayed on the way, it arrives once more.
+    assert_eq!(twice!(world, rerun(&rerun)), made);
+    let purged = vec![kept[2].record.run.clone()];
+    twice!(world, purge(&purged));
+    assert_eq!(failed(&world, None).await, []);
     nothing_is_stuck(&mut world, &token, &[a]).await;
 }

@@ -1,11 +1,14 @@
 //! The rules, by subject. Each holds on its own, in a world of its own.
 #![expect(missing_docs, reason = "a rule's name says what it demands")]
 
+pub mod beginning;
 pub mod binding;
+pub mod cancelling;
 pub mod changes;
 pub mod claims;
 pub mod dispatch;
 pub mod ends;
+pub mod failing;
 pub mod history;
 pub mod jobs;
 pub mod lease;

@@ -62,6 +62,7 @@ pub async fn a_run_that_is_tried_again_waits_for_its_time<H: Harness>(mut world:
         fence: next.fence,
         attempt: 2,
         losses: 1,
+        fresh: false,
         ..claim.clone()
     };
     assert_eq!(next, expected);
@@ -142,6 +143,7 @@ pub async fn a_run_that_is_given_back_is_the_next_to_be_claimed<H: Harness>(worl
         claim: claim.clone(),
         verdict: Verdict::GiveBack,
         record: None,
+        definition: None,
     };
     let request = a.exchange(vec![settled], 0);
     world.exchange(&request).await;
@@ -149,6 +151,7 @@ pub async fn a_run_that_is_given_back_is_the_next_to_be_claimed<H: Harness>(worl
     let next = world.claim(&mut b, 1).await.remove(0);
     let expected = Claim {
         fence: next.fence,
+        fresh: false,
         ..claim.clone()
     };
     assert_eq!(next, expected, "as if it had never been claimed");
@@ -167,6 +170,7 @@ pub async fn a_deferred_run_is_bound_anew_when_it_was_never_begun<H: Harness>(mu
         claim,
         verdict: Verdict::Defer { after },
         record: None,
+        definition: None,
     };
     let request = a.exchange(vec![settled], 0);
     world.exchange(&request).await;
@@ -181,6 +185,7 @@ pub async fn a_deferred_run_is_bound_anew_when_it_was_never_begun<H: Harness>(mu
         claim: claim.clone(),
         verdict: again(after, &claim),
         record: None,
+        definition: None,
     };
     let request = a.exchange(vec![again], 0);
     world.exchange(&request).await;
@@ -191,6 +196,7 @@ pub async fn a_deferred_run_is_bound_anew_when_it_was_never_begun<H: Harness>(mu
         claim,
         verdict: Verdict::Defer { after },
         record: None,
+        definition: None,
     };
     let request = a.exchange(vec![settled], 0);
     world.exchange(&request).await;
@@ -199,4 +205,39 @@ pub async fn a_deferred_run_is_bound_anew_when_it_was_never_begun<H: Harness>(mu
     world.beat(&token).await;
     let claim = world.claim_one(&mut a).await;
     assert_eq!((claim.version, claim.attempt), (second.version, 2));
+}
+
+pub async fn a_run_that_was_put_off_keeps_its_definition<H: Harness>(mut world: World<H>) {
+    let mut a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let first = world.put(job("j").args("first")).await;
+    world.run_now("j").await;
+    let claim = world.claim_one(&mut a).await;
+    assert!(claim.fresh);
+    let after = Duration::from_secs(1);
+    let snoozed = Ending::Snoozed { after, why: None };
+    let snoozed = world.settled(&claim, &snoozed).await;
+    let request = a.exchange(vec![snoozed], 0);
+    world.exchange(&request).await;
+    world.put(job("j").args("second")).await;
+    world.advance(after).await;
+    world.beat(&token).await;
+    let claim = world.claim_one(&mut a).await;
+    assert_eq!(
+        (claim.attempt, claim.version, claim.fresh),
+        (1, first.version, false)
+    );
+    // Its handler has been called: also where the next node has no such task.
+    let settled = Settled {
+        claim,
+        verdict: Verdict::Defer { after },
+        record: None,
+        definition: None,
+    };
+    let request = a.exchange(vec![settled], 0);
+    world.exchange(&request).await;
+    world.advance(after).await;
+    world.beat(&token).await;
+    let claim = world.claim_one(&mut a).await;
+    assert_eq!((claim.attempt, claim.version), (1, first.version));
 }

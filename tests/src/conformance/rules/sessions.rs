@@ -7,7 +7,7 @@ use scheduler_core::store::{
     AcquireAnswer, ExchangeAnswer, FenceAnswer, FenceSession, HeartbeatAnswer, NodeView,
     Registered, ResyncAnswer,
 };
-use scheduler_core::{SessionId, Store};
+use scheduler_core::{SessionId, Store, Timestamp};
 
 use crate::conformance::{Harness, Node, SESSION, START, Sight, World, done, job, name};
 
@@ -81,7 +81,7 @@ pub async fn a_heartbeat_shows_life_and_keeps_all_claims<H: Harness>(mut world: 
     request.ttl = Duration::from_secs(20);
     let now = world.now();
     let answer = done(world.store.heartbeat(&request).await);
-    assert_eq!(answer, HeartbeatAnswer::Alive { now, claims: 1 });
+    assert_eq!(answer, alive(now, 1));
     let after = before.but(|world| {
         let node = world.node_mut(&a.session);
         node.running = 1;
@@ -104,7 +104,7 @@ pub async fn a_heartbeat_that_was_overtaken_changes_nothing<H: Harness>(mut worl
     world.advance(Duration::from_secs(5)).await;
     let answer = done(world.store.heartbeat(&late).await);
     let now = world.now();
-    assert_eq!(answer, HeartbeatAnswer::Alive { now, claims: 0 });
+    assert_eq!(answer, alive(now, 0));
     world.expect(&before, "a heartbeat that comes late").await;
 }
 
@@ -196,4 +196,12 @@ pub async fn a_fenced_session_can_do_nothing_and_never_comes_back<H: Harness>(wo
     done(store.leave(&a.session).await);
     done(store.register(&a.register()).await);
     world.expect(&fenced, "what a dead session asks for").await;
+}
+
+fn alive(now: Timestamp, claims: usize) -> HeartbeatAnswer {
+    HeartbeatAnswer::Alive {
+        now,
+        claims,
+        cancelled: Vec::new(),
+    }
 }

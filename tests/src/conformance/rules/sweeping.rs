@@ -60,6 +60,7 @@ pub async fn lost_runs_are_executed_again_by_another_node<H: Harness>(world: Wor
         fence: claim.fence,
         attempt: 2,
         losses: 1,
+        fresh: false,
         ..claims[0].clone()
     };
     assert_eq!(claim, expected);

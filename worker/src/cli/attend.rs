@@ -1,0 +1,171 @@
+//! `carillon runs cancel|failed|rerun|purge`: looking after runs.
+
+mod failed;
+
+use carillon::Jobs;
+use carillon::core::store::CancelAnswer;
+use carillon::core::{JobId, RunId, Store};
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::args::Global;
+use super::failure::Failure;
+use super::{output, store};
+
+/// What to do with runs.
+#[derive(Debug, Subcommand)]
+pub(super) enum RunsCommand {
+    /// Cancel runs that wait or are executed
+    Cancel(CancelArgs),
+    /// Show runs that have failed for good, the newest first
+    Failed(FailedArgs),
+    /// Run failed runs again
+    Rerun(Chosen),
+    /// Forget failed runs
+    Purge(Chosen),
+}
+
+const CANCEL_HELP: &str = "\
+Examples:
+  carillon runs cancel hello@1795372342170
+  carillon runs cancel hello@1795372342170 --why 'wrong file'
+
+A run that waits for its next attempt ends at once, one in a queue when a worker comes to it. Of one
+that is executed the worker hears with its next heartbeat (each quarter of session_ttl: 2.5 s); then
+its handler is told to stop, a command gets TERM and 3 s later KILL. The outcome is \"cancelled\". A
+handler that ends well all the same has succeeded.";
+
+/// `carillon runs cancel`.
+#[derive(Args, Debug)]
+#[command(after_help = CANCEL_HELP)]
+pub(super) struct CancelArgs {
+    /// The runs, as `carillon runs` shows them
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<String>,
+    /// Why, for people: kept in history
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    /// Who, for people [default: the name of the user]
+    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
+    by: Option<String>,
+}
+
+const FAILED_HELP: &str = "\
+Examples:
+  carillon runs failed
+  carillon runs failed --job hello --json
+
+A run is kept here when its last attempt failed, timed out or was lost, until it is run again or
+purged; 30 days at most, and 10,000 of them. With --json: a list of objects with run, job, task,
+args, outcome, attempt, node, failed_at (RFC 3339 in UTC) and detail.";
+
+/// `carillon runs failed`.
+#[derive(Args, Debug)]
+#[command(after_help = FAILED_HELP)]
+pub(super) struct FailedArgs {
+    /// Only of this job
+    #[arg(long, value_name = "ID")]
+    job: Option<String>,
+    /// How many to show at most, the newest
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+    /// Show them as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const CHOSEN_HELP: &str = "\
+Examples:
+  carillon runs rerun hello@1795372342170
+  carillon runs rerun --job hello
+  carillon runs purge --all
+
+A run that is run again is another run, with an id of its own and the definition that the failed one
+had, whatever has become of the job since; its id is shown. It counts as in flight: where the job
+(max_instances) has as many as it allows, it is refused, and the failed run is kept.";
+
+/// Some failed runs, or all.
+#[derive(Args, Debug)]
+#[command(after_help = CHOSEN_HELP, group(ArgGroup::new("which").args(["runs", "job", "all"]).required(true)))]
+pub(super) struct Chosen {
+    /// The runs, as `carillon runs failed` shows them
+    #[arg(value_name = "RUN")]
+    runs: Vec<String>,
+    /// All of this job
+    #[arg(long, value_name = "ID")]
+    job: Option<String>,
+    /// All there are
+    #[arg(long)]
+    all: bool,
+}
+
+pub(super) fn run(global: &Global, command: RunsCommand) -> Result<(), Failure> {
+    let settings = global.settings()?;
+    match command {
+        RunsCommand::Cancel(args) => {
+            let runs = read(&args.runs)?;
+            let store = store::shared(&settings)?;
+            store::runtime()?.block_on(cancel(&store, &runs, &args))
+        }
+        RunsCommand::Failed(args) => {
+            let job = args.job.as_deref().map(JobId::new).transpose()?;
+            let store = store::shared(&settings)?;
+            let zone = settings.job_defaults.timezone;
+            store::runtime()?.block_on(failed::show(&store, job, &args, zone))
+        }
+        RunsCommand::Rerun(chosen) => {
+            let chosen = chosen.check()?;
+            let store = store::shared(&settings)?;
+            store::runtime()?.block_on(failed::rerun(&store, &chosen))
+        }
+        RunsCommand::Purge(chosen) => {
+            let chosen = chosen.check()?;
+            let store = store::shared(&settings)?;
+            store::runtime()?.block_on(failed::purge(&store, &chosen))
+        }
+    }
+}
+
+/// Some failed runs, checked.
+enum Choice {
+    Runs(Vec<RunId>),
+    Job(JobId),
+    All,
+}
+
+impl Chosen {
+    fn check(&self) -> Result<Choice, Failure> {
+        match &self.job {
+            Some(job) => Ok(Choice::Job(JobId::new(job)?)),
+            None if self.all => Ok(Choice::All),
+            None => Ok(Choice::Runs(read(&self.runs)?)),
+        }
+    }
+}
+
+fn read(runs: &[String]) -> Result<Vec<RunId>, Failure> {
+    let runs = runs.iter().map(|run| run.parse());
+    Ok(runs.collect::<Result<_, _>>()?)
+}
+
+async fn cancel(store: &impl Store, runs: &[RunId], args: &CancelArgs) -> Result<(), Failure> {
+    let jobs = Jobs::new(store.clone());
+    let mut refused = Vec::new();
+    for run in runs {
+        let answer = jobs.cancel(run, args.by.as_deref(), args.why.as_deref());
+        let answer = answer.await;
+        match answer.map_err(|error| Failure::of_jobs(&store.describe(), &error))? {
+            CancelAnswer::Ended => output::line(&format!("cancelled {run}"))?,
+            CancelAnswer::Marked => output::line(&format!("{run} ends as soon as it hears of it"))?,
+            CancelAnswer::NotInFlight => {
+                refused.push(format!(
+                    "run \"{run}\" is not in flight: it is over, or never was"
+                ));
+            }
+        }
+    }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Refused(refused.join("\n")))
+    }
+}

@@ -1,0 +1,114 @@
+//! Looking after single runs.
+
+use scheduler_core::store::{
+    Cancel, CancelAnswer, FailedPage, FailedQuery, FailedRun, RequestId, Rerun, RerunAnswer,
+    RerunItem,
+};
+use scheduler_core::{RunId, Store};
+use uuid::Uuid;
+
+use super::retry::until_known;
+use super::{Jobs, JobsError};
+
+/// How many failed runs are run again, or forgotten, in one step.
+const BATCH: usize = 200;
+
+impl<S: Store> Jobs<S> {
+    /// Cancels a run that waits or is executed: who does so (`by`) and `why` stand in its record.
+    ///
+    /// A run that waits for its next attempt ends at once; one in a queue when a node comes to it; one
+    /// that is executed when its node hears of it, with its next heartbeat (within a quarter of its
+    /// session's ttl: 2.5 s unless set otherwise). Its handler's token fires then. What a handler
+    /// has done until it stops is done, and if it ends well all the same, the run has succeeded.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer.
+    pub async fn cancel(
+        &self,
+        run: &RunId,
+        by: Option<&str>,
+        why: Option<&str>,
+    ) -> Result<CancelAnswer, JobsError> {
+        let request = Cancel {
+            request: RequestId(Uuid::now_v7()),
+            run: run.clone(),
+            reason: Cancel::reason(by, why),
+        };
+        Ok(until_known(|| self.store().cancel(&request)).await?)
+    }
+}
+
+/// What became of running failed runs again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunAgain {
+    /// This run was made, bound to the definition that the other failed with.
+    Made(RunId),
+    /// There is no such failed run.
+    NotFound,
+    /// As many runs as the job allows are in flight: the failed run is kept.
+    Full {
+        /// How many that are.
+        in_flight: usize,
+    },
+    /// Its definition cannot be read by this version: the failed run is kept.
+    Unreadable,
+}
+
+impl<S: Store> Jobs<S> {
+    /// A page of the runs that have failed for good, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer.
+    pub async fn failed(&self, query: &FailedQuery) -> Result<FailedPage, JobsError> {
+        Ok(until_known(|| self.store().failed(query)).await?)
+    }
+
+    /// Has failed runs run again, with the definitions that they failed with; tells for each what
+    /// became of it, in order. Each becomes another run: the id of the failed one has ended.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer. Some may have been made.
+    pub async fn run_again(&self, failed: &[FailedRun]) -> Result<Vec<RunAgain>, JobsError> {
+        let mut outcomes = Vec::with_capacity(failed.len());
+        for chunk in failed.chunks(BATCH) {
+            let items = chunk.iter().filter_map(|failed| {
+                Some(RerunItem {
+                    failed: failed.record.run.clone(),
+                    job: failed.job.clone()?,
+                    run: RunId::request(failed.record.run.job.clone(), Uuid::now_v7()),
+                })
+            });
+            let request = Rerun {
+                request: RequestId(Uuid::now_v7()),
+                items: items.collect(),
+            };
+            let answers = until_known(|| self.store().rerun(&request)).await?;
+            let mut answered = request.items.into_iter().zip(answers);
+            outcomes.extend(chunk.iter().map(|failed| {
+                let asked = failed.job.as_ref().and_then(|_| answered.next());
+                match asked {
+                    None => RunAgain::Unreadable,
+                    Some((item, RerunAnswer::Made)) => RunAgain::Made(item.run),
+                    Some((_, RerunAnswer::NotFound)) => RunAgain::NotFound,
+                    Some((_, RerunAnswer::Full { in_flight })) => RunAgain::Full { in_flight },
+                }
+            }));
+        }
+        Ok(outcomes)
+    }
+
+    /// Forgets failed runs. Those that are not there are no matter.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer. Some may have been forgotten.
+    pub async fn purge(&self, failed: &[RunId]) -> Result<(), JobsError> {
+        for chunk in failed.chunks(BATCH) {
+            until_known(|| self.store().purge(chunk)).await?;
+        }
+        Ok(())
+    }
+}
