@@ -112,7 +112,7 @@ pub fn fate(facts: &Facts, at: Timestamp) -> Fate {
         return Fate::NoFireTime {
             before,
             after,
-            is_excluded: is_excluded(stored.job.trigger(), at),
+            is_excluded: is_excluded(stored.job.trigger(), at.before(stored.job.offset())),
         };
     }
     match (stored.state, stored.parked, stored.next_fire) {
@@ -244,8 +244,12 @@ pub fn neighbours(
         let [before, after] = [before, on_grid + step].map(Timestamp::from_ms);
         return (Some(before), Some(after));
     }
+    // The trigger's own times are earlier by the job's offset.
+    let offset = job.offset();
+    let at = at.before(offset);
     let after = trigger.at_or_after(Timestamp::from_ms(at.as_ms() + 1));
-    (before(trigger, at), after)
+    let late = |time: Option<Timestamp>| time.map(|time| time.after(offset));
+    (late(before(trigger, at)), late(after))
 }
 
 /// The last fire time before an instant, looked for further and further back: ten years at most.

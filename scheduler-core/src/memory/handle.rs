@@ -13,8 +13,8 @@ use crate::store::{
     Acquire, AcquireAnswer, Changed, Definition, Dispatch, DispatchAnswer, Drain, DrainAnswer,
     Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
     HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
-    Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
-    RunNowAnswer, Store, StoreResult, Tidy, TidyAnswer, Wake,
+    QueueBoard, Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
+    RunNowAnswer, Steer, Steered, Store, StoreResult, Tidy, TidyAnswer, Wake,
 };
 use crate::time::{Clock, Timestamp};
 
@@ -148,7 +148,7 @@ impl Store for MemoryStore {
     async fn wait(&self, wake: &Wake) -> StoreResult<()> {
         // Listen first, then look: what happens in between is heard.
         let listeners = self.0.bells.listen(wake);
-        if !self.step(|state, _| state.has_reason(wake)) {
+        if !self.step(|state, now| state.has_reason(wake, now)) {
             bells::first(listeners).await;
         }
         Ok(())
@@ -192,6 +192,14 @@ impl Store for MemoryStore {
 
     async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
         self.step(|state, now| state.run_now(request, now))
+    }
+
+    async fn steer(&self, request: &Steer) -> StoreResult<Steered> {
+        self.step(|state, now| state.steer(request, now))
+    }
+
+    async fn queues(&self) -> StoreResult<QueueBoard> {
+        Ok(self.step(|state, _| state.queue_board()))
     }
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {

@@ -21,9 +21,11 @@
 mod bells;
 mod catalog;
 mod changing;
+mod gates;
 mod handle;
 mod journal;
 mod leading;
+mod queueing;
 mod reading;
 mod recovering;
 mod requests;

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::store::{Changed, RequestId, RunNowAnswer, StoreError, StoreErrorKind, StoreResult};
+use crate::store::{
+    Changed, RequestId, RunNowAnswer, Steered, StoreError, StoreErrorKind, StoreResult,
+};
 use crate::time::Timestamp;
 
 /// What was answered.
@@ -11,6 +13,7 @@ pub(super) enum Answer {
     Put(Vec<Changed>),
     Removed(Changed),
     RunNow(RunNowAnswer),
+    Steered(Steered),
 }
 
 impl Answer {

@@ -125,6 +125,14 @@ impl Runs {
         first
     }
 
+    /// How many runs wait in a queue, by priority.
+    pub(super) fn waiting(&self, queue: &QueueName) -> [u64; 3] {
+        let waiting = self.ready.get(queue);
+        waiting.map_or([0; 3], |ready| {
+            ready.0.each_ref().map(|runs| runs.len() as u64)
+        })
+    }
+
     /// Whether runs wait in a queue.
     pub(super) fn is_waiting(&self, queue: &QueueName) -> bool {
         self.ready.contains_key(queue)

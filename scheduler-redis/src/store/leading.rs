@@ -115,6 +115,7 @@ impl RedisStore {
             Vec<(String, String)>,
             String,
             Vec<String>,
+            bool,
         );
 
         let queues = Queues::of(&request.queues);
@@ -126,7 +127,7 @@ impl RedisStore {
             self.shared.attendance.end();
             return Ok(PeekAnswer::LeaseLost);
         }
-        let (now, due, versions, in_flight, next_due, retries, next_retry, finished): Answer =
+        let (now, due, versions, in_flight, next_due, retries, next_retry, finished, held): Answer =
             redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
 
         // Entries that are none of ours must not keep the leader from the rest: set them aside.
@@ -167,6 +168,7 @@ impl RedisStore {
             now: Timestamp::from_ms(now),
             due: due_jobs,
             next_due: score_to_timestamp(&next_due),
+            held,
             retries: due_retries,
             next_retry: score_to_timestamp(&next_retry),
             finished: finished
@@ -297,7 +299,11 @@ impl RedisStore {
                 .map(|keep| ms(keep).to_string())
                 .unwrap_or_default(),
         );
-        match call.send::<i64>().await? {
+        let done = call.send::<i64>().await?;
+        if done == 1 {
+            self.recount(&request.token).await?;
+        }
+        match done {
             0 => Ok(TidyAnswer::LeaseLost),
             1 => Ok(TidyAnswer::Done),
             2 => Ok(TidyAnswer::More),

@@ -2,6 +2,7 @@
 
 mod jobs;
 mod leading;
+mod queueing;
 mod reading;
 mod recovery;
 mod settling;
@@ -20,8 +21,9 @@ use scheduler_core::store::{
     Acquire, AcquireAnswer, Changed, Definition, Dispatch, DispatchAnswer, Drain, DrainAnswer,
     Exchange, ExchangeAnswer, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage,
     HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob,
-    Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
-    RunNowAnswer, Store, StoreError, StoreErrorKind, StoreResult, Tidy, TidyAnswer, Wake,
+    QueueBoard, Register, Registered, RemoveJob, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
+    RunNowAnswer, Steer, Steered, Store, StoreError, StoreErrorKind, StoreResult, Tidy, TidyAnswer,
+    Wake,
 };
 use scheduler_core::{JobId, Namespace, Priority, QueueName, SessionId, Timestamp, Version};
 
@@ -443,6 +445,14 @@ impl Store for RedisStore {
 
     async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
         self.do_run_now(request).await
+    }
+
+    async fn steer(&self, request: &Steer) -> StoreResult<Steered> {
+        self.do_steer(request).await
+    }
+
+    async fn queues(&self) -> StoreResult<QueueBoard> {
+        self.read_queues().await
     }
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {

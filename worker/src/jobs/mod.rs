@@ -26,7 +26,7 @@
 mod client;
 mod ledger;
 mod outcome;
-mod retry;
+pub(crate) mod retry;
 #[cfg(test)]
 mod shelf;
 #[cfg(test)]

@@ -17,6 +17,7 @@
 mod changing;
 mod leading;
 mod oracle;
+mod steering;
 mod step;
 mod trace;
 mod walker;
