@@ -253,8 +253,8 @@ pub fn put_new(job: Job, fired: Option<Timestamp>, now: Timestamp) -> Result<Cha
 /// Whether a schedule that begins at `now` has all its fire times at or before `past`.
 #[must_use]
 pub fn is_over_since(job: &Job, past: Timestamp, now: Timestamp) -> bool {
-    let first = job.trigger().first(now);
-    first.is_none_or(|first| first <= past && job.trigger().following(past).is_none())
+    let first = job.first(now);
+    first.is_none_or(|first| first <= past && job.following(past).is_none())
 }
 
 /// A job that takes the place of a stored one.
@@ -263,7 +263,9 @@ pub fn is_over_since(job: &Job, past: Timestamp, now: Timestamp) -> bool {
 ///
 /// A new schedule without any fire time left is refused.
 pub fn replace(stored: &StoredJob, job: Job, now: Timestamp) -> Result<Change, ChangeError> {
-    let keeps_schedule = stored.parked.is_none() && stored.job.trigger() == job.trigger();
+    let keeps_schedule = stored.parked.is_none()
+        && stored.job.trigger() == job.trigger()
+        && stored.job.offset() == job.offset();
     let pending = (&stored.state, stored.next_fire);
     in_place_of(pending, keeps_schedule, job, stored.fired, now)
 }
@@ -388,7 +390,7 @@ pub fn pause_with(stored: &StoredJob, pause: Pause, now: Timestamp) -> Option<Ch
 /// An active job as it is when it is paused.
 fn paused(stored: &StoredJob, pause: Pause) -> Change {
     let next = match stored.parked {
-        Some(parked) => stored.job.trigger().following(parked),
+        Some(parked) => stored.job.following(parked),
         None => stored.next_fire,
     };
     Change::active(stored.job.clone(), next).paused(pause)
@@ -477,9 +479,9 @@ pub fn remove_unreadable(stored: &UnreadableJob, now: Timestamp) -> Option<Skip>
 
 /// The first fire time of a schedule that begins now, past what has been settled.
 fn first_unsettled(job: &Job, fired: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-    let first = job.trigger().first(now)?;
+    let first = job.first(now)?;
     match fired {
-        Some(fired) if first <= fired => job.trigger().following(fired),
+        Some(fired) if first <= fired => job.following(fired),
         _ => Some(first),
     }
 }
@@ -506,9 +508,9 @@ fn skip_until(
         TriggerSpec::Interval(interval) if interval.exclude.is_empty() => u64::MAX,
         _ => MAX_COUNTED,
     };
-    let stretch = job.trigger().stretch(from, now, limit);
+    let stretch = job.stretch(from, now, limit);
     let (last, next) = match stretch.next {
-        Some(next) if next <= now => (now, job.trigger().following(now)),
+        Some(next) if next <= now => (now, job.following(now)),
         next => (stretch.last, next),
     };
     let skip = Skip {

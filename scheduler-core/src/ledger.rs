@@ -112,7 +112,7 @@ pub fn fate(facts: &Facts, at: Timestamp) -> Fate {
         return Fate::NoFireTime {
             before,
             after,
-            is_excluded: is_excluded(stored.job.trigger(), at),
+            is_excluded: is_excluded(stored.job.trigger(), at.before(stored.job.offset())),
         };
     }
     let is_in_pause = match &stored.state {
@@ -241,8 +241,12 @@ pub fn neighbours(
     if let (Some(anchor), Some((step, end))) = (anchor, trigger.free_grid()) {
         return along_grid(trigger, anchor, (step, end), at);
     }
+    // The trigger's own times are earlier by the job's offset.
+    let offset = job.offset();
+    let at = at.before(offset);
     let after = trigger.at_or_after(Timestamp::from_ms(at.as_ms() + 1));
-    (before(trigger, at), after)
+    let late = |time: Option<Timestamp>| time.map(|time| time.after(offset));
+    (late(before(trigger, at)), late(after))
 }
 
 /// The same for an interval whose grid goes through the anchor, in both directions. What is excluded,

@@ -4,7 +4,7 @@
 //! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
 //! times), [`job`] and [`policy`] (what users define), [`plan`], [`change`] and [`patch`] (what
 //! becomes of fire times), [`run`] (what becomes of runs), [`share`] (which of them a node takes
-//! first), [`ledger`] (what became of them all), [`lease`] and [`session`] (who may do what), and
+//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`lease`] and [`session`] (who may do what), and
 //! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
 #![forbid(unsafe_code)]
 
@@ -19,9 +19,11 @@ pub mod memory;
 pub mod patch;
 pub mod plan;
 pub mod policy;
+pub mod queue;
 pub mod run;
 pub mod session;
 pub mod share;
+pub mod spread;
 pub mod store;
 pub mod time;
 pub mod trigger;

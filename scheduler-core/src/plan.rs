@@ -139,6 +139,22 @@ pub fn plan(job: &Job, due: Timestamp, now: Timestamp, in_flight: usize) -> Plan
     plan
 }
 
+/// Settles the fire times of `job` from `due` to `now` as skipped, because nothing is to run.
+#[must_use]
+pub fn plan_paused(job: &Job, due: Timestamp, now: Timestamp) -> Plan {
+    let mut plan = Plan {
+        runs: Vec::new(),
+        skips: Vec::new(),
+        settled: Timestamp::from_ms(due.as_ms() - 1),
+        next: Some(due),
+    };
+    if due <= now {
+        let stretch = job.stretch(due, now, MAX_FIRES_PER_PLAN);
+        plan.skip(due, &stretch, SkipReason::Paused);
+    }
+    plan
+}
+
 /// The plan for a job whose due time has been settled already, up to `fired`: it only moves on.
 ///
 /// Happens after the server's clock or data went back.
@@ -148,7 +164,7 @@ pub fn move_past(job: &Job, fired: Timestamp) -> Plan {
         runs: Vec::new(),
         skips: Vec::new(),
         settled: fired,
-        next: job.trigger().following(fired),
+        next: job.following(fired),
     }
 }
 
@@ -176,13 +192,13 @@ impl Plan {
         if due > horizon {
             return Some(due);
         }
-        let stretch = job.trigger().stretch(due, horizon, MAX_FIRES_PER_PLAN);
+        let stretch = job.stretch(due, horizon, MAX_FIRES_PER_PLAN);
         self.skip(due, &stretch, SkipReason::Misfired);
         stretch.next.filter(|next| *next > horizon && *next <= now)
     }
 
     fn keep_latest(&mut self, job: &Job, first: Timestamp, now: Timestamp, free: usize) {
-        let stretch = job.trigger().stretch(first, now, MAX_FIRES_PER_PLAN);
+        let stretch = job.stretch(first, now, MAX_FIRES_PER_PLAN);
         if stretch.next.is_some_and(|next| next <= now) {
             // The latest is not in sight yet.
             self.skip(first, &stretch, SkipReason::Coalesced);
@@ -190,7 +206,7 @@ impl Plan {
         }
         if stretch.count > 1 {
             let just_before = Timestamp::from_ms(stretch.last.as_ms() - 1);
-            let earlier = job.trigger().stretch(first, just_before, stretch.count - 1);
+            let earlier = job.stretch(first, just_before, stretch.count - 1);
             self.skips
                 .push(Skip::stretch(first, &earlier, SkipReason::Coalesced));
         }
@@ -200,11 +216,11 @@ impl Plan {
 
     fn keep_earliest(&mut self, job: &Job, first: Timestamp, now: Timestamp, free: usize) {
         self.run_or_skip(first, free);
-        self.next = job.trigger().following(first);
+        self.next = job.following(first);
         if let Some(next) = self.next.filter(|next| *next <= now) {
             // Where this does not reach `now`, the following plan finds later fire times that no
             // earlier one stands for, and starts anew: bounded work is worth a second run.
-            let stretch = job.trigger().stretch(next, now, MAX_FIRES_PER_PLAN);
+            let stretch = job.stretch(next, now, MAX_FIRES_PER_PLAN);
             self.skip(next, &stretch, SkipReason::Coalesced);
         }
     }
@@ -216,7 +232,7 @@ impl Plan {
         let mut at = Some(first);
         while let Some(due) = at.filter(|due| *due <= now) {
             if self.runs.len() == free {
-                let stretch = job.trigger().stretch(due, now, MAX_FIRES_PER_PLAN);
+                let stretch = job.stretch(due, now, MAX_FIRES_PER_PLAN);
                 self.skip(due, &stretch, SkipReason::MaxInstances);
                 return;
             }
@@ -224,7 +240,7 @@ impl Plan {
                 break;
             }
             self.run_or_skip(due, free);
-            at = job.trigger().following(due);
+            at = job.following(due);
         }
         self.next = at;
     }
@@ -238,13 +254,13 @@ impl Plan {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let wanted = u64::from(job.policy().max_catch_up.get());
-        let seen = job.trigger().stretch(first, now, MAX_FIRES_PER_PLAN);
+        let seen = job.stretch(first, now, MAX_FIRES_PER_PLAN);
         let is_more = seen.next.is_some_and(|next| next <= now);
         let due = seen.count + u64::from(is_more);
         if due <= wanted {
             return Some(first);
         }
-        let skipped = job.trigger().stretch(first, now, due - wanted);
+        let skipped = job.stretch(first, now, due - wanted);
         self.skip(first, &skipped, SkipReason::CatchUp);
         // With more to come, the next of these may have to be skipped as well.
         skipped.next.filter(|_| !is_more)

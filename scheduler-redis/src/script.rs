@@ -14,6 +14,7 @@ use crate::keys::Keys;
 const CLOCK: &str = include_str!("lua/_clock.lua");
 const LIB: &str = include_str!("lua/_lib.lua");
 const SETTLE: &str = include_str!("lua/_settle.lua");
+const GATES: &str = include_str!("lua/_gates.lua");
 const PRESENCE: &str = include_str!("lua/_presence.lua");
 
 /// Where the scripts' `now()` comes from.
@@ -163,18 +164,19 @@ scripts! {
     begin [],
     cancel [SETTLE],
     dispatch [],
-    drain [SETTLE],
-    exchange [SETTLE],
+    drain [SETTLE GATES],
+    exchange [SETTLE GATES],
     fence_session [],
     heartbeat [],
     leave [],
     observe [PRESENCE],
     park [],
-    peek [],
+    peek [GATES],
     promote [],
     purge [],
     put [],
     read_jobs [],
+    recount [],
     register [],
     release [],
     remove [],
@@ -182,6 +184,7 @@ scripts! {
     resync [],
     retire [],
     run_now [],
+    steer [GATES],
     tidy [],
 }
 
@@ -228,7 +231,7 @@ mod tests {
                 script.name
             );
             // The rest may be there for what the shared part uses.
-            let shared = named_keys(&[CLOCK, LIB, SETTLE, PRESENCE].concat());
+            let shared = named_keys(&[CLOCK, LIB, SETTLE, GATES, PRESENCE].concat());
             let idle: Vec<_> = header
                 .iter()
                 .filter(|key| !used.contains(*key) && !shared.contains(*key))

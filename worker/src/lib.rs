@@ -37,6 +37,7 @@ pub mod event;
 pub mod http;
 pub mod jobs;
 pub mod node;
+pub mod queues;
 mod scheduler;
 mod signal;
 pub mod task;
@@ -107,6 +108,7 @@ pub use clock::SystemClock;
 pub use event::{Event, Events};
 pub use jobs::Jobs;
 pub use node::{AtStart, Counts, NodeError, NodeStatus, Readiness, Retention, Timing};
+pub use queues::Queues;
 pub use scheduler::{
     BuildError, Listener, NewJob, Running, Scheduler, SchedulerBuilder, SchedulerError, Wait,
 };

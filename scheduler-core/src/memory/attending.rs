@@ -65,7 +65,7 @@ impl State {
         let version = Version(self.next_number(0));
         self.catalog.keep_bound(version, job.clone());
         self.runs
-            .begin_bound(run.clone(), job.queue(), job.policy().priority, version);
+            .begin_bound(run.clone(), version, job.queue(), job.policy().priority);
         self.rings.ready(job.queue());
         self.failed.forget(failed);
         let record = FailedRun::rerun_record(failed, job, run);

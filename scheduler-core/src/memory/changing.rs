@@ -92,6 +92,7 @@ impl State {
             return Changed::Conflict;
         }
         let version = Version(self.next_number(0));
+        self.gates.name(change.job.queue());
         let entry = Entry {
             job: change.job.clone(),
             version,

@@ -13,9 +13,9 @@ use crate::store::{
     Acquire, AcquireAnswer, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
     FailedQuery, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage, HistoryQuery,
-    JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, Register,
-    Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
-    RunNowAnswer, Store, StoreResult, Tidy, TidyAnswer, Wake,
+    JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, QueueBoard,
+    Register, Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight,
+    RunNow, RunNowAnswer, Steer, Steered, Store, StoreResult, Tidy, TidyAnswer, Wake,
 };
 use crate::time::{Clock, Timestamp};
 
@@ -153,7 +153,7 @@ impl Store for MemoryStore {
     async fn wait(&self, wake: &Wake) -> StoreResult<()> {
         // Listen first, then look: what happens in between is heard.
         let listeners = self.0.bells.listen(wake);
-        if !self.step(|state, _| state.has_reason(wake)) {
+        if !self.step(|state, now| state.has_reason(wake, now)) {
             bells::first(listeners).await;
         }
         Ok(())
@@ -214,6 +214,14 @@ impl Store for MemoryStore {
     async fn purge(&self, runs: &[RunId]) -> StoreResult<()> {
         self.step(|state, _| state.purge(runs));
         Ok(())
+    }
+
+    async fn steer(&self, request: &Steer) -> StoreResult<Steered> {
+        self.step(|state, now| state.steer(request, now))
+    }
+
+    async fn queues(&self) -> StoreResult<QueueBoard> {
+        Ok(self.step(|state, _| state.queue_board()))
     }
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {

@@ -72,9 +72,7 @@ impl State {
         }
         self.note_leader_came();
         for queue in &request.queues {
-            if self.runs.is_waiting(queue) {
-                self.rings.ready(queue);
-            }
+            self.offer(queue, now);
         }
         let due = self.schedule.overdue(now).take(request.limit);
         let due = due.filter_map(|(due, job)| {
@@ -91,6 +89,7 @@ impl State {
             now,
             due: due.collect(),
             next_due: self.schedule.next_after(now),
+            held: self.gates.hold().is_some(),
             retries: self.runs.due_retries(now).take(request.limit).collect(),
             next_retry: self.runs.next_retry(now),
             finished: finished.take(request.limit).cloned().collect(),
@@ -113,6 +112,11 @@ impl State {
             .since(request.planned_at)
             .max(request.planned_at.since(now));
         if age > MAX_PLAN_AGE {
+            return DispatchAnswer::Stale;
+        }
+        let makes_runs = |item: &DispatchItem| !item.plan.runs.is_empty();
+        if self.gates.hold().is_some() && request.items.iter().any(makes_runs) {
+            // Planned before the pause began.
             return DispatchAnswer::Stale;
         }
         self.tenure.progress(&request.token);

@@ -48,7 +48,10 @@ impl State {
             let session = self.sessions.dead_mut(&request.session);
             let claim = session.and_then(|s| take_claim(s, |held| *held == settled.claim, settled));
             if let Some(claim) = claim {
+                let queue = claim.queue.clone();
                 self.settle_run(claim, settled, now);
+                self.gates.set_back(&queue, now);
+                self.offer(&queue, now);
             }
         }
         DrainAnswer {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::store::{
-    CancelAnswer, Changed, RequestId, RerunAnswer, RunNowAnswer, StoreError, StoreErrorKind,
-    StoreResult,
+    CancelAnswer, Changed, RequestId, RerunAnswer, RunNowAnswer, Steered, StoreError,
+    StoreErrorKind, StoreResult,
 };
 use crate::time::Timestamp;
 
@@ -16,6 +16,7 @@ pub(super) enum Answer {
     RunNow(RunNowAnswer),
     Cancelled(CancelAnswer),
     Rerun(Vec<RerunAnswer>),
+    Steered(Steered),
 }
 
 impl Answer {

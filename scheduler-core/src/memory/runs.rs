@@ -96,26 +96,6 @@ impl Runs {
         self.append(queue, waiting);
     }
 
-    /// Makes a run that is bound to this definition from its beginning.
-    pub(super) fn begin_bound(
-        &mut self,
-        run: RunId,
-        queue: &QueueName,
-        priority: Priority,
-        version: Version,
-    ) {
-        let busy = self.busy.entry(run.job.clone()).or_default();
-        busy.insert(run.clone(), Some(version));
-        let waiting = WaitingRun {
-            run,
-            attempt: 1,
-            version: Some(version),
-            losses: 0,
-            priority,
-        };
-        self.append(queue, waiting);
-    }
-
     /// Notes that a run is bound to no definition any more.
     pub(super) fn unbind(&mut self, run: &RunId) {
         if let Some(bound) = self.busy.get_mut(&run.job).and_then(|b| b.get_mut(run)) {
@@ -197,6 +177,14 @@ impl Runs {
             self.ready.remove(queue);
         }
         first
+    }
+
+    /// How many runs wait in a queue, by priority.
+    pub(super) fn waiting(&self, queue: &QueueName) -> [u64; 3] {
+        let waiting = self.ready.get(queue);
+        waiting.map_or([0; 3], |ready| {
+            ready.0.each_ref().map(|runs| runs.len() as u64)
+        })
     }
 
     /// Whether runs wait in a queue.

@@ -3,6 +3,7 @@
 use super::bells::Rings;
 use super::catalog::Catalog;
 use super::failed::Failed;
+use super::gates::Gates;
 use super::journal::Journal;
 use super::requests::Requests;
 use super::runs::Runs;
@@ -25,6 +26,7 @@ pub(super) struct State {
     pub(super) catalog: Catalog,
     pub(super) schedule: Schedule,
     pub(super) runs: Runs,
+    pub(super) gates: Gates,
     pub(super) sessions: Sessions,
     pub(super) tenure: Tenure,
     pub(super) failed: Failed,
@@ -55,9 +57,9 @@ impl State {
     }
 
     /// Whether there is something to do already for who would wait for it.
-    pub(super) fn has_reason(&self, wake: &Wake) -> bool {
+    pub(super) fn has_reason(&self, wake: &Wake, now: Timestamp) -> bool {
         match wake {
-            Wake::Ready(queues) => queues.iter().any(|queue| self.runs.is_waiting(queue)),
+            Wake::Ready(queues) => queues.iter().any(|queue| self.is_on_offer(queue, now)),
             Wake::Leader => self.is_leader_called,
             Wake::Lease => self.tenure.token().is_none(),
         }

@@ -1,5 +1,7 @@
 //! A node's operations: its session, and the runs that it claims and settles.
 
+use std::collections::BTreeMap;
+
 use super::sessions::{LaneAnswer, Session};
 use super::state::State;
 use crate::id::{Fence, QueueName, SessionId};
@@ -63,6 +65,14 @@ impl State {
         if let Some(wish) = &request.wish {
             exchanged.claims = self.claim(request, wish, now);
         }
+        for queue in request.wish.iter().flat_map(ClaimWish::queues) {
+            self.gates.set_back(queue, now);
+        }
+        for settled in &request.settled {
+            self.gates.set_back(&settled.claim.queue, now);
+            // A place was freed that this node may not want.
+            self.offer(&settled.claim.queue, now);
+        }
         if let Some(session) = self.sessions.live_mut(&request.session) {
             let answer = LaneAnswer::Exchanged(exchanged.clone());
             session
@@ -84,18 +94,23 @@ impl State {
 
     fn claim(&mut self, request: &Exchange, wish: &ClaimWish, now: Timestamp) -> Vec<Claim> {
         let mut claims = Vec::new();
+        let mut room = BTreeMap::new();
         for take in &wish.takes {
-            let most = claims.len().saturating_add(take.most).min(wish.limit);
+            let room = room
+                .entry(&take.queue)
+                .or_insert_with(|| self.room(&take.queue, now));
+            let most = take.most.min(usize::try_from(*room).unwrap_or(usize::MAX));
+            let before = claims.len();
+            let most = before.saturating_add(most).min(wish.limit);
             while claims.len() < most
                 && let Some(waiting) = self.runs.pop(&take.queue, take.priority)
             {
                 claims.extend(self.bind(waiting, &take.queue, request.floor, now));
             }
-        }
-        for queue in wish.queues() {
-            if self.runs.is_waiting(queue) {
-                // Whoever was woken for these has no room for them.
-                self.rings.ready(queue);
+            let claimed = (claims.len() - before) as u64;
+            *room = room.saturating_sub(claimed);
+            if claimed > 0 {
+                self.gates.spend(&take.queue, claimed, now);
             }
         }
         if let Some(session) = self.sessions.live_mut(&request.session) {
@@ -103,6 +118,10 @@ impl State {
                 .iter()
                 .map(|claim| (claim.run.clone(), claim.clone()));
             session.claims.extend(held);
+        }
+        for queue in wish.queues() {
+            // Whoever was woken for these has no room for them.
+            self.offer(queue, now);
         }
         claims
     }

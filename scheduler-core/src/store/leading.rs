@@ -79,6 +79,8 @@ pub struct Peeked {
     pub due: Vec<DueJob>,
     /// When the next job is due that is not due yet.
     pub next_due: Option<Timestamp>,
+    /// Whether the namespace is paused: what is due is to be recorded as skipped.
+    pub held: bool,
     /// Runs whose waiting time is over.
     pub retries: Vec<DueRetry>,
     /// When the next run's waiting time is over.

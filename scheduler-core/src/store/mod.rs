@@ -25,6 +25,7 @@
 mod error;
 mod jobs;
 mod leading;
+mod queues;
 mod reading;
 mod recovery;
 mod runs;
@@ -40,6 +41,7 @@ pub use leading::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, DueRetry, MAX_PLAN_AGE,
     Park, ParkItem, Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy, TidyAnswer,
 };
+pub use queues::{QueueBoard, Steer, Steered, Steering};
 pub use reading::{
     CLOCK_SLACK, HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView,
     RunInFlight,
@@ -163,6 +165,9 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Hands in settled runs and claims new ones, in one step.
     ///
+    /// Nothing is claimed of a queue that is paused, or in a namespace that is, and never more than
+    /// a queue's limits allow (see [`crate::queue`]): settled runs have freed their places before.
+    ///
     /// Of each queue and priority the run is claimed first that has waited longest; what is given
     /// back, or tried again, waits in the queue and with the priority that it came from.
     ///
@@ -274,6 +279,19 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Forgets failed runs, at most 500. Asked again: nothing more happens.
     fn purge(&self, runs: &[RunId]) -> impl Future<Output = StoreResult<()>> + Send;
+
+    // ----- queues ---------------------------------------------------------------------------
+
+    /// Changes what a queue or the namespace keeps to: see [`crate::queue`]. Counts for all that is
+    /// claimed or dispatched from then on, and takes nothing away from anybody. Asked again under
+    /// the same request id: the same answer.
+    ///
+    /// While the namespace is paused, no runs are dispatched: a dispatch that would make any is
+    /// [stale](DispatchAnswer::Stale), and what only records skips is done.
+    fn steer(&self, request: &Steer) -> impl Future<Output = StoreResult<Steered>> + Send;
+
+    /// All queues in which runs wait or that were ever named, as they are.
+    fn queues(&self) -> impl Future<Output = StoreResult<QueueBoard>> + Send;
 
     // ----- reading --------------------------------------------------------------------------
 

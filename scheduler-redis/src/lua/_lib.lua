@@ -92,6 +92,12 @@ local function list_key(list)
   return KEYS[TAIL + list]
 end
 
+-- Whether the whole namespace is paused.
+local function is_paused()
+  local gate = redis.call('HGET', K.gates, '*')
+  return gate and string.sub(gate, 1, 6) == 'paused'
+end
+
 -- Offers waiting runs of a list's queue to idle nodes: each marker wakes one.
 local function wake(list, runs)
   local markers = {}

@@ -1,7 +1,7 @@
 -- Settling claimed runs, for those who hand them in and for those who clear up after the dead.
 --
 -- An item is 8 args: run, how its claim begins (`<fence>`, or `<fence> <version> <attempt>`), job,
--- kind, list, text, record, definition. Kinds:
+-- kind, the list that it came from, text, record, definition. Kinds:
 --   E  the run is over: its job's slot is freed
 --   G  back to the head of the list that it came from, as `text`
 --   R  to the end of that list, as `text`
@@ -20,7 +20,9 @@ end
 
 -- Reads and checks `count` items from ARGV[first]: which of them still hold their claim.
 local function read_settled(first, count)
-  local s = { held = {}, stale = {}, busy = {}, lines = {}, unmark = {}, ends = {} }
+  local s = {
+    held = {}, stale = {}, busy = {}, lines = {}, freed_of = {}, unmark = {}, ends = {},
+  }
   -- Few runs are ever cancelled: most calls learn here that none is.
   s.marks = redis.call('HLEN', K.cancelled) > 0
   if count == 0 then
@@ -39,6 +41,8 @@ local function read_settled(first, count)
     local claim = ARGV[at + 1] .. ' '
     if claims[i] and string.sub(claims[i], 1, #claim) == claim then
       s.held[#s.held + 1] = at
+      local queue = math.ceil(tonumber(ARGV[at + 4]) / 4)
+      s.freed_of[queue] = (s.freed_of[queue] or 0) + 1
       jobs[#jobs + 1] = ARGV[at + 2]
       if ARGV[at + 6] ~= '' then
         s.lines[#s.lines + 1] = ARGV[at + 6]

@@ -1,6 +1,6 @@
 -- Settles due fire times as planned: the due time moves and the runs appear, in one step per job.
--- KEYS: leader beat due versions fired busy finished history lines packed events, then (high, ready,
---   low, wake) of each queue
+-- KEYS: leader beat due versions fired busy finished history lines packed events
+--   gates, then (high, ready, low, wake) of each queue
 -- ARGV: token, planned at, greatest age ms, items (at most 500), then per item:
 --   job, due, version, next due or "", first and last fire time that it settles, list,
 --   max instances, fire times of its runs (blank-separated), records of its skips (one a line)
@@ -20,9 +20,14 @@ if count == 0 then
   return {}
 end
 
-local jobs = {}
+local jobs, makes_runs = {}, false
 for i = 1, count do
   jobs[i] = ARGV[FIRST + (i - 1) * ARGS]
+  makes_runs = makes_runs or ARGV[FIRST + (i - 1) * ARGS + 8] ~= ''
+end
+if makes_runs and is_paused() then
+  -- Planned before the pause began.
+  return 'stale'
 end
 local dues = redis.call('ZMSCORE', K.due, unpack(jobs))
 local versions = redis.call('HMGET', K.versions, unpack(jobs))

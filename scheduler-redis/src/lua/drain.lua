@@ -1,6 +1,6 @@
 -- Settles claims of a dead session, and forgets it when none is left.
--- KEYS: dead session claims busy cancelled failed failures retry finished history lines packed events,
---   then (high, ready, low, wake) of each queue
+-- KEYS: dead session claims busy cancelled failed failures retry finished history lines packed events
+--   gates inuse buckets, then (high, ready, low, wake) of each queue
 -- ARGV: session, settled runs (at most 200), then these (see _settle.lua)
 -- Answers: claims left. Asked again: what was settled is left alone.
 local count = tonumber(ARGV[2])
@@ -9,8 +9,20 @@ if not redis.call('ZSCORE', K.dead, ARGV[1]) then
 end
 local t = now()
 local s = read_settled(3, count)
+local g = read_gates(t, s.freed_of)
 write_settled(s, t)
 write_busy(s, t)
+write_gates(g, t, {}, s.freed_of)
+for i = 1, g.count do
+  -- What is not limited was waited for by nobody but those who are awake.
+  if g.limited[i] then
+    local waiting = 0
+    for list = 4 * i - 3, 4 * i - 1 do
+      waiting = waiting + redis.call('LLEN', list_key(list))
+    end
+    offer(g, i, waiting)
+  end
+end
 write_history(s.lines, t)
 local left = redis.call('HLEN', K.claims)
 if left == 0 then

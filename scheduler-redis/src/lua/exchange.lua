@@ -1,6 +1,7 @@
 -- Hands in settled runs and claims new ones.
 -- KEYS: nodes session claims busy cancelled failed failures versions seq retry finished history lines
---   packed events parked, then (high, ready, low, wake) of each queue, those to claim from first
+--   packed events parked gates inuse buckets, then (high, ready, low, wake) of each queue, those to
+--   claim from first
 -- ARGV: session, lane, request, floor, queues to claim from, limit (at most 500), takes,
 --   settled runs (at most 500), then the takes (list, at most) and the settled (see _settle.lua)
 -- Answers: one text: "<stale> <claims>", then a line for each stale run, then one for each claim
@@ -27,15 +28,16 @@ local s = read_settled(TAKES + 2 * takes, count)
 redis.call('HLEN', K.versions)
 redis.call('XLEN', K.history)
 local waiting = {}
-for list = 1, 4 * sources do
+for list = 1, #KEYS - TAIL do
   waiting[list] = list % 4 ~= 0 and redis.call('LLEN', list_key(list)) or 0
 end
+local g, claimed = read_gates(t, s.freed_of), {}
 
 go_on_when_full(K.nodes)
 -- Hand in first: what is given back may be claimed again by the same call.
 write_settled(s, t)
 for list, runs in pairs(s.moved) do
-  waiting[list] = (waiting[list] or 0) + runs
+  waiting[list] = waiting[list] + runs
 end
 
 -- A run is bound to its job's definition at its first claim; without a job it ends as removed.
@@ -110,8 +112,9 @@ end
 -- bounded number in all.
 local LETTERS, left = { 'h', 'n', 'l' }, 1000
 local function take(list, most)
-  local place = string.match(list_key(math.ceil(list / 4) * 4), '}:wake:(.*)$') .. ' ' .. LETTERS[list % 4]
-  most = math.min(#claims + most, limit)
+  local queue, before = math.ceil(list / 4), #claims
+  local place = g.names[queue] .. ' ' .. LETTERS[list % 4]
+  most = math.min(before + math.min(most, g.room[queue] - (claimed[queue] or 0)), limit)
   while #claims < most and waiting[list] > 0 and left > 0 do
     local texts = redis.call('LPOP', list_key(list), math.min(most - #claims, left))
     if not texts then
@@ -121,6 +124,7 @@ local function take(list, most)
     left = left - #texts
     claim(texts, place)
   end
+  claimed[queue] = (claimed[queue] or 0) + #claims - before
 end
 for at = TAKES, TAKES + 2 * takes - 1, 2 do
   take(tonumber(ARGV[at]), tonumber(ARGV[at + 1]))
@@ -148,12 +152,12 @@ end
 if #unreadable > 0 then
   variadic('ZADD', K.parked, unreadable, 2)
 end
--- Whoever wakes claims what it has slots for, and leaves a marker if runs are left.
-for list = 1, 4 * sources, 4 do
-  local runs = waiting[list] + waiting[list + 1] + waiting[list + 2]
-  if runs > 0 then
-    wake(list, runs)
-  end
+write_gates(g, t, claimed, s.freed_of)
+-- Whoever wakes claims what it has slots for, and leaves a marker if runs are left; and a place that
+-- was freed may be one that this node does not want.
+for i = 1, g.count do
+  local list = 4 * i - 3
+  offer(g, i, waiting[list] + waiting[list + 1] + waiting[list + 2], claimed[i])
 end
 write_history(s.lines, t)
 local text = table.concat(reply, '\n')

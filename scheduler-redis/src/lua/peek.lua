@@ -1,10 +1,10 @@
 -- Renews the lease, shows progress, and looks at what is due.
--- KEYS: leader beat due versions busy retry finished resume, then (high, ready, low, wake) of each
---   queue
+-- KEYS: leader beat due versions busy retry finished resume gates inuse buckets,
+--   then (high, ready, low, wake) of each queue
 -- ARGV: token, ttl ms, limit (at most 500), queues
 -- Answers: {now, due (job, score, ...), versions, runs in flight, next due or "", retries (member,
 --   score, ...), next retry or "", finished jobs, jobs whose pause has ended (at most 200), next end
---   of a pause or ""}; or "lost". Asked again: harmless.
+--   of a pause or "", 1 if the namespace is paused}; or "lost". Asked again: harmless.
 if held_lease() ~= ARGV[1] then
   return 'lost'
 end
@@ -35,17 +35,17 @@ local finished = redis.call('ZRANGE', K.finished, '-inf', till, 'BYSCORE', 'LIMI
 local resumes = redis.call('ZRANGE', K.resume, '-inf', till, 'BYSCORE', 'LIMIT', 0, 200)
 local next_resume =
   redis.call('ZRANGE', K.resume, '(' .. till, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
--- A marker may have gone down with the node that it woke: offer waiting runs anew.
+-- A marker may have gone down with the node that it woke, a rate may have been refilled: offer
+-- waiting runs anew.
+local g = read_gates(t, {})
 for i = 1, tonumber(ARGV[4]) do
   local first, waiting = 4 * i - 3, 0
   for list = first, first + 2 do
     waiting = waiting + redis.call('LLEN', list_key(list))
   end
-  if waiting > 0 then
-    wake(first, waiting)
-  end
+  offer(g, i, waiting)
 end
 return {
   t, due, versions, busy, next_due[2] or '', retries, next_retry[2] or '', finished,
-  resumes, next_resume[2] or '',
+  resumes, next_resume[2] or '', is_paused() and 1 or 0,
 }

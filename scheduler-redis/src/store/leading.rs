@@ -122,6 +122,7 @@ impl RedisStore {
             Vec<String>,
             Vec<String>,
             String,
+            bool,
         );
 
         let queues = Queues::of(&request.queues);
@@ -144,6 +145,7 @@ impl RedisStore {
             finished,
             resumes,
             next_resume,
+            held,
         ): Answer =
             redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
 
@@ -185,6 +187,7 @@ impl RedisStore {
             now: Timestamp::from_ms(now),
             due: due_jobs,
             next_due: score_to_timestamp(&next_due),
+            held,
             retries: due_retries,
             next_retry: score_to_timestamp(&next_retry),
             finished: readable_ids(&finished),
@@ -316,7 +319,11 @@ impl RedisStore {
         );
         call.arg(request.keep_failed)
             .arg(ms(request.keep_failed_for));
-        match call.send::<i64>().await? {
+        let done = call.send::<i64>().await?;
+        if done == 1 {
+            self.recount(&request.token).await?;
+        }
+        match done {
             0 => Ok(TidyAnswer::LeaseLost),
             1 => Ok(TidyAnswer::Done),
             2 => Ok(TidyAnswer::More),

@@ -2,6 +2,7 @@
 
 mod jobs;
 mod leading;
+mod queueing;
 mod reading;
 mod recovery;
 mod runs;
@@ -21,9 +22,10 @@ use scheduler_core::store::{
     Acquire, AcquireAnswer, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
     FailedQuery, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage, HistoryQuery,
-    JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, Register,
-    Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
-    RunNowAnswer, Store, StoreError, StoreErrorKind, StoreResult, Tidy, TidyAnswer, Wake,
+    JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, QueueBoard,
+    Register, Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight,
+    RunNow, RunNowAnswer, Steer, Steered, Store, StoreError, StoreErrorKind, StoreResult, Tidy,
+    TidyAnswer, Wake,
 };
 use scheduler_core::{JobId, Namespace, Priority, QueueName, RunId, SessionId, Timestamp, Version};
 
@@ -465,6 +467,14 @@ impl Store for RedisStore {
 
     async fn purge(&self, runs: &[RunId]) -> StoreResult<()> {
         self.do_purge(runs).await
+    }
+
+    async fn steer(&self, request: &Steer) -> StoreResult<Steered> {
+        self.do_steer(request).await
+    }
+
+    async fn queues(&self) -> StoreResult<QueueBoard> {
+        self.read_queues().await
     }
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {

@@ -7,12 +7,9 @@ use scheduler_core::store::Settled;
 use super::{Call, Queues, ms};
 use crate::codec;
 
-/// The queues that settled runs go back to.
+/// The queues that settled runs came from, and go back to.
 pub(super) fn queues_of(settled: &[Settled]) -> impl Iterator<Item = &QueueName> {
-    settled
-        .iter()
-        .filter(|s| !matches!(s.verdict, Verdict::End(_)))
-        .map(|s| &s.claim.queue)
+    settled.iter().map(|s| &s.claim.queue)
 }
 
 /// What must be the same of a stored claim.
@@ -39,13 +36,13 @@ pub(super) fn add_args<'a>(
             Known::Claim => call.arg(codec::claim_start(&item.claim)),
         };
         call.arg(run.job.as_str());
-        let mut list = || queues.list(&item.claim.queue, item.claim.priority);
+        let list = queues.list(&item.claim.queue, item.claim.priority);
         match item.verdict {
-            Verdict::End(_) => call.arg("E").arg(0).arg(""),
+            Verdict::End(_) => call.arg("E").arg(list).arg(""),
             Verdict::GiveBack => {
                 let text =
                     codec::ready_text(&item.claim.waiting(item.claim.attempt, item.claim.losses));
-                call.arg("G").arg(list()).arg(text)
+                call.arg("G").arg(list).arg(text)
             }
             Verdict::Again {
                 after,
@@ -53,7 +50,7 @@ pub(super) fn add_args<'a>(
                 losses,
             } if after.is_zero() => {
                 let text = codec::ready_text(&item.claim.waiting(attempt, losses));
-                call.arg("R").arg(list()).arg(text)
+                call.arg("R").arg(list).arg(text)
             }
             Verdict::Again {
                 after,
@@ -62,11 +59,11 @@ pub(super) fn add_args<'a>(
             } => {
                 let text =
                     codec::retry_text(&item.claim.queue, &item.claim.waiting(attempt, losses));
-                call.arg(format!("A{}", ms(after))).arg(0).arg(text)
+                call.arg(format!("A{}", ms(after))).arg(list).arg(text)
             }
             Verdict::Defer { after } => {
                 let text = codec::retry_text(&item.claim.queue, &item.claim.deferred());
-                call.arg(format!("A{}", ms(after))).arg(0).arg(text)
+                call.arg(format!("A{}", ms(after))).arg(list).arg(text)
             }
         };
         call.arg(

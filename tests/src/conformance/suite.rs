@@ -150,6 +150,20 @@ macro_rules! conformance {
                 the_priority_is_that_of_the_definition_that_made_the_run,
                 whoever_leaves_runs_of_any_priority_behind_wakes_the_next,
             }
+            queues {
+                no_more_runs_are_claimed_than_a_queue_has_places,
+                a_limit_of_one_queue_is_none_of_another,
+                a_place_counts_until_the_claim_is_gone,
+                lost_answers_count_no_place_twice,
+                a_limit_below_what_is_executed_takes_nothing_away,
+                a_rate_is_kept_over_time,
+                runs_that_end_at_their_claim_take_no_place,
+                nothing_is_claimed_of_a_paused_queue,
+                a_paused_namespace_records_fire_times_and_claims_nothing,
+                nobody_is_woken_for_what_cannot_be_claimed,
+                a_configuration_gives_way_to_an_operator,
+                steering_again_under_the_same_request_does_nothing,
+            }
             refusals {
                 a_plan_that_is_too_old_is_refused,
                 a_plan_for_another_version_is_refused,

@@ -5,12 +5,13 @@ use std::time::Duration;
 use scheduler_core::change;
 use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
-use scheduler_core::plan::plan;
+use scheduler_core::plan::{plan, plan_paused};
+use scheduler_core::queue::QueueState;
 use scheduler_core::run::{Claim, Ending, Verdict, settle};
 use scheduler_core::store::{
     AcquireAnswer, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Exchange,
     ExchangeAnswer, Exchanged, JobWrite, PeekAnswer, Peeked, Promote, PutJob, RemoveJob, RunNow,
-    RunNowAnswer, Settled, Tidy, TidyAnswer,
+    RunNowAnswer, Settled, Steer, Steered, Steering, Tidy, TidyAnswer,
 };
 use scheduler_core::{
     Cause, JobBuilder, JobId, Pause, RunId, SessionId, Store, StoredJob, Timestamp, Version,
@@ -145,8 +146,8 @@ impl<H: Harness> World<H> {
         }
     }
 
-    /// Plans a due job.
-    pub async fn plan(&self, due: &DueJob) -> DispatchItem {
+    /// Plans a due job; `held` says whether the namespace is paused.
+    pub async fn plan(&self, due: &DueJob, held: bool) -> DispatchItem {
         let job = self.stored(due.job.as_str()).await.job;
         DispatchItem {
             job: due.job.clone(),
@@ -155,15 +156,20 @@ impl<H: Harness> World<H> {
             queue: job.queue().clone(),
             priority: job.policy().priority,
             max_instances: usize::try_from(job.policy().max_instances.get()).expect("small"),
-            plan: plan(&job, due.due, self.now, due.in_flight),
+            plan: if held {
+                plan_paused(&job, due.due, self.now)
+            } else {
+                plan(&job, due.due, self.now, due.in_flight)
+            },
         }
     }
 
     /// Looks at what is due, and plans it.
     pub async fn plan_due(&self, token: &LeaseToken) -> Dispatch {
         let mut items = Vec::new();
-        for due in self.peek(token).await.due {
-            items.push(self.plan(&due).await);
+        let peeked = self.peek(token).await;
+        for due in &peeked.due {
+            items.push(self.plan(due, peeked.held).await);
         }
         Dispatch {
             token: token.clone(),
@@ -228,6 +234,22 @@ impl<H: Harness> World<H> {
     }
 
     // ----- clients --------------------------------------------------------------------------
+
+    /// Changes what queues keep to, where that is a change.
+    pub async fn steer(&self, what: Steering) {
+        let request = request();
+        let answer = done(self.store.steer(&Steer { request, what }).await);
+        assert_eq!(answer, Steered::Done);
+    }
+
+    /// A queue, as it is.
+    pub async fn queue(&self, queue: &str) -> QueueState {
+        let board = done(self.store.queues().await).queues;
+        let found = board
+            .into_iter()
+            .find(|state| state.queue.as_str() == queue);
+        found.unwrap_or_else(|| panic!("no queue {queue}"))
+    }
 
     /// Reads a job.
     pub async fn read(&self, id: &JobId) -> JobWrite {

@@ -8,6 +8,7 @@ use super::attend::RunsCommand;
 use super::bench::BenchArgs;
 use super::job::JobArgs;
 use super::preview::PreviewArgs;
+use super::queue::{PauseArgs, QueueArgs};
 
 /// Rings every scheduled job on time, on exactly one of many identical workers.
 #[derive(Debug, Parser)]
@@ -88,6 +89,12 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Add, show and change jobs
     Job(JobArgs),
+    /// Show, limit and pause queues
+    Queue(QueueArgs),
+    /// Pause the whole namespace: nothing is claimed, fire times are recorded as skipped
+    Pause(PauseArgs),
+    /// End the namespace's pause
+    Resume,
     /// Show when a trigger fires
     Preview(PreviewArgs),
     /// Show what became of fire times: runs and skips

@@ -16,6 +16,7 @@ mod logging;
 mod nodes;
 mod output;
 mod preview;
+mod queue;
 mod run;
 mod runs;
 mod store;
@@ -36,6 +37,9 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&cli.global, &args),
         Command::Job(args) => job::run(&cli.global, args.command),
+        Command::Queue(args) => queue::run(&cli.global, &args),
+        Command::Pause(args) => queue::pause(&cli.global, &args),
+        Command::Resume => queue::resume(&cli.global),
         Command::Preview(args) => preview::run(&cli.global, &args),
         Command::Runs(mut args) => match args.command.take() {
             Some(command) => attend::run(&cli.global, command),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::{Global, NodesArgs};
 use super::failure::Failure;
 use super::output::{self, Table, local};
-use super::store;
+use super::{queue, store};
 
 pub(super) fn run(global: &Global, args: &NodesArgs) -> Result<(), Failure> {
     let settings = global.settings()?;
@@ -33,6 +33,8 @@ async fn show(store: &impl Store, args: &NodesArgs, zone: Tz) -> Result<(), Fail
         output::json(&nodes)?;
     } else {
         output::table(&mut table(&nodes, zone), "no workers")?;
+        let board = store.queues().await.map_err(failed)?;
+        queue::warn_if_held(board.hold.as_ref(), zone);
     }
     if args.this && !nodes.iter().any(|node| node.state == State::Alive) {
         return Err(Failure::Refused(

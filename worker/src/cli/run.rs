@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carillon::config::{Settings, StoreSettings};
+use carillon::core::store::Steered;
 use carillon::core::{MemoryStore, Store};
 use carillon::jobs::{Jobs, JobsError, OnConflict, Put, PutWish};
 use carillon::task::builtin::{Builtins, StreamConnections};
-use carillon::{AtStart, Retention, Scheduler, SystemClock, Tasks, Timing, shutdown_signal};
+use carillon::{
+    AtStart, Queues, Retention, Scheduler, SystemClock, Tasks, Timing, shutdown_signal,
+};
 use scheduler_redis::RedisStore;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -103,6 +106,7 @@ async fn begin<S: Store>(
 ) -> Result<(), Failure> {
     let put = async {
         put_jobs(store, settings, at_start).await?;
+        limit_queues(store, settings).await?;
         tell_if_idle(store, settings).await;
         Ok::<_, Failure>(())
     };
@@ -153,6 +157,23 @@ async fn put_jobs<S: Store>(
         }
     };
     tell_outcomes(&wishes, &outcomes);
+    Ok(())
+}
+
+/// Limits queues as the configuration says, where no operator has said otherwise.
+async fn limit_queues<S: Store>(store: &S, settings: &Settings) -> Result<(), Failure> {
+    let queues = Queues::new(store.clone());
+    for (queue, limits) in &settings.queues {
+        let done = queues.configure(queue, *limits).await;
+        match done.map_err(|error| Failure::of_store(&store.describe(), &error))? {
+            Steered::Done => info!(%queue, "limited as the configuration says"),
+            Steered::Already => {}
+            Steered::Kept => info!(
+                %queue,
+                "an operator has set its limits, and they stay: `carillon queue reset` ends that"
+            ),
+        }
+    }
     Ok(())
 }
 

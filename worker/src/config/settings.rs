@@ -1,10 +1,12 @@
 //! The second step: every rule checked, every default filled in.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use scheduler_core::{JobDefaults, Namespace, Policy};
+use scheduler_core::queue::QueueLimits;
+use scheduler_core::{JobDefaults, Namespace, Policy, QueueName};
 
 use super::check::Check;
 use super::document::Document;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What it serves over HTTP.
     pub http: HttpSettings,
+    /// What queues are limited to, unless an operator has said otherwise.
+    pub queues: Vec<(QueueName, QueueLimits)>,
     /// Whether jobs may run commands on this node.
     pub shell_enabled: bool,
     /// Jobs that are put into the store at start.
@@ -135,6 +139,7 @@ impl Settings {
             &job_defaults,
             &mut check.problems,
         );
+        let queues = queues(&mut check, &file.queues);
         let settings = Self {
             namespace,
             store,
@@ -142,6 +147,7 @@ impl Settings {
             worker,
             retention: retention(&mut check, &file.history),
             http,
+            queues,
             shell_enabled: file.tasks.shell.enabled,
             jobs,
         };
@@ -167,6 +173,20 @@ fn retention(check: &mut Check<'_>, table: &HistoryTable) -> Retention {
         history_for: table.keep_for,
         ..default
     }
+}
+
+fn queues(
+    check: &mut Check<'_>,
+    typed: &BTreeMap<String, QueueLimits>,
+) -> Vec<(QueueName, QueueLimits)> {
+    let mut queues = Vec::with_capacity(typed.len());
+    for (name, limits) in typed {
+        match QueueName::new(name) {
+            Ok(queue) => queues.push((queue, *limits)),
+            Err(error) => check.refuse(&format!("queues.{name}"), error.to_string()),
+        }
+    }
+    queues
 }
 
 /// The name and the text of a configuration file.

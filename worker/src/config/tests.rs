@@ -217,6 +217,39 @@ fn queues_have_weights_as_flags_and_in_the_file() {
 }
 
 #[test]
+fn queues_have_limits_in_the_file() {
+    let text = "[queues.mail]\nconcurrency = 20\nrate = \"100/s\"\n[queues.slow]\nrate = \"5/m\"";
+    let queues = check(text).unwrap().queues;
+    let queues = queues.iter().map(|(queue, limits)| {
+        let concurrency = limits.concurrency.map(|n| n.get());
+        (
+            queue.as_str(),
+            concurrency,
+            limits.rate.unwrap().to_string(),
+        )
+    });
+    let expected = [
+        ("mail", Some(20), "100/s".to_owned()),
+        ("slow", None, "5/m".to_owned()),
+    ];
+    assert_eq!(queues.collect::<Vec<_>>(), expected);
+    assert_eq!(
+        errors("[queues.mail]\nrate = \"fast\""),
+        [
+            "carillon.toml:2: queues.mail.rate: \"fast\" is no rate: give runs per time, such as \
+             \"100/s\", \"5/m\", \"10/30s\""
+        ]
+    );
+    assert_eq!(
+        errors("[queues.\"my mail\"]\nconcurrency = 1"),
+        [
+            "carillon.toml:1: queues.my mail: queue \"my mail\" holds ' ': letters, digits and \
+             _ - . : are allowed"
+        ]
+    );
+}
+
+#[test]
 fn flags_come_before_the_file() {
     let overrides = Overrides {
         node: Some("flag".to_owned()),

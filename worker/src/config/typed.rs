@@ -1,9 +1,11 @@
 //! What people may write into a configuration file. Nothing has been checked yet but the types.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use scheduler_core::queue::QueueLimits;
 use scheduler_core::{
     Coalesce, Delivery, Grace, JobSpec, OnLost, Overlap, Priority, Retry, duration,
 };
@@ -29,6 +31,8 @@ pub(crate) struct ConfigFile {
     pub(crate) history: HistoryTable,
     /// What it serves over HTTP.
     pub(crate) http: HttpTable,
+    /// What queues are limited to. Defaults to nothing.
+    pub(crate) queues: BTreeMap<String, QueueLimits>,
     /// Built-in tasks.
     pub(crate) tasks: TasksTable,
     /// Jobs that are put into the store at start.

@@ -26,9 +26,9 @@
 mod client;
 mod ledger;
 mod outcome;
-mod retry;
-mod search;
+pub(crate) mod retry;
 mod runs;
+mod search;
 #[cfg(test)]
 mod shelf;
 #[cfg(test)]
@@ -39,5 +39,5 @@ pub use outcome::{
     JobList, JobsError, Modified, OnConflict, PauseEnd, PauseWish, Put, PutWish, Removed,
     RunRequested, Switched,
 };
-pub use search::{JobOrder, JobQuery};
 pub use runs::RunAgain;
+pub use search::{JobOrder, JobQuery};

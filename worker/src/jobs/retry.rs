@@ -20,7 +20,7 @@ const DELAYS: [Duration; 6] = [
 ///
 /// A store that cannot be reached is an answer: nothing was sent. But after a try whose outcome is
 /// unknown, no later failure makes it known, and the error stays "unknown".
-pub(super) async fn until_known<T, F>(ask: impl Fn() -> F) -> StoreResult<T>
+pub(crate) async fn until_known<T, F>(ask: impl Fn() -> F) -> StoreResult<T>
 where
     F: Future<Output = StoreResult<T>>,
 {

@@ -270,6 +270,12 @@ impl Store for Shelf {
     async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
         error(StoreErrorKind::Refused)
     }
+    async fn steer(&self, _: &Steer) -> StoreResult<Steered> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn queues(&self) -> StoreResult<QueueBoard> {
+        error(StoreErrorKind::Refused)
+    }
     async fn overview(&self) -> StoreResult<Overview> {
         error(StoreErrorKind::Refused)
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use scheduler_core::change;
 use scheduler_core::lease::LeaseToken;
-use scheduler_core::plan::{move_past, plan};
+use scheduler_core::plan::{move_past, plan, plan_paused};
 use scheduler_core::store::{
     Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Park, ParkItem, Peek, PeekAnswer,
     Peeked, Promote, PutJob, Refusal, Refused, RequestId, Retire, StoreResult, Tidy, TidyAnswer,
@@ -254,7 +254,7 @@ impl<S: Store> Leader<S> {
             }
             let why = match definition {
                 Lookup::Found(job) => {
-                    items.push(self.planned(due, &job, peeked.now));
+                    items.push(self.planned(due, &job, peeked));
                     jobs.push(job);
                     continue;
                 }
@@ -281,7 +281,7 @@ impl<S: Store> Leader<S> {
         self.dispatch(items, &jobs, peeked.now, moved).await
     }
 
-    fn planned(&mut self, due: &DueJob, job: &Job, now: Timestamp) -> DispatchItem {
+    fn planned(&mut self, due: &DueJob, job: &Job, peeked: &Peeked) -> DispatchItem {
         if !self.queues.contains(job.queue()) {
             self.queues.insert(job.queue().clone());
         }
@@ -293,7 +293,11 @@ impl<S: Store> Leader<S> {
             queue: job.queue().clone(),
             priority: job.policy().priority,
             max_instances: usize::try_from(limit).unwrap_or(usize::MAX),
-            plan: plan(job, due.due, now, due.in_flight),
+            plan: if peeked.held {
+                plan_paused(job, due.due, peeked.now)
+            } else {
+                plan(job, due.due, peeked.now, due.in_flight)
+            },
         }
     }
 

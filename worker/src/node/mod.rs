@@ -12,8 +12,8 @@
 
 mod attempt;
 mod batch;
-pub(crate) mod by_hand;
 mod beginning;
+pub(crate) mod by_hand;
 mod cancelling;
 mod chance;
 mod definitions;

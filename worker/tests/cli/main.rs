@@ -6,6 +6,7 @@ mod bench;
 mod binary;
 mod changing;
 mod preview;
+mod queues;
 mod redis;
 mod run;
 mod shared;

@@ -271,4 +271,6 @@ operations! {
     in_flight(job: &JobId) -> Vec<RunInFlight>;
     nodes() -> Vec<NodeView>;
     overview() -> Overview;
+    steer(request: &Steer) -> Steered;
+    queues() -> QueueBoard;
 }

@@ -7,7 +7,9 @@ use scheduler_core::change::{self, Change, JobState};
 use scheduler_core::plan::Skip;
 use scheduler_core::policy::{Coalesce, Grace, OnLost};
 use scheduler_core::store::{Changed, PutJob, RemoveJob, RunNow, RunNowAnswer};
-use scheduler_core::{Cause, Job, JobId, Pause, Priority, RunId, Store, StoredJob, Timestamp};
+use scheduler_core::{
+    Cause, Job, JobId, Pause, Policy, Priority, RunId, Store, StoredJob, Timestamp,
+};
 
 use super::step::JOBS;
 use super::walker::Walker;
@@ -22,7 +24,12 @@ impl<H: Harness> Walker<H> {
         let grace = [Grace::Unlimited, Grace::Within(Duration::from_secs(12))][self.pick(2)];
         let priority = Priority::ALL[self.pick(3)];
         let builder = job(JOBS[which]).max_instances(limit).coalesce(coalesce);
-        let builder = builder.priority(priority);
+        let policy = Policy {
+            priority,
+            spread: self.random.bool().then_some(Duration::from_secs(7)),
+            ..*builder.clone().build().policy()
+        };
+        let builder = builder.policy(policy);
         builder
             .misfire_grace_time(grace)
             .on_lost(OnLost::Retry)

@@ -81,7 +81,7 @@ impl<H: Harness> Walker<H> {
         ));
         let mut items = Vec::new();
         for due in &peeked.due {
-            items.push(self.world.plan(due).await);
+            items.push(self.world.plan(due, peeked.held).await);
         }
         let request = Dispatch {
             token: token.clone(),

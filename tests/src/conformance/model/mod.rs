@@ -20,6 +20,7 @@ mod attending;
 mod changing;
 mod leading;
 mod oracle;
+mod steering;
 mod step;
 mod trace;
 mod walker;

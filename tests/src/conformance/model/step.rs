@@ -28,7 +28,8 @@ impl<H: Harness> Walker<H> {
             79..82 => self.cancel().await,
             82..88 => self.put().await,
             88..91 => self.remove().await,
-            91..95 => self.run_now().await,
+            91..94 => self.run_now().await,
+            94..97 => self.steer().await,
             _ => self.arrive_late().await,
         }
     }
@@ -66,6 +67,7 @@ impl<H: Harness> Walker<H> {
 
     /// Lets all that is in flight end: nothing may be stuck.
     pub(super) async fn finish(&mut self) {
+        self.steer_nothing().await;
         for walking in std::mem::take(&mut self.nodes) {
             done(self.world.store.leave(&walking.node.session).await);
         }

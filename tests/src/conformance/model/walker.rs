@@ -101,6 +101,7 @@ impl<H: Harness> Walker<H> {
         let sight = self.world.see().await;
         self.trace.add(summary(&sight));
         self.oracle.check(&sight);
+        self.look_at_queues(&sight).await;
         for id in super::step::JOBS {
             let read = done(self.world.store.jobs(&[name(id)]).await);
             assert_eq!(

@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod lease;
 pub mod lost_replies;
 pub mod priorities;
+pub mod queues;
 pub mod refusals;
 pub mod retries;
 pub mod sessions;
