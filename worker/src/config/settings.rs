@@ -9,10 +9,12 @@ use scheduler_core::{JobDefaults, Namespace, Policy};
 use super::check::Check;
 use super::document::Document;
 use super::error::{Problem, nearest};
+use super::http::Around;
 use super::jobs::check_all;
-use super::typed::{ConfigFile, HistoryTable, JobDefaultsTable, TimezoneOnly};
+use super::typed::{ConfigFile, HistoryTable, HttpTaskTable, JobDefaultsTable, TimezoneOnly};
 use super::{ConfigError, ConfiguredJob, HttpSettings, Password, StoreSettings, WorkerSettings};
 use crate::node::Retention;
+use crate::task::builtin::{HttpTargets, Target};
 
 /// More records than fit a Redis.
 const MAX_HISTORY: u64 = 100_000_000;
@@ -45,6 +47,8 @@ pub struct Overrides {
     pub shutdown_grace: Option<String>,
     /// Where it serves HTTP.
     pub http: Option<String>,
+    /// Whether HTTP may be served to the network without any key, as the file says, too.
+    pub http_unauthenticated: bool,
 }
 
 /// A configuration that has been checked.
@@ -64,6 +68,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Whether jobs may run commands on this node.
     pub shell_enabled: bool,
+    /// Which hosts jobs may call.
+    pub http_targets: HttpTargets,
     /// Jobs that are put into the store at start.
     pub jobs: Vec<ConfiguredJob>,
 }
@@ -125,9 +131,17 @@ impl Settings {
             policy: policy(&mut check, &file.job_defaults),
         };
         let worker = WorkerSettings::check(&mut check, overrides, &file.worker);
-        let http = HttpSettings::check(&mut check, overrides, &file.http);
+        let http = {
+            let around = Around {
+                namespace: &namespace,
+                job_defaults: &job_defaults,
+                typed_defaults: &file.job_defaults,
+            };
+            HttpSettings::check(&mut check, overrides, &file.http, &around)
+        };
         let store = StoreSettings::check(overrides, &file.store, &document, directory);
         let store = check.or(store, StoreSettings::Memory);
+        let http_targets = http_targets(&mut check, &file.tasks.http);
         let specs = file.jobs.iter().enumerate();
         let jobs = check_all(
             &document,
@@ -143,6 +157,7 @@ impl Settings {
             retention: retention(&mut check, &file.history),
             http,
             shell_enabled: file.tasks.shell.enabled,
+            http_targets,
             jobs,
         };
         ConfigError::unless_empty(check.problems, settings)
@@ -167,6 +182,22 @@ fn retention(check: &mut Check<'_>, table: &HistoryTable) -> Retention {
         history_for: table.keep_for,
         ..default
     }
+}
+
+fn http_targets(check: &mut Check<'_>, table: &HttpTaskTable) -> HttpTargets {
+    let mut read = |field: &str, typed: &[String]| {
+        let mut targets = Vec::new();
+        for (index, text) in typed.iter().enumerate() {
+            match text.parse::<Target>() {
+                Ok(target) => targets.push(target),
+                Err(message) => check.refuse(&format!("tasks.http.{field}[{index}]"), message),
+            }
+        }
+        targets
+    };
+    let allow = read("allow", &table.allow);
+    let deny = table.deny.as_ref().map(|deny| read("deny", deny));
+    HttpTargets::new(allow, deny)
 }
 
 /// The name and the text of a configuration file.

@@ -24,6 +24,8 @@
 //! ```
 
 mod client;
+#[cfg(feature = "http")]
+mod decided;
 mod ledger;
 mod outcome;
 mod retry;
@@ -34,6 +36,8 @@ mod shelf;
 mod tests;
 
 pub use client::Jobs;
+#[cfg(feature = "http")]
+pub(crate) use decided::Step;
 pub use outcome::{
     JobList, JobsError, Modified, OnConflict, PauseEnd, PauseWish, Put, PutWish, Removed,
     RunRequested, Switched,
