@@ -7,4 +7,5 @@ pub mod node;
 pub mod oracle;
 pub mod proxy;
 pub mod redis_server;
+pub mod served;
 pub mod soak;

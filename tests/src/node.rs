@@ -82,8 +82,18 @@ impl Node {
     ///
     /// Where the process cannot be started.
     pub fn start(name: &str, args: &[&str]) -> Result<Self> {
+        Self::start_with(name, args, &[])
+    }
+
+    /// The same, with these variables.
+    ///
+    /// # Errors
+    ///
+    /// Where the process cannot be started.
+    pub fn start_with(name: &str, args: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let mut command = carillon();
         command.args(["run", "--node", name]).args(args);
+        command.envs(variables.iter().copied());
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -103,6 +103,9 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Show the workers
     Nodes(NodesArgs),
+    /// Make keys for what workers serve over HTTP
+    #[cfg(feature = "http")]
+    Token(super::token::TokenArgs),
     /// Measure what a Redis can do
     Bench(BenchArgs),
 }
@@ -176,6 +179,10 @@ pub(super) struct RunArgs {
         hide_env_values = true
     )]
     pub(super) http: Option<String>,
+    /// Serve HTTP to the network without any token or user, if [http] unauthenticated = true says so,
+    /// too
+    #[arg(long, env = "CARILLON_HTTP_UNAUTHENTICATED", hide_env_values = true)]
+    pub(super) http_unauthenticated: bool,
     /// Give up if the store cannot be reached at start, instead of waiting for it
     #[arg(long)]
     pub(super) no_wait: bool,

@@ -5,7 +5,7 @@ use std::io;
 use carillon::Scheduler;
 use carillon::config::{DEFAULT_BIND, HttpBind, HttpSettings};
 use carillon::core::Store;
-use carillon::http::{App, Server, Serving, router};
+use carillon::http::{App, Server, Serving};
 use tracing::{info, warn};
 
 use super::failure::{Failure, HINT};
@@ -39,14 +39,13 @@ fn bind(settings: &HttpSettings) -> Result<Option<Server>, Failure> {
 /// Begins to serve what this node has to show, where it is configured to.
 pub(super) fn serve<S: Store>(
     settings: &HttpSettings,
-    store: &S,
     scheduler: &Scheduler<S>,
 ) -> Result<Option<Serving>, Failure> {
     let Some(server) = bind(settings)? else {
         return Ok(None);
     };
-    let app = App::new(store, scheduler.status());
-    let serving = server.serve(router(app))?;
+    let app = App::new(scheduler, settings.clone());
+    let serving = server.serve(app)?;
     info!("HTTP is served at http://{}", serving.address());
     Ok(Some(serving))
 }

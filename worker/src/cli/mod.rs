@@ -20,6 +20,8 @@ mod queue;
 mod run;
 mod runs;
 mod store;
+#[cfg(feature = "http")]
+mod token;
 
 use std::process::ExitCode;
 
@@ -48,6 +50,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&cli.global, &args),
         Command::Nodes(args) => nodes::run(&cli.global, &args),
         Command::Bench(args) => bench::run(&cli.global, &args),
+        #[cfg(feature = "http")]
+        Command::Token(args) => token::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -62,6 +62,7 @@ async fn work<S: Store>(
 ) -> Result<(), Failure> {
     let builtins = Builtins {
         shell: settings.shell_enabled,
+        http: settings.http_targets.clone(),
         streams,
     };
     let tasks = Tasks::builtin(builtins);
@@ -86,7 +87,7 @@ async fn work<S: Store>(
     let scheduler = scheduler.build()?;
     // From the beginning, so that probes see a node that waits for its store.
     #[cfg(feature = "http")]
-    let serving = super::http::serve(&settings.http, &store, &scheduler)?;
+    let serving = super::http::serve(&settings.http, &scheduler)?;
     let done = begin(scheduler, &store, &settings, at_start, shutdown).await;
     // To the last, so that probes see the node drain.
     #[cfg(feature = "http")]

@@ -44,6 +44,7 @@ impl RunArgs {
             queue_order: given(&self.queue_order),
             shutdown_grace: given(&self.shutdown_grace),
             http: given(&self.http),
+            http_unauthenticated: self.http_unauthenticated,
             ..global.overrides()
         }
     }

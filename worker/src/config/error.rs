@@ -48,6 +48,15 @@ impl ConfigError {
     }
 }
 
+impl ConfigError {
+    /// Each field that breaks a rule, with its value and the rule.
+    #[cfg(feature = "http")]
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let problems = self.problems.iter();
+        problems.map(|problem| (problem.field.as_str(), problem.message.as_str()))
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {

@@ -29,7 +29,7 @@ mod worker;
 pub(crate) use document::join;
 pub(crate) use error::explain;
 pub use error::{ConfigError, without_passwords};
-pub use http::{DEFAULT_BIND, HttpBind, HttpSettings};
+pub use http::{AllowedHosts, DEFAULT_BIND, FlaskSettings, HttpBind, HttpKey, HttpSettings, Role};
 pub use jobs::{ConfiguredJob, JobDocument, read_patch};
 pub(crate) use password::SECRET_VARIABLES;
 pub use password::{PASSWORD_VARIABLE, Password};

@@ -11,10 +11,12 @@ use scheduler_core::{JobDefaults, Namespace, Policy, QueueName};
 use super::check::Check;
 use super::document::Document;
 use super::error::{Problem, nearest};
+use super::http::Around;
 use super::jobs::check_all;
-use super::typed::{ConfigFile, HistoryTable, JobDefaultsTable, TimezoneOnly};
+use super::typed::{ConfigFile, HistoryTable, HttpTaskTable, JobDefaultsTable, TimezoneOnly};
 use super::{ConfigError, ConfiguredJob, HttpSettings, Password, StoreSettings, WorkerSettings};
 use crate::node::Retention;
+use crate::task::builtin::{HttpTargets, Target};
 
 /// More records than fit a Redis.
 const MAX_HISTORY: u64 = 100_000_000;
@@ -47,6 +49,8 @@ pub struct Overrides {
     pub shutdown_grace: Option<String>,
     /// Where it serves HTTP.
     pub http: Option<String>,
+    /// Whether HTTP may be served to the network without any key, as the file says, too.
+    pub http_unauthenticated: bool,
 }
 
 /// A configuration that has been checked.
@@ -68,6 +72,8 @@ pub struct Settings {
     pub queues: Vec<(QueueName, QueueLimits)>,
     /// Whether jobs may run commands on this node.
     pub shell_enabled: bool,
+    /// Which hosts jobs may call.
+    pub http_targets: HttpTargets,
     /// Jobs that are put into the store at start.
     pub jobs: Vec<ConfiguredJob>,
 }
@@ -129,9 +135,17 @@ impl Settings {
             policy: policy(&mut check, &file.job_defaults),
         };
         let worker = WorkerSettings::check(&mut check, overrides, &file.worker);
-        let http = HttpSettings::check(&mut check, overrides, &file.http);
+        let http = {
+            let around = Around {
+                namespace: &namespace,
+                job_defaults: &job_defaults,
+                typed_defaults: &file.job_defaults,
+            };
+            HttpSettings::check(&mut check, overrides, &file.http, &around)
+        };
         let store = StoreSettings::check(overrides, &file.store, &document, directory);
         let store = check.or(store, StoreSettings::Memory);
+        let http_targets = http_targets(&mut check, &file.tasks.http);
         let specs = file.jobs.iter().enumerate();
         let jobs = check_all(
             &document,
@@ -149,6 +163,7 @@ impl Settings {
             http,
             queues,
             shell_enabled: file.tasks.shell.enabled,
+            http_targets,
             jobs,
         };
         ConfigError::unless_empty(check.problems, settings)
@@ -187,6 +202,22 @@ fn queues(
         }
     }
     queues
+}
+
+fn http_targets(check: &mut Check<'_>, table: &HttpTaskTable) -> HttpTargets {
+    let mut read = |field: &str, typed: &[String]| {
+        let mut targets = Vec::new();
+        for (index, text) in typed.iter().enumerate() {
+            match text.parse::<Target>() {
+                Ok(target) => targets.push(target),
+                Err(message) => check.refuse(&format!("tasks.http.{field}[{index}]"), message),
+            }
+        }
+        targets
+    };
+    let allow = read("allow", &table.allow);
+    let deny = table.deny.as_ref().map(|deny| read("deny", deny));
+    HttpTargets::new(allow, deny)
 }
 
 /// The name and the text of a configuration file.

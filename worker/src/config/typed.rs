@@ -11,7 +11,7 @@ use scheduler_core::{
 };
 use serde::Deserialize;
 
-use super::Password;
+use super::{Password, Role};
 
 /// A configuration file.
 #[derive(Debug, Default, Deserialize)]
@@ -155,6 +155,41 @@ pub(crate) struct WeightedQueue {
 pub(crate) struct HttpTable {
     /// An address and a port, or `"off"`. Defaults to `"127.0.0.1:8080"` if nobody else is there.
     pub(crate) bind: Option<String>,
+    /// Whether Flask-APScheduler's API is served. Defaults to no.
+    pub(crate) flask_api: bool,
+    /// How its paths begin. Defaults to `"/scheduler"`.
+    pub(crate) flask_prefix: Option<String>,
+    /// Tokens that open something. Defaults to none.
+    pub(crate) tokens: Vec<KeyTable>,
+    /// Users, whose passwords open something. Defaults to none.
+    pub(crate) users: Vec<KeyTable>,
+    /// Whether an address of the network may be served without any token or user, if that is said
+    /// once more on the command line. Defaults to no.
+    pub(crate) unauthenticated: bool,
+    /// The names under which this server answers, or `"*"`. Defaults to those of this machine where
+    /// nobody has to show a key, else to any.
+    pub(crate) allowed_hosts: Option<Vec<String>>,
+    /// Whether jobs that run commands may be made over HTTP. Defaults to no.
+    pub(crate) allow_shell: bool,
+    /// How large a body may be, in bytes. Defaults to 1 MiB.
+    pub(crate) max_body: Option<usize>,
+    /// How many requests a client's address may make per second; 0 for however many. Defaults to
+    /// 1000.
+    pub(crate) rate_limit: Option<u32>,
+}
+
+/// One of `[[http.tokens]]` or `[[http.users]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct KeyTable {
+    /// Whose it is.
+    pub(crate) name: String,
+    /// The Argon2 hash of the token or the password.
+    pub(crate) hash: String,
+    /// What it allows.
+    pub(crate) role: Role,
+    /// The only namespace that it opens. Defaults to any.
+    pub(crate) namespace: Option<String>,
 }
 
 /// `[tasks]`.
@@ -163,6 +198,19 @@ pub(crate) struct HttpTable {
 pub(crate) struct TasksTable {
     /// The task `shell`.
     pub(crate) shell: ShellTable,
+    /// The task `http`.
+    pub(crate) http: HttpTaskTable,
+}
+
+/// `[tasks.http]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct HttpTaskTable {
+    /// The only hosts and networks that it may call. Defaults to any.
+    pub(crate) allow: Vec<String>,
+    /// Hosts and networks that it may not call. Defaults to link-local addresses and those of
+    /// metadata services.
+    pub(crate) deny: Option<Vec<String>>,
 }
 
 /// `[tasks.shell]`.

@@ -2,38 +2,132 @@
 
 use std::sync::Arc;
 
-use scheduler_core::Store;
+use scheduler_core::{JobDefaults, Namespace, Store};
 
-use crate::NodeStatus;
+use super::access::{Keys, Limits};
+use crate::config::{AllowedHosts, HttpSettings};
+use crate::jobs::Jobs;
+use crate::node::meter::Meter;
+use crate::node::shared::Shared;
+use crate::task::Tasks;
+use crate::{Counts, NodeStatus, Scheduler};
 
 /// What is served: the store that all nodes share, and this node.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct App<S> {
     store: S,
-    node: Arc<Node>,
+    served: Arc<Served<S>>,
+}
+
+impl<S: Clone> Clone for App<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            served: Arc::clone(&self.served),
+        }
+    }
 }
 
 #[derive(Debug)]
-struct Node {
-    status: NodeStatus,
+struct Served<S> {
+    settings: HttpSettings,
+    node: Arc<Shared<S>>,
+    host: String,
+    keys: Keys,
+    limits: Limits,
 }
 
 impl<S: Store> App<S> {
-    /// Serves this store, beside the node of this status.
+    /// Serves what this node has to show, as configured.
     ///
     /// The store gets connections of its own, so that requests do not stand in the node's way.
-    pub fn new(store: &S, status: NodeStatus) -> Self {
+    pub fn new(scheduler: &Scheduler<S>, settings: HttpSettings) -> Self {
+        let node = Arc::clone(scheduler.shared());
+        let host = rustix::system::uname();
+        let host = host.nodename().to_string_lossy().to_lowercase();
         Self {
-            store: store.detached(),
-            node: Arc::new(Node { status }),
+            store: node.link.store.detached(),
+            served: Arc::new(Served {
+                keys: Keys::new(&settings),
+                limits: Limits::new(settings.rate_limit),
+                settings,
+                node,
+                host,
+            }),
         }
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.served.node.link.meter
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.served.node.counters.read()
     }
 
     pub(super) const fn store(&self) -> &S {
         &self.store
     }
 
+    pub(super) fn jobs(&self) -> Jobs<S> {
+        Jobs::new(self.store.clone())
+    }
+
     pub(super) fn status(&self) -> &NodeStatus {
-        &self.node.status
+        &self.served.node.status
+    }
+
+    pub(super) fn tasks(&self) -> &Tasks {
+        &self.served.node.tasks
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.served.keys
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.served.limits
+    }
+
+    pub(super) fn namespace(&self) -> &Namespace {
+        &self.served.settings.namespace
+    }
+
+    /// The names under which this server answers.
+    pub(super) fn allowed_hosts(&self) -> &AllowedHosts {
+        &self.served.settings.allowed_hosts
+    }
+
+    /// This machine's name.
+    pub(super) fn host(&self) -> &str {
+        &self.served.host
+    }
+
+    pub(super) fn max_body(&self) -> usize {
+        self.served.settings.max_body
+    }
+
+    /// Whether jobs that run commands may be made over HTTP.
+    pub(super) fn allows_shell(&self) -> bool {
+        self.served.settings.allow_shell
+    }
+
+    /// The beginning of the paths of Flask-APScheduler's API, where it is served.
+    pub(super) fn flask_prefix(&self) -> Option<&str> {
+        let flask = self.served.settings.flask.as_ref();
+        flask.map(|flask| flask.prefix.as_str())
+    }
+
+    /// What jobs take where they are silent.
+    pub(super) fn job_defaults(&self) -> &JobDefaults {
+        &self.served.settings.job_defaults
+    }
+
+    /// What jobs take that are made through Flask-APScheduler's API.
+    pub(super) fn flask_defaults(&self) -> &JobDefaults {
+        match &self.served.settings.flask {
+            Some(flask) => &flask.job_defaults,
+            None => self.job_defaults(),
+        }
     }
 }

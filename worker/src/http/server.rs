@@ -19,10 +19,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use scheduler_core::Store;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+
+use super::app::App;
+use super::routes::router;
 
 /// How many connections are served at once; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
@@ -41,6 +45,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Threads for all requests: what they wait for is the store.
 const THREADS: usize = 2;
+
+/// Whose connection a request came over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
 
 /// A server that listens, and does not serve yet.
 #[derive(Debug)]
@@ -68,12 +76,13 @@ impl Server {
         self.address
     }
 
-    /// Begins to serve.
+    /// Begins to serve `app`.
     ///
     /// # Errors
     ///
     /// A thread that could not be started.
-    pub fn serve(self, router: Router) -> io::Result<Serving> {
+    pub fn serve<S: Store>(self, app: App<S>) -> io::Result<Serving> {
+        let router = router(app);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("carillon-http")
@@ -146,11 +155,11 @@ async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) 
             () = stop.cancelled() => break,
             accepted = next => accepted,
         };
-        let (Ok((stream, _)), Ok(slot)) = accepted else {
+        let (Ok((stream, peer)), Ok(slot)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let connection = open.watch(connection(stream, router.clone()));
+        let connection = open.watch(connection(stream, peer, router.clone()));
         tokio::spawn(async move {
             // What goes wrong with a connection is its client's to see.
             let _ = connection.await;
@@ -164,10 +173,13 @@ async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) 
 /// Serves the requests of one connection, one after the other.
 fn connection(
     stream: TcpStream,
+    peer: SocketAddr,
     router: Router,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = router.clone().oneshot(request.map(Body::new));
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        let answer = router.clone().oneshot(request);
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
     });
     let _ = stream.set_nodelay(true);

@@ -422,7 +422,10 @@ impl<S: Store> Jobs<S> {
         Ok(outcomes)
     }
 
-    async fn write(&self, changes: Vec<(Option<Version>, Change)>) -> StoreResult<Vec<Changed>> {
+    pub(super) async fn write(
+        &self,
+        changes: Vec<(Option<Version>, Change)>,
+    ) -> StoreResult<Vec<Changed>> {
         let request = PutJob {
             request: new_request(),
             changes,
@@ -536,18 +539,18 @@ fn next_batch(wishes: &[PutWish], pending: &mut VecDeque<usize>) -> Vec<usize> {
 }
 
 /// Counts how often a change was decided anew.
-struct Rounds<'a> {
+pub(super) struct Rounds<'a> {
     job: &'a JobId,
     conflicts: u32,
 }
 
 impl<'a> Rounds<'a> {
-    const fn new(job: &'a JobId) -> Self {
+    pub(super) const fn new(job: &'a JobId) -> Self {
         Self { job, conflicts: 0 }
     }
 
     /// Allows another round, or not.
-    fn again(&mut self) -> Result<(), JobsError> {
+    pub(super) fn again(&mut self) -> Result<(), JobsError> {
         self.conflicts += 1;
         if self.conflicts < MAX_ROUNDS {
             return Ok(());

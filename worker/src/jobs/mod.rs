@@ -24,6 +24,8 @@
 //! ```
 
 mod client;
+#[cfg(feature = "http")]
+mod decided;
 mod ledger;
 mod outcome;
 pub(crate) mod retry;
@@ -35,6 +37,8 @@ mod shelf;
 mod tests;
 
 pub use client::Jobs;
+#[cfg(feature = "http")]
+pub(crate) use decided::Step;
 pub use outcome::{
     JobList, JobsError, Modified, OnConflict, PauseEnd, PauseWish, Put, PutWish, Removed,
     RunRequested, Switched,

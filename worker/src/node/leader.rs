@@ -366,6 +366,11 @@ impl<S: Store> Leader<S> {
                 for (index, item) in request.items.iter().enumerate() {
                     if refusals.binary_search(&index).is_err() {
                         moved.count(item);
+                        link.meter.dispatched(item.plan.runs.len());
+                        item.plan
+                            .skips
+                            .iter()
+                            .for_each(|skip| link.meter.skipped(skip));
                     }
                 }
                 Ok(Some(refused))

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
 use crate::node::leader::{Leader, Led};
+use crate::node::meter::LeaseChange;
 use crate::node::session::{Session, Standing};
 use crate::node::shared::Shared;
 use crate::node::standby::Watcher;
@@ -28,6 +29,7 @@ pub(crate) async fn run<S: Store>(
         let epoch = token.epoch;
         tracing::info!(%epoch, "leading");
         shared.events.tell(|| Event::LeaseWon { epoch });
+        shared.link.meter.lease(LeaseChange::Won);
         let led = Leader::new(Arc::clone(&shared), token.clone())
             .lead(&stop)
             .await;
@@ -36,11 +38,13 @@ pub(crate) async fn run<S: Store>(
             Led::LeaseLost => {
                 tracing::info!(%epoch, "the lease is another node's now");
                 shared.events.tell(|| Event::LeaseLost { epoch });
+                shared.link.meter.lease(LeaseChange::Lost);
                 watcher.stand_back();
             }
             Led::Stopped => {
                 release(&shared, &token).await;
                 shared.events.tell(|| Event::LeaseReleased { epoch });
+                shared.link.meter.lease(LeaseChange::Released);
             }
         }
     }

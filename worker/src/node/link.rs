@@ -13,6 +13,7 @@ use scheduler_core::{Store, StoreError, store::StoreErrorKind};
 
 use crate::clock::boottime;
 use crate::node::chance::draw;
+use crate::node::meter::Meter;
 
 /// How long a call may take before its outcome counts as unknown.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,6 +24,7 @@ pub(crate) struct Link<S> {
     pub(crate) store: S,
     reachability: Arc<Reachability>,
     patience: Duration,
+    pub(crate) meter: Meter,
 }
 
 impl<S: Store> Link<S> {
@@ -32,6 +34,7 @@ impl<S: Store> Link<S> {
             store,
             reachability,
             patience: PATIENCE,
+            meter: Meter::default(),
         }
     }
 
@@ -41,6 +44,7 @@ impl<S: Store> Link<S> {
             store: self.store.detached(),
             reachability: Arc::clone(&self.reachability),
             patience,
+            meter: self.meter.clone(),
         }
     }
 
@@ -52,6 +56,7 @@ impl<S: Store> Link<S> {
         operation: &'static str,
         answer: impl Future<Output = StoreResult<T>>,
     ) -> StoreResult<T> {
+        let sent = boottime();
         let answer = match tokio::time::timeout(self.patience, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(StoreError::new(
@@ -60,6 +65,8 @@ impl<S: Store> Link<S> {
                 format!("no answer within {:?}", self.patience),
             )),
         };
+        let took = boottime().saturating_sub(sent);
+        self.meter.asked(operation, took, answer.as_ref().err());
         match &answer {
             Ok(_) => self.reachability.answered(),
             Err(error) => self.reachability.failed(error),

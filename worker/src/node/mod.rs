@@ -24,6 +24,7 @@ mod leader;
 mod leadership;
 pub(crate) mod life;
 mod link;
+pub(crate) mod meter;
 mod recovery;
 mod session;
 pub(crate) mod settings;

@@ -23,6 +23,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduler_core::history::Record;
 use scheduler_core::run::{Claim, Ending};
 use scheduler_core::share::Shares;
 use scheduler_core::store::{
@@ -332,9 +333,17 @@ impl<S: Store> Work<S> {
             );
         }
         self.shared.counters.settled(request.settled.len());
-        for Settled { claim, verdict, .. } in request.settled {
+        for settled in request.settled {
+            let Settled {
+                claim,
+                verdict,
+                record,
+            } = settled;
             self.held.remove(&claim.fence);
             if !stale.contains(&claim.run) {
+                if let Some(Record::Run(record)) = &record {
+                    self.shared.link.meter.ended(record);
+                }
                 self.shared.events.tell(|| Event::RunEnded {
                     run: claim.run,
                     attempt: claim.attempt,

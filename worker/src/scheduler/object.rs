@@ -100,6 +100,12 @@ impl<S: Store> Scheduler<S> {
         self.shared.status.clone()
     }
 
+    /// What its loops share.
+    #[cfg(feature = "http")]
+    pub(crate) const fn shared(&self) -> &Arc<Shared<S>> {
+        &self.shared
+    }
+
     /// Runs the node in the background, on the tokio runtime that this is called on.
     ///
     /// ```

@@ -49,6 +49,16 @@ pub trait FromRun: Sized + Send {
     /// error, and the handler is not called.
     fn from_run(call: &Call) -> impl Future<Output = Result<Self, BoxError>> + Send;
 
+    /// Whether it can be had from these args of a job, as far as that can be told before a run:
+    /// for those who write a job down. Defaults to yes.
+    ///
+    /// # Errors
+    ///
+    /// What does not fit.
+    fn check(_args: &Value) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What it cannot be had without: a scheduler that was not given these is refused when it is
     /// built. Defaults to nothing.
     #[must_use]
@@ -106,6 +116,11 @@ impl<T: DeserializeOwned + Send> FromRun for Args<T> {
             let task = call.context().job().task().as_str();
             TaskError::fatal(format!("args do not fit task {task:?}: {error}")).into()
         })
+    }
+
+    fn check(args: &Value) -> Result<(), String> {
+        let read = T::deserialize(args);
+        read.map(drop).map_err(|error| error.to_string())
     }
 }
 

@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::task::{BoxError, Call, FromRun, Handler, IntoOutput, StateType, TaskResult};
@@ -52,6 +53,13 @@ pub trait TaskFunction<Parts>: Send + Sync + Sized + 'static {
 
     /// What its parameters cannot be had without.
     fn state_types() -> Vec<StateType>;
+
+    /// Whether its parameters can be had from these args.
+    ///
+    /// # Errors
+    ///
+    /// What does not fit.
+    fn check(args: &Value) -> Result<(), String>;
 }
 
 /// A function that blocks its thread, with parameters as a [`TaskFunction`] has them.
@@ -67,6 +75,13 @@ pub trait BlockingFunction<Parts>: Send + Sync + Sized + 'static {
 
     /// What its parameters cannot be had without.
     fn state_types() -> Vec<StateType>;
+
+    /// Whether its parameters can be had from these args.
+    ///
+    /// # Errors
+    ///
+    /// What does not fit.
+    fn check(args: &Value) -> Result<(), String>;
 }
 
 macro_rules! functions {
@@ -89,6 +104,11 @@ macro_rules! functions {
                 let types: &[Vec<StateType>] = &[$($part::state_types(),)*];
                 types.concat()
             }
+
+            fn check(args: &Value) -> Result<(), String> {
+                $($part::check(args)?;)*
+                Ok(())
+            }
         }
 
         #[allow(non_snake_case, unused_variables, reason = "parts are named after their types")]
@@ -108,6 +128,11 @@ macro_rules! functions {
             fn state_types() -> Vec<StateType> {
                 let types: &[Vec<StateType>] = &[$($part::state_types(),)*];
                 types.concat()
+            }
+
+            fn check(args: &Value) -> Result<(), String> {
+                $($part::check(args)?;)*
+                Ok(())
             }
         }
     };
@@ -175,6 +200,10 @@ impl<Parts: 'static, F: TaskFunction<Parts>> Handler for AsyncHandler<F, Parts> 
     fn state_types(&self) -> Vec<StateType> {
         F::state_types()
     }
+
+    fn check(&self, args: &Value) -> Result<(), String> {
+        F::check(args)
+    }
 }
 
 /// A blocking function, as a handler.
@@ -193,5 +222,9 @@ impl<Parts: 'static, F: BlockingFunction<Parts>> Handler for BlockingHandler<F, 
 
     fn state_types(&self) -> Vec<StateType> {
         F::state_types()
+    }
+
+    fn check(&self, args: &Value) -> Result<(), String> {
+        F::check(args)
     }
 }

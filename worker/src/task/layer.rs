@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 use crate::task::{Call, Handler, StateType, TaskResult};
 
@@ -100,5 +101,9 @@ impl Handler for Layered {
 
     fn state_types(&self) -> Vec<StateType> {
         self.handler.state_types()
+    }
+
+    fn check(&self, args: &Value) -> Result<(), String> {
+        self.handler.check(args)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use scheduler_core::{NameError, TaskName};
+use serde_json::Value;
 
 use crate::task::function::{AsyncHandler, BlockingHandler};
 use crate::task::layer::{Layered, Layers};
@@ -21,6 +22,15 @@ pub type TaskResult = Result<Option<String>, BoxError>;
 pub trait Handler: Send + Sync + 'static {
     /// Executes one attempt of a run.
     fn call(&self, call: Call) -> BoxFuture<'static, TaskResult>;
+
+    /// Whether it takes these args, as far as that can be told before a run. Defaults to yes.
+    ///
+    /// # Errors
+    ///
+    /// What does not fit.
+    fn check(&self, _args: &Value) -> Result<(), String> {
+        Ok(())
+    }
 
     /// The shared states that it cannot do without. Defaults to none.
     fn state_types(&self) -> Vec<StateType> {

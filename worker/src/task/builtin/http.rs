@@ -10,6 +10,7 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
+use super::targets::{HttpTargets, Resolver};
 use crate::task::Context;
 
 /// How much of a response's body is kept, in bytes.
@@ -76,6 +77,7 @@ fn headers<'de, D: Deserializer<'de>>(from: D) -> Result<HeaderMap, D::Error> {
 pub(super) struct Client {
     /// Made when it is first needed: reading the system's certificates takes a while.
     sender: Arc<OnceLock<Result<Sender, String>>>,
+    targets: HttpTargets,
 }
 
 struct Sender {
@@ -86,9 +88,11 @@ struct Sender {
 }
 
 impl Client {
-    pub(super) fn new() -> Self {
+    /// Sends to these targets only.
+    pub(super) fn new(targets: HttpTargets) -> Self {
         Self {
             sender: Arc::default(),
+            targets,
         }
     }
 
@@ -96,7 +100,10 @@ impl Client {
         // Neither a password nor a token belongs into history.
         let what = format!("{} {}", args.method, without_secrets(&args.url));
         let timeout = args.timeout;
-        let sender = self.sender.get_or_init(Sender::new).as_ref()?;
+        let refused = |why: String| format!("{what}: {why}");
+        self.targets.check(&args.url).map_err(refused)?;
+        let sender = self.sender.get_or_init(|| Sender::new(&self.targets));
+        let sender = sender.as_ref()?;
         if let Some(why) = sender.no_https.as_ref()
             && args.url.scheme() == "https"
         {
@@ -126,12 +133,13 @@ impl Client {
 }
 
 impl Sender {
-    fn new() -> Result<Self, String> {
+    fn new(targets: &HttpTargets) -> Result<Self, String> {
         // The process's provider may have been installed by somebody else: any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
             reqwest::Client::builder()
                 .redirect(Policy::none())
+                .dns_resolver(Arc::new(Resolver(targets.clone())))
                 .user_agent(concat!("carillon/", env!("CARGO_PKG_VERSION")))
         };
         let (client, no_https) = match builder().build() {

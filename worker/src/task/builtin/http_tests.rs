@@ -53,7 +53,9 @@ impl Server {
 }
 
 async fn call(args_of: Value) -> Result<String, String> {
-    Client::new().run(context("täglich"), args(args_of)).await
+    Client::new(HttpTargets::default())
+        .run(context("täglich"), args(args_of))
+        .await
 }
 
 #[tokio::test]
@@ -171,7 +173,7 @@ async fn a_cancelled_run_hangs_up() {
     let server = Server::start().await;
     let context = context("a");
     let cancellation = context.cancellation().clone();
-    let call = Client::new().run(context, args(json!({ "url": server.url })));
+    let call = Client::new(HttpTargets::default()).run(context, args(json!({ "url": server.url })));
     let taken = async {
         let (_, mut stream) = server.take().await;
         cancellation.cancel();

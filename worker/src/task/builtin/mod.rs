@@ -29,6 +29,7 @@ mod shell;
 mod spawn;
 mod stream;
 mod tail;
+mod targets;
 #[cfg(test)]
 mod testing;
 
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 pub use args::{ArgsError, check_args};
 pub use stream::StreamConnections;
+pub use targets::{HttpTargets, Target};
 
 use crate::task::{Args, Context, Tasks};
 
@@ -44,6 +46,9 @@ use crate::task::{Args, Context, Tasks};
 pub struct Builtins {
     /// Whether there is `shell`. Defaults to no: whoever may write jobs could run anything.
     pub shell: bool,
+    /// Where `http` may send requests. Defaults to anywhere but link-local addresses and metadata
+    /// services.
+    pub http: HttpTargets,
     /// Where `stream` writes to. Defaults to nowhere: the task is there, and fails by saying so.
     pub streams: Option<Arc<dyn StreamConnections>>,
 }
@@ -57,7 +62,7 @@ impl Tasks {
         tasks
             .register("log", |context, Args(args)| log::run(context, args))
             .expect(NAME);
-        let client = http::Client::new();
+        let client = http::Client::new(builtins.http);
         tasks
             .register("http", move |context: Context, Args(args)| {
                 client.clone().run(context, args)

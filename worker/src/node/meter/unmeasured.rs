@@ -1,0 +1,21 @@
+//! Nothing is measured.
+
+use std::time::Duration;
+
+use scheduler_core::StoreError;
+use scheduler_core::history::RunRecord;
+use scheduler_core::plan::Skip;
+
+use super::LeaseChange;
+
+/// Measures nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Meter;
+
+impl Meter {
+    pub(crate) fn ended(&self, _: &RunRecord) {}
+    pub(crate) fn dispatched(&self, _: usize) {}
+    pub(crate) fn skipped(&self, _: &Skip) {}
+    pub(crate) fn lease(&self, _: LeaseChange) {}
+    pub(crate) fn asked(&self, _: &'static str, _: Duration, _: Option<&StoreError>) {}
+}
