@@ -107,6 +107,8 @@ pub async fn soak(soak: &Soak) -> Result<(String, bool)> {
     ground.end().await?;
 
     let executions = record::read(&ground.file)?;
+    // Connections from before the faults are not worth asking.
+    let store = ground.server.store("default");
     let history = crate::oracle::history(&store).await?;
     let verdict = judge(&scheduled, &executions, &history, &ground.strikes, until);
     let is_good = verdict.is_good();
