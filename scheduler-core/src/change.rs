@@ -182,6 +182,15 @@ pub struct Change {
     pub detail: Option<String>,
 }
 
+/// What removing a job leaves to be recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Fire times that the removal settles.
+    pub skips: Vec<Skip>,
+    /// The first one that it does not settle: it must not have come to be due when the removal is done.
+    pub next: Option<Timestamp>,
+}
+
 /// A change that would make no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
@@ -450,16 +459,19 @@ fn last_paused(pause: &Pause, now: Timestamp) -> Timestamp {
 /// What removing a job leaves to be recorded: fire times that passed while it was paused, or that
 /// were due and not yet dispatched.
 #[must_use]
-pub fn remove(stored: &StoredJob, now: Timestamp) -> Vec<Skip> {
+pub fn remove(stored: &StoredJob, now: Timestamp) -> Removal {
     let Change {
         mut skips,
         next_fire,
         ..
     } = resumed(stored, now);
+    let mut next = None;
     if let Some(due) = next_fire {
-        skips.extend(skip_until(&stored.job, due, now, SkipReason::Removed).0);
+        let (removed, following) = skip_until(&stored.job, due, now, SkipReason::Removed);
+        skips.extend(removed);
+        next = following;
     }
-    skips
+    Removal { skips, next }
 }
 
 /// What removing a job that cannot be read leaves to be recorded: the one fire time that is known.

@@ -328,12 +328,14 @@ impl Driver {
         let id: JobId = id.parse().unwrap();
         let read = self.look_up(&id);
         let stored = read.stored.as_ref().ok_or("there is no such job")?;
+        let removal = change::remove(stored, read.now);
         let request = RemoveJob {
             request: self.request(),
             job: id.clone(),
             version: stored.version,
             next_fire: stored.next_fire,
-            skips: change::remove(stored, read.now),
+            skips: removal.skips,
+            next: removal.next,
             detail: None,
         };
         let answer = now(self.store.remove(&request)).unwrap();

@@ -8,7 +8,7 @@ use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use redis::streams::StreamRangeReply;
 use scheduler_core::history::Record;
-use scheduler_core::store::{HistoryQuery, Store};
+use scheduler_core::store::{HistoryEntry, HistoryQuery, Store};
 
 /// One start of a handler.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,18 +65,35 @@ pub struct Ledger {
     pub skips: Vec<(String, i64, i64, u64)>,
 }
 
-/// Reads the whole history.
+/// The whole history, the newest first: page by page, for one holds a bounded number of records.
+///
+/// # Errors
+///
+/// Where it cannot be read.
+pub async fn history(store: &impl Store) -> Result<Vec<HistoryEntry>> {
+    let mut query = HistoryQuery {
+        limit: 1_000,
+        ..HistoryQuery::default()
+    };
+    let mut entries = Vec::new();
+    loop {
+        let page = store.history(&query).await?;
+        entries.extend(page.entries);
+        query.before = page.older;
+        if query.before.is_none() {
+            return Ok(entries);
+        }
+    }
+}
+
+/// What the whole history says.
 ///
 /// # Errors
 ///
 /// Where it cannot be read.
 pub async fn ledger(store: &impl Store) -> Result<Ledger> {
-    let query = HistoryQuery {
-        limit: usize::MAX,
-        ..HistoryQuery::default()
-    };
     let mut ledger = Ledger::default();
-    for entry in store.history(&query).await?.entries {
+    for entry in history(store).await? {
         match entry.record {
             Record::Run(run) if run.outcome != scheduler_core::run::Outcome::Retrying => {
                 let key = (run.run.job.to_string(), run.run.scheduled_at().as_ms());

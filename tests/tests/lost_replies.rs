@@ -532,12 +532,14 @@ async fn remove_removes_once() -> Result<()> {
     world.put(job("report")).await?;
     let found = world.store.jobs(std::slice::from_ref(&id)).await?;
     let stored = found[0].stored.clone().unwrap();
+    let removal = change::remove(&stored, at(0));
     let request = RemoveJob {
         request: RequestId(Uuid::now_v7()),
         job: id.clone(),
         version: stored.version,
         next_fire: stored.next_fire,
-        skips: change::remove(&stored, at(0)),
+        skips: removal.skips,
+        next: removal.next,
         detail: None,
     };
     let answer = world

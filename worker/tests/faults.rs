@@ -26,12 +26,14 @@ async fn remove(store: &impl Store, id: &JobId) {
         let Some(stored) = read.stored else {
             return;
         };
+        let removal = change::remove(&stored, read.now);
         let request = RemoveJob {
             request: RequestId(Uuid::now_v7()),
             job: id.clone(),
             version: stored.version,
             next_fire: stored.next_fire,
-            skips: change::remove(&stored, read.now),
+            skips: removal.skips,
+            next: removal.next,
             detail: None,
         };
         if let Changed::Done(_) = store.remove(&request).await.unwrap() {

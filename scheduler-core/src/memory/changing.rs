@@ -120,6 +120,7 @@ impl State {
         let id = &request.job;
         let may_remove = self.catalog.version(id) == Some(request.version)
             && self.schedule.due(id) == request.next_fire
+            && request.next.is_none_or(|next| next > now)
             && self.keeps_pending(id, None, &request.skips, now);
         let answer = if may_remove {
             let runs = &self.runs;

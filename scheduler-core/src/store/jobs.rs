@@ -69,6 +69,8 @@ pub struct RemoveJob {
     pub skips: Vec<Skip>,
     /// What history tells of those that passed in a pause: who paused the job, and why.
     pub detail: Option<String>,
+    /// The first fire time that it does not settle, as far as is known: it must not be due yet.
+    pub next: Option<Timestamp>,
 }
 
 /// Makes a run now.

@@ -2,7 +2,7 @@
 -- KEYS: due fired versions busy old finished gone parked resume requests replies history lines packed events,
 --   then the job
 -- ARGV: request, job, version, due or "", first and last of the skipped fire times or "" and "",
---   records of these (one a line)
+--   records of these (one a line), first fire time that stays unsettled or ""
 -- Answers: the removed version, or "conflict". The same request asked again: the same.
 local request, job, version = ARGV[1], ARGV[2], ARGV[3]
 local reply = redis.call('HGET', K.replies, request)
@@ -16,7 +16,7 @@ local pending = due or redis.call('HGET', KEYS[TAIL + 1], 'paused_from')
 local same_due = due and tonumber(due) == tonumber(ARGV[4]) or (not due and ARGV[4] == '')
 reply = version
 if redis.call('HGET', K.versions, job) ~= version or not same_due
-  or not keeps_pending(pending, '', ARGV[5], t) then
+  or not keeps_pending(pending, '', ARGV[5], t) or (tonumber(ARGV[8]) or math.huge) <= t then
   reply = 'conflict'
 end
 local lines = {}

@@ -161,6 +161,7 @@ impl RedisStore {
         call.arg(optional_ms(skips.first().map(|skip| skip.first)));
         call.arg(optional_ms(skips.last().map(|skip| skip.last)));
         call.arg(skip_lines(&request.job, skips, detail.as_deref()));
+        call.arg(optional_ms(request.next));
         let word: String = call.send().await?;
         changed(&call, &word)
     }

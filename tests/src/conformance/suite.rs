@@ -41,6 +41,7 @@ macro_rules! conformance {
                 a_pause_does_not_begin_with_what_was_settled_meanwhile,
                 a_change_that_comes_after_the_fire_is_a_conflict,
                 a_change_cannot_drop_what_became_due_meanwhile,
+                a_removal_cannot_drop_what_became_due_after_what_it_records,
                 what_is_due_runs_with_the_changed_definition,
             }
             claims {

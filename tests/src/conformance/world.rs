@@ -321,12 +321,14 @@ impl<H: Harness> World<H> {
     /// The request that removes a job as it is now.
     pub async fn removal(&self, id: &str) -> RemoveJob {
         let stored = self.stored(id).await;
+        let removal = change::remove(&stored, self.now);
         RemoveJob {
             request: request(),
             job: name(id),
             version: stored.version,
             next_fire: stored.next_fire,
-            skips: change::remove(&stored, self.now),
+            skips: removal.skips,
+            next: removal.next,
             detail: stored.state.pause().and_then(Pause::words),
         }
     }

@@ -16,6 +16,7 @@ pub(super) fn report(soak: &Soak, verdict: &Verdict, strikes: &[Strike]) -> Stri
     let _ = head(&mut text, soak, strikes)
         .and_then(|()| promises(&mut text, verdict))
         .and_then(|()| figures(&mut text, verdict))
+        .and_then(|()| longest(&mut text, verdict, strikes))
         .and_then(|()| faults(&mut text, verdict, strikes));
     text
 }
@@ -96,6 +97,23 @@ fn figures(text: &mut String, verdict: &Verdict) -> std::fmt::Result {
         "| handlers that went on for a moment after a thaw, beside their run's next attempt, ms | {} |\n",
         spread(&verdict.overlaps_after_thaw)
     )
+}
+
+/// What struck around the longest time without any start.
+fn longest(text: &mut String, verdict: &Verdict, strikes: &[Strike]) -> std::fmt::Result {
+    let (gap, from) = verdict.longest_gap;
+    writeln!(text, "Around the longest time without any start:\n")?;
+    for strike in strikes {
+        if strike.at_ms <= from + gap && strike.mended_ms.saturating_add(AFTERMATH_MS) >= from {
+            let lasted = strike.mended_ms.saturating_sub(strike.at_ms);
+            let (before, fault) = (from - strike.at_ms, strike.fault.describe());
+            writeln!(
+                text,
+                "- {before} ms before it began, for {lasted} ms: {fault}"
+            )?;
+        }
+    }
+    writeln!(text)
 }
 
 fn faults(text: &mut String, verdict: &Verdict, strikes: &[Strike]) -> std::fmt::Result {

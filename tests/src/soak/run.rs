@@ -107,18 +107,12 @@ pub async fn soak(soak: &Soak) -> Result<(String, bool)> {
     ground.end().await?;
 
     let executions = record::read(&ground.file)?;
-    let history = history(&ground.server).await?;
+    // Connections from before the faults are not worth asking.
+    let store = ground.server.store("default");
+    let history = crate::oracle::history(&store).await?;
     let verdict = judge(&scheduled, &executions, &history, &ground.strikes, until);
     let is_good = verdict.is_good();
     Ok((report(soak, &verdict, &ground.strikes), is_good))
-}
-
-async fn history(server: &RedisServer) -> Result<Vec<scheduler_core::store::HistoryEntry>> {
-    let query = scheduler_core::store::HistoryQuery {
-        limit: usize::MAX,
-        ..Default::default()
-    };
-    Ok(server.store("default").history(&query).await?.entries)
 }
 
 impl Ground {

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use scheduler_core::change::{self, Change, ChangeError, UnreadableJob};
+use scheduler_core::change::{self, Change, ChangeError, Removal, UnreadableJob};
 use scheduler_core::store::{
     Changed, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer, StoreResult,
 };
@@ -224,14 +224,15 @@ impl<S: Store> Jobs<S> {
         let mut rounds = Rounds::new(id);
         loop {
             let read = self.read(id).await?;
-            let (version, next_fire, skips, state) = match (&read.stored, &read.unreadable) {
+            let (version, next_fire, removal, state) = match (&read.stored, &read.unreadable) {
                 (Some(job), _) => {
-                    let skips = change::remove(job, read.now);
-                    (job.version, job.next_fire, skips, &job.state)
+                    let removal = change::remove(job, read.now);
+                    (job.version, job.next_fire, removal, &job.state)
                 }
                 (None, Some(job)) => {
-                    let skip = change::remove_unreadable(job, read.now);
-                    (job.version, job.next_fire, Vec::from_iter(skip), &job.state)
+                    let skips = Vec::from_iter(change::remove_unreadable(job, read.now));
+                    let removal = Removal { skips, next: None };
+                    (job.version, job.next_fire, removal, &job.state)
                 }
                 (None, None) => return Ok(Removed::NotFound),
             };
@@ -240,7 +241,8 @@ impl<S: Store> Jobs<S> {
                 job: id.clone(),
                 version,
                 next_fire,
-                skips,
+                skips: removal.skips,
+                next: removal.next,
                 detail: state.pause().and_then(Pause::words),
             };
             match until_known(|| self.store.remove(&request)).await? {

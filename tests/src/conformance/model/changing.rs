@@ -133,12 +133,14 @@ impl<H: Harness> Walker<H> {
         let Some(stored) = self.world.read(&name(JOBS[which])).await.stored else {
             return;
         };
+        let removal = change::remove(&stored, self.world.now());
         let request = RemoveJob {
             request: self.request(),
             job: stored.job.id().clone(),
             version: stored.version,
             next_fire: stored.next_fire,
-            skips: change::remove(&stored, self.world.now()),
+            skips: removal.skips,
+            next: removal.next,
             detail: stored.state.pause().and_then(Pause::words),
         };
         if self.random.u8(0..4) == 0 {

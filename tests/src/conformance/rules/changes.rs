@@ -264,6 +264,25 @@ pub async fn a_change_cannot_drop_what_became_due_meanwhile<H: Harness>(mut worl
     assert!(matches!(answer, Changed::Done(_)), "in time: {answer:?}");
 }
 
+pub async fn a_removal_cannot_drop_what_became_due_after_what_it_records<H: Harness>(
+    mut world: World<H>,
+) {
+    let due = world.put(job("j")).await.next_fire.expect("due");
+    world.set_clock(due).await;
+    let removal = world.removal("j").await;
+    assert_eq!(removal.skips.len(), 1, "one was due when it was read");
+    world.set_clock(due.after(EVERY)).await;
+    let before = world.see().await;
+    assert_eq!(done(world.store.remove(&removal).await), Changed::Conflict);
+    let why = "the second is neither run nor recorded";
+    world.expect(&before, why).await;
+
+    let removal = world.removal("j").await;
+    assert_eq!(removal.skips[0].count, 2);
+    let answer = done(world.store.remove(&removal).await);
+    assert!(matches!(answer, Changed::Done(_)), "{answer:?}");
+}
+
 pub async fn what_is_due_runs_with_the_changed_definition<H: Harness>(mut world: World<H>) {
     let mut a = world.node("a").await;
     let token = world.lead(&a).await;
