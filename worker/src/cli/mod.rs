@@ -4,6 +4,7 @@
 //! file of its own; `output` is the only place that writes to standard output; `failure` knows the
 //! exit codes. Logs and errors go to standard error.
 
+mod apply;
 mod args;
 mod bench;
 mod explain;
@@ -17,6 +18,7 @@ mod output;
 mod preview;
 mod run;
 mod runs;
+mod saved;
 mod store;
 
 use std::process::ExitCode;
@@ -35,6 +37,9 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&cli.global, &args),
         Command::Job(args) => job::run(&cli.global, args.command),
+        Command::Apply(args) => apply::run(&cli.global, &args),
+        Command::Export(args) => saved::export(&cli.global, &args),
+        Command::Import(args) => saved::import(&cli.global, &args),
         Command::Preview(args) => preview::run(&cli.global, &args),
         Command::Runs(args) => runs::run(&cli.global, &args),
         Command::Explain(args) => explain::run(&cli.global, &args),
