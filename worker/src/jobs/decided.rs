@@ -9,7 +9,7 @@ use super::{Jobs, JobsError};
 
 /// What a decision comes to.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Step<T> {
+pub(crate) enum Decided<T> {
     /// Nothing is to be written.
     Done(T),
     /// This is to be written, and then it is done.
@@ -26,7 +26,7 @@ impl<S: Store> Jobs<S> {
     pub(crate) async fn decided<T, E: From<JobsError>>(
         &self,
         id: &JobId,
-        mut decide: impl FnMut(&JobWrite) -> Result<Step<T>, E>,
+        mut decide: impl FnMut(&JobWrite) -> Result<Decided<T>, E>,
     ) -> Result<T, E> {
         let mut rounds = Rounds::new(id);
         loop {
@@ -34,8 +34,8 @@ impl<S: Store> Jobs<S> {
             let stored = read.stored.as_ref().map(|job| job.version);
             let version = stored.or(read.unreadable.as_ref().map(|job| job.version));
             let (change, done) = match decide(&read)? {
-                Step::Done(done) => return Ok(done),
-                Step::Write(change, done) => (*change, done),
+                Decided::Done(done) => return Ok(done),
+                Decided::Write(change, done) => (*change, done),
             };
             let written = self.write(vec![(version, change)]).await;
             match written.map_err(JobsError::from)?[..] {

@@ -23,6 +23,7 @@
 //! }
 //! ```
 
+mod apply;
 mod client;
 #[cfg(feature = "http")]
 mod decided;
@@ -30,18 +31,21 @@ mod ledger;
 mod outcome;
 pub(crate) mod retry;
 mod runs;
+mod saved;
 mod search;
 #[cfg(test)]
 mod shelf;
 #[cfg(test)]
 mod tests;
 
-pub use client::Jobs;
+pub use apply::{Applied, FieldChange, Foreign, Manifest, Plan, Step, Unlisted};
+pub use client::{Jobs, new_id};
 #[cfg(feature = "http")]
-pub(crate) use decided::Step;
+pub(crate) use decided::Decided;
 pub use outcome::{
-    JobList, JobsError, Modified, OnConflict, PauseEnd, PauseWish, Put, PutWish, Removed,
-    RunRequested, Switched,
+    JobList, JobsError, Modified, OnConflict, Once, PauseEnd, PauseWish, Put, PutWish, Removed,
+    Restored, RunRequested, Switched,
 };
 pub use runs::RunAgain;
+pub use saved::{SavedJob, SavedPause};
 pub use search::{JobOrder, JobQuery};

@@ -13,7 +13,7 @@ use super::schedule::{self, Next, Plan};
 use super::show::{Shown, is_there};
 use super::trigger::{Kind, Moments, flatten};
 use super::{dates, policy};
-use crate::jobs::Step;
+use crate::jobs::Decided;
 
 /// What `add_job` takes by name; everything else is the trigger's.
 const NAMED: [&str; 13] = [
@@ -76,7 +76,7 @@ impl Addition {
         read: &JobWrite,
         callables: &Callables<'_>,
         defaults: &JobDefaults,
-    ) -> Result<Step<Shown>, Refusal> {
+    ) -> Result<Decided<Shown>, Refusal> {
         let (job, next) = self.job(read, callables, defaults)?;
         let replaces = self.body.get("replace_existing").is_some_and(truth);
         if let Some(unreadable) = &read.unreadable {
@@ -95,7 +95,7 @@ impl Addition {
                 Plan::Write(change) => written(*change),
                 Plan::Nothing => {
                     let first = job.trigger().first(read.now);
-                    Step::Done(Shown::new(job, first))
+                    Decided::Done(Shown::new(job, first))
                 }
             }),
         }
@@ -142,9 +142,9 @@ impl Addition {
     }
 }
 
-fn written(change: scheduler_core::change::Change) -> Step<Shown> {
+fn written(change: scheduler_core::change::Change) -> Decided<Shown> {
     let shown = Shown::new(change.job.clone(), change.next_fire);
-    Step::Write(Box::new(change), shown)
+    Decided::Write(Box::new(change), shown)
 }
 
 /// Whatever is not said is the job defaults'.

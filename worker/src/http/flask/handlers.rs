@@ -20,7 +20,7 @@ use super::{page, run, schedule};
 use crate::config::Role;
 use crate::http::app::App;
 use crate::http::routes::{Route, Style};
-use crate::jobs::{JobsError, Removed, Step};
+use crate::jobs::{JobsError, Removed, Decided};
 
 /// The routes under `prefix`.
 pub(in crate::http) fn routes<S: Store>(prefix: &str) -> Vec<Route<S>> {
@@ -219,9 +219,9 @@ async fn pause<S: Store>(State(app): State<App<S>>, id: Id) -> Answer {
         Ok(match change::pause(stored) {
             Some(change) => {
                 let paused = Shown::new(change.job.clone(), change.next_fire);
-                Step::Write(Box::new(change), paused)
+                Decided::Write(Box::new(change), paused)
             }
-            None => Step::Done(Shown::of(stored)),
+            None => Decided::Done(Shown::of(stored)),
         })
     };
     let paused = app.jobs().decided::<_, Refusal>(&id, decide).await?;
@@ -235,9 +235,9 @@ async fn resume<S: Store>(State(app): State<App<S>>, id: Id) -> Answer {
         Ok(match schedule::resume(stored, read.now) {
             Some(change) => {
                 let resumed = Shown::new(change.job.clone(), change.next_fire);
-                Step::Write(Box::new(change), Some(resumed))
+                Decided::Write(Box::new(change), Some(resumed))
             }
-            None => Step::Done(None),
+            None => Decided::Done(None),
         })
     };
     match app.jobs().decided::<_, Refusal>(&id, decide).await? {

@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::schedule;
 use super::show::{Shown, is_there};
 use super::trigger::{Kind, Moments, flatten};
-use crate::jobs::Step;
+use crate::jobs::Decided;
 
 /// Attributes of a job that can be changed.
 const ATTRIBUTES: [&str; 9] = [
@@ -56,7 +56,7 @@ impl Modification {
         read: &JobWrite,
         callables: &Callables<'_>,
         defaults: &JobDefaults,
-    ) -> Result<Step<Shown>, Refusal> {
+    ) -> Result<Decided<Shown>, Refusal> {
         let stored = found(id, read)?;
         let mut body = self.0.clone();
         check_jobstore(body.remove("jobstore").as_ref())?;
@@ -81,9 +81,9 @@ impl Modification {
             && change.state == stored.state
             && change.next_fire == stored.next_fire;
         Ok(if is_so {
-            Step::Done(shown)
+            Decided::Done(shown)
         } else {
-            Step::Write(Box::new(change), shown)
+            Decided::Write(Box::new(change), shown)
         })
     }
 }
