@@ -1,5 +1,5 @@
 -- Cancels a run in flight: one that waits for its next attempt ends, any other is marked.
--- KEYS: busy cancelled retry requests replies finished history lines packed events
+-- KEYS: busy cancelled retry requests replies finished history lines packed events openings wake-leader
 -- ARGV: request, run, job, reason, the member of the retry queue that the run was seen as or ""
 -- Answers: "ended", "marked", or "over" where no such run is in flight. The same request asked again:
 --   the same.

@@ -207,6 +207,9 @@ impl Store for Shelf {
     async fn park(&self, _: &Park) -> StoreResult<bool> {
         error(StoreErrorKind::Refused)
     }
+    async fn admit(&self, _: &Admit) -> StoreResult<bool> {
+        error(StoreErrorKind::Refused)
+    }
     async fn promote(&self, _: &Promote) -> StoreResult<bool> {
         error(StoreErrorKind::Refused)
     }

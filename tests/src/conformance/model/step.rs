@@ -82,10 +82,10 @@ impl<H: Harness> Walker<H> {
         let mut node = self.world.node("last").await;
         let token = self.world.lead(&node).await;
         let retries = self.world.peek(&token).await.retries;
-        assert!(done(
-            self.world.store.promote(&Promote { token, retries }).await
-        ));
+        let promote = Promote { token, retries };
+        assert!(done(self.world.store.promote(&promote).await));
         loop {
+            self.world.admit(&promote.token).await;
             let claims = self.world.claim(&mut node, 50).await;
             for claim in &claims {
                 self.world
