@@ -222,7 +222,7 @@ impl Session {
         jobs: &Definitions,
     ) -> Vec<Effect> {
         match (request, answer) {
-            (_, Answer::Heartbeat(answer)) => return self.beaten(answer, sent, jobs),
+            (_, Answer::Heartbeat(answer)) => return self.beaten(&answer, sent, jobs),
             (_, Answer::Observed(view)) => {
                 let behind = usize::from(now < self.stands_back_until) * CLOSE_RANKS;
                 self.rank = view.rank.map(|rank| rank + behind);
@@ -292,7 +292,7 @@ impl Session {
 
     fn beaten(
         &mut self,
-        answer: HeartbeatAnswer,
+        answer: &HeartbeatAnswer,
         sent: Duration,
         jobs: &Definitions,
     ) -> Vec<Effect> {
@@ -301,7 +301,7 @@ impl Session {
         };
         self.trusted_until = self.trusted_until.max(trusted_until(sent, SESSION_TTL));
         self.is_stopped = false;
-        let differs = self.under_way.is_none() && claims != self.held.len();
+        let differs = self.under_way.is_none() && *claims != self.held.len();
         self.contradictions = if differs { self.contradictions + 1 } else { 0 };
         if self.contradictions >= 2 {
             self.contradictions = 0;
@@ -338,6 +338,8 @@ impl Session {
                 queue: job.queue().clone(),
                 priority: job.policy().priority,
                 max_instances: job.policy().max_instances.get() as usize,
+                max_lined_up: 0,
+                note: None,
                 plan: plan(job, due.due, peeked.now, due.in_flight),
             }
         });
@@ -489,5 +491,6 @@ fn settled(claim: &Claim, ending: &Ending, jobs: &Definitions) -> Settled {
         claim: claim.clone(),
         verdict,
         record,
+        definition: None,
     }
 }

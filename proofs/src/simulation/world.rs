@@ -53,7 +53,7 @@ struct Node {
 /// What happens to a process, if it lives still.
 enum Event {
     Ask(Loop),
-    Answer(Loop, u64, Answer),
+    Answer(Loop, u64, Box<Answer>),
     GiveUp(Loop, u64),
     Watch,
     End(Fence, bool),
@@ -249,7 +249,7 @@ impl World {
             What::Arrive(node, incarnation, of, number, request) => {
                 let answer = done(&self.store, &request);
                 if let Some(pause) = self.delay(node) {
-                    let event = Event::Answer(of, number, answer);
+                    let event = Event::Answer(of, number, Box::new(answer));
                     self.after(pause, What::Node(node, incarnation, event));
                 }
             }
@@ -286,7 +286,7 @@ impl World {
                 let Some(call) = node.calls.remove(&of) else {
                     return;
                 };
-                self.answered(at, of, &call, answer);
+                self.answered(at, of, &call, *answer);
             }
             Event::GiveUp(of, number) => {
                 let node = &mut self.nodes[at];
@@ -409,6 +409,7 @@ impl World {
                 carillon: String::new(),
                 concurrency: 4,
                 queues: vec![QueueName::default_queue()],
+                weights: Vec::new(),
             },
         })
     }

@@ -282,6 +282,7 @@ impl Store for Shelf {
     async fn overview(&self) -> StoreResult<Overview> {
         // Those who change jobs ask for the clock alone.
         Ok(Overview {
+            lined_up: 0,
             now: NOW,
             jobs: 0,
             scheduled: 0,

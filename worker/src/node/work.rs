@@ -338,6 +338,7 @@ impl<S: Store> Work<S> {
                 claim,
                 verdict,
                 record,
+                ..
             } = settled;
             self.held.remove(&claim.fence);
             if !stale.contains(&claim.run) {

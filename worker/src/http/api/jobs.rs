@@ -268,6 +268,10 @@ pub(super) async fn replace<S: Store>(
             let detail = format!("there is a job {:?} already", id.as_str());
             return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
         }
+        Put::ChangedMeanwhile => {
+            let detail = format!("job {:?} has changed meanwhile", id.as_str());
+            return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
+        }
         Put::Unreadable(why) => return Err(Problem::conflict(why)),
         Put::Over(why) => return Err(Problem::field("trigger", why.to_string())),
     };

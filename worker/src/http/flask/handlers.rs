@@ -20,7 +20,7 @@ use super::{page, run, schedule};
 use crate::config::Role;
 use crate::http::app::App;
 use crate::http::routes::{Route, Style};
-use crate::jobs::{JobsError, Removed, Decided};
+use crate::jobs::{Decided, JobsError, Removed};
 
 /// The routes under `prefix`.
 pub(in crate::http) fn routes<S: Store>(prefix: &str) -> Vec<Route<S>> {
