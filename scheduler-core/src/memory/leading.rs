@@ -211,8 +211,12 @@ impl State {
         if leads {
             for job in &request.jobs {
                 if self.schedule.is_finished(job) && self.runs.in_flight(job) == 0 {
+                    let entry = self.catalog.get(job);
+                    let keeps = entry.is_some_and(|entry| entry.job.policy().keep);
                     self.schedule.clear(job);
-                    self.catalog.remove(job, now, |_| false);
+                    if !keeps {
+                        self.catalog.remove(job, now, |_| false);
+                    }
                 }
             }
         }

@@ -149,8 +149,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// not moved again. `false`: the lease was lost.
     fn promote(&self, request: &Promote) -> impl Future<Output = StoreResult<bool>> + Send;
 
-    /// Removes jobs whose schedule is over and whose last run has ended. Jobs that were changed
-    /// meanwhile are left alone. `false`: the lease was lost.
+    /// Removes jobs whose schedule is over and whose last run has ended. Those that are to be kept
+    /// stay, finished, and are not shown to leaders again. Jobs that were changed meanwhile are left
+    /// alone. `false`: the lease was lost.
     fn retire(&self, request: &Retire) -> impl Future<Output = StoreResult<bool>> + Send;
 
     /// Forgets what is past keeping, a bounded amount per call: old records and answers, what was

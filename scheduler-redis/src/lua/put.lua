@@ -3,11 +3,12 @@
 --   events wake:leader, then the job of each item
 -- ARGV: request, items (at most 200), then per item: job, expected version or "", next due or "",
 --   first and last of the skipped fire times or "" and "", records of these (one a line), state,
---   paused from or "", record, name, task, trigger, queue, paused since, until, by and why, each or ""
+--   paused from or "", record, name, task, trigger, queue, paused since, until, by and why, each or "", whether
+--   it is kept (1 or 0)
 -- Answers: one word per item: its new version, or "conflict". The same request asked again: the
 --   same words.
 local PAUSE = { 'paused_from', 'paused_since', 'paused_until', 'paused_by', 'paused_why' }
-local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 17
+local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 18
 local reply = redis.call('HGET', K.replies, request)
 if reply then
   return reply
@@ -69,7 +70,8 @@ for n, i in ipairs(accepted) do
   local job, next, from, state = jobs[i], ARGV[at + 2], ARGV[at + 7], ARGV[at + 6]
   words[i] = int(version + n - 1)
   redis.call('HSET', KEYS[TAIL + i], 'version', words[i], 'state', state, 'record', ARGV[at + 8],
-    'name', ARGV[at + 9], 'task', ARGV[at + 10], 'trigger', ARGV[at + 11], 'queue', ARGV[at + 12])
+    'name', ARGV[at + 9], 'task', ARGV[at + 10], 'trigger', ARGV[at + 11], 'queue', ARGV[at + 12],
+    'keep', ARGV[at + 17])
   for n, field in ipairs(PAUSE) do
     local value = n == 1 and from or ARGV[at + 11 + n]
     if value ~= '' then

@@ -1,4 +1,5 @@
--- Removes jobs whose schedule is over and whose last run has ended.
+-- Removes jobs whose schedule is over and whose last run has ended, but for those that are kept.
+-- These stay, and are no longer looked at.
 -- KEYS: leader beat due versions busy finished gone, then the job of each id
 -- ARGV: token, jobs (at most 200), then the ids
 -- Answers: 1; or 0 where the lease was lost. Asked again: nothing more happens.
@@ -18,19 +19,24 @@ end
 local over = redis.call('ZMSCORE', K.finished, unpack(ids))
 local due = redis.call('ZMSCORE', K.due, unpack(ids))
 local busy = redis.call('HMGET', K.busy, unpack(ids))
-local jobs, keys, gone = {}, {}, {}
+local jobs, keys, gone, over_for_good = {}, {}, {}, {}
 for i, id in ipairs(ids) do
   if over[i] and tonumber(over[i]) <= t and not due[i] and not busy[i] then
-    jobs[#jobs + 1] = id
-    keys[#keys + 1] = KEYS[TAIL + i]
-    gone[#gone + 1] = int(t)
-    gone[#gone + 1] = id
+    over_for_good[#over_for_good + 1] = id
+    if redis.call('HGET', KEYS[TAIL + i], 'keep') ~= '1' then
+      jobs[#jobs + 1] = id
+      keys[#keys + 1] = KEYS[TAIL + i]
+      gone[#gone + 1] = int(t)
+      gone[#gone + 1] = id
+    end
   end
+end
+if #over_for_good > 0 then
+  variadic('ZREM', K.finished, over_for_good, 1)
 end
 if #jobs > 0 then
   redis.call('UNLINK', unpack(keys))
   variadic('HDEL', K.versions, jobs, 1)
-  variadic('ZREM', K.finished, jobs, 1)
   variadic('ZADD', K.gone, gone, 2)
 end
 return 1

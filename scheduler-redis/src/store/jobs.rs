@@ -243,6 +243,7 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
             .and_then(|pause| pause.reason.as_deref())
             .unwrap_or_default(),
     );
+    call.arg(u8::from(job.policy().keep));
     Ok(())
 }
 

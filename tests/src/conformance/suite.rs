@@ -64,6 +64,7 @@ macro_rules! conformance {
             ends {
                 a_job_goes_when_its_last_run_has_ended,
                 a_schedule_that_ends_in_a_skip_is_over_at_once,
+                a_job_that_is_kept_stays_when_its_schedule_is_over,
                 a_job_that_was_put_again_meanwhile_stays,
                 a_finished_job_that_runs_once_more_stays_until_then,
                 a_job_whose_schedule_goes_on_is_never_retired,

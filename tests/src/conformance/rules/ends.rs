@@ -6,7 +6,7 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::Plan;
 use scheduler_core::run::Ending;
 use scheduler_core::store::{Park, ParkItem, Retire};
-use scheduler_core::{JobId, Store};
+use scheduler_core::{JobId, Policy, Standing, Store};
 
 use crate::conformance::{EVERY, Harness, World, done, job, name};
 
@@ -88,6 +88,43 @@ pub async fn a_schedule_that_ends_in_a_skip_is_over_at_once<H: Harness>(mut worl
     };
     world.dispatch(&request).await;
     assert_eq!(world.peek(&token).await.finished, [name::<JobId>("j")]);
+}
+
+pub async fn a_job_that_is_kept_stays_when_its_schedule_is_over<H: Harness>(mut world: World<H>) {
+    let mut a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let policy = Policy {
+        keep: true,
+        ..Policy::default()
+    };
+    world.put(job("j").policy(policy)).await;
+    fire_last(&mut world, &token, "j").await;
+    let claim = world.claim_one(&mut a).await;
+    world
+        .hand_in(&mut a, &claim, &Ending::Succeeded(None))
+        .await;
+    assert_eq!(world.peek(&token).await.finished, [name::<JobId>("j")]);
+    let before = world.see().await;
+    for _ in 0..2 {
+        assert!(done(world.store.retire(&retire(&token, "j")).await));
+        world.expect(&before, "retiring a job that is kept").await;
+        assert_eq!(world.peek(&token).await.finished, Vec::<JobId>::new());
+    }
+    assert_eq!(world.stored("j").await.standing(), Standing::Finished);
+
+    // It may run once more, and begin anew; and goes where it is no longer to be kept.
+    let run = world.run_now("j").await;
+    let claim = world.claim_one(&mut a).await;
+    assert_eq!(claim.run, run);
+    world
+        .hand_in(&mut a, &claim, &Ending::Succeeded(None))
+        .await;
+    assert_eq!(world.peek(&token).await.finished, Vec::<JobId>::new());
+    let stored = world.put(job("j")).await;
+    assert_eq!(stored.next_fire, None, "its schedule is over");
+    assert_eq!(world.peek(&token).await.finished, [name::<JobId>("j")]);
+    assert!(done(world.store.retire(&retire(&token, "j")).await));
+    assert_eq!(world.read(&name("j")).await.stored, None);
 }
 
 pub async fn a_job_that_was_put_again_meanwhile_stays<H: Harness>(mut world: World<H>) {
