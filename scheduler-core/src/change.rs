@@ -250,6 +250,69 @@ pub fn put_new(job: Job, fired: Option<Timestamp>, now: Timestamp) -> Result<Cha
     Ok(Change::active(job, Some(next_fire)))
 }
 
+/// A job as it stood somewhere, to be brought back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saved {
+    /// The definition.
+    pub job: Job,
+    /// Whether it was paused.
+    pub state: JobState,
+    /// When it was to run next; of a paused job, the fire time that began the pause. None where its
+    /// schedule was over.
+    pub next_fire: Option<Timestamp>,
+    /// Whether its schedule begins anew, because it stood still where it was: it was parked.
+    pub begins_anew: bool,
+}
+
+/// A job that is brought back as it stood, where none is stored or in place of that one. What was to
+/// come still is to come, late if need be; but nothing that has been settled here comes again, and
+/// nothing that is due here is lost.
+///
+/// # Errors
+///
+/// Refused where its schedule is over and nothing says that the job is to be kept.
+pub fn restore(
+    saved: Saved,
+    stored: Option<&StoredJob>,
+    fired: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Change, ChangeError> {
+    let Saved {
+        job,
+        state,
+        next_fire,
+        begins_anew,
+    } = saved;
+    // What passed in a pause is recorded, as with any other end of it.
+    let here = stored.map(|stored| match stored.state {
+        JobState::Active => Change::active(job.clone(), stored.next_fire),
+        JobState::Paused { .. } => resumed(stored, now),
+    });
+    let here = here.unwrap_or_else(|| Change::active(job.clone(), None));
+    let settled = here.skips.last().map(|skip| skip.last).max(fired);
+    let is_open = |at: &Timestamp| settled.is_none_or(|settled| *at > settled);
+    let due_here = here.next_fire.filter(|due| *due <= now);
+    let next = match (due_here, next_fire) {
+        (Some(due), _) => Some(due),
+        (None, Some(next)) if is_open(&next) => Some(next),
+        (None, None) if !begins_anew => None,
+        (None, _) => first_unsettled(&job, settled, now),
+    };
+    if next.is_none() && !job.policy().keep && !state.is_paused() {
+        let after = settled.unwrap_or(now);
+        return Err(ChangeError::NeverFires { after });
+    }
+    let change = Change {
+        job,
+        next_fire: next,
+        ..here
+    };
+    Ok(match state {
+        JobState::Active => change,
+        JobState::Paused { pause, .. } => change.paused(pause),
+    })
+}
+
 /// Whether a schedule that begins at `now` has all its fire times at or before `past`.
 #[must_use]
 pub fn is_over_since(job: &Job, past: Timestamp, now: Timestamp) -> bool {

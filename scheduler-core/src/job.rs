@@ -326,6 +326,37 @@ pub struct JobSpec {
     pub replace_existing: Option<bool>,
 }
 
+/// The job as somebody would write it who leaves nothing to defaults; its owner is not part of it.
+impl From<&Job> for JobSpec {
+    fn from(job: &Job) -> Self {
+        let policy = job.policy();
+        Self {
+            name: job.given_name().map(str::to_owned),
+            args: job.args().clone(),
+            queue: Some(job.queue().to_string()),
+            coalesce: Some(policy.coalesce),
+            misfire_grace_time: Some(policy.misfire_grace_time),
+            max_instances: Some(policy.max_instances),
+            on_lost: Some(policy.on_lost),
+            max_lost: Some(policy.max_lost),
+            max_catch_up: Some(policy.max_catch_up),
+            overlap: Some(policy.overlap),
+            retry: Some(policy.retry),
+            timeout: policy.timeout,
+            delivery: Some(policy.delivery),
+            priority: Some(policy.priority),
+            spread: policy.spread,
+            keep: Some(policy.keep),
+            tags: job.tags().iter().map(ToString::to_string).collect(),
+            ..Self::new(
+                job.id().as_str(),
+                job.task().as_str(),
+                job.trigger().spec().clone(),
+            )
+        }
+    }
+}
+
 /// A job spec that breaks a rule. Shown as a [`TriggerError`] is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", TriggerError::from(self))]

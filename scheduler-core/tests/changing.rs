@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use scheduler_core::change::{self, Change, ChangeError, JobState, Pause, StoredJob};
+use scheduler_core::change::{self, Change, ChangeError, JobState, Pause, Saved, StoredJob};
 use scheduler_core::plan::{Skip, SkipReason, plan};
 use scheduler_core::trigger::TriggerSpec;
-use scheduler_core::{Job, Timestamp, Trigger, Version};
+use scheduler_core::{Job, Policy, Timestamp, Trigger, Version};
 use serde_json::{Value, json};
 
 const fn at(seconds: i64) -> Timestamp {
@@ -522,6 +522,89 @@ fn a_rescheduled_job_begins_anew_with_the_very_same_trigger_too() {
         assert_eq!(next, expected.map(at), "{stored:?} {now}");
         assert_eq!(change.state.is_paused(), stored.state.is_paused());
     }
+}
+
+/// What was to come where a job was saved still is to come; what is due here, too; and nothing that
+/// was settled here comes again.
+#[test]
+fn a_job_is_brought_back_as_it_stood() {
+    let saved = |job: Job, state: JobState, next: Option<i64>| Saved {
+        job,
+        state,
+        next_fire: next.map(at),
+        begins_anew: false,
+    };
+    let kept = |job: Job| {
+        let policy = Policy {
+            keep: true,
+            ..Policy::default()
+        };
+        job.into_builder().policy(policy).build()
+    };
+    // (saved next, what is here, settled here): when it is due, at second 100
+    let table = [
+        (Some(120), None, None, Some(120)),
+        (Some(37), None, None, Some(37)),
+        (Some(37), None, Some(36), Some(37)),
+        (Some(37), None, Some(37), Some(110)),
+        (
+            Some(120),
+            Some(stored(every(7), Some(114), Some(90))),
+            Some(90),
+            Some(120),
+        ),
+        (
+            Some(120),
+            Some(stored(every(7), Some(97), Some(90))),
+            Some(90),
+            Some(97),
+        ),
+    ];
+    for (next, here, fired, expected) in table {
+        let saved = saved(every(10), JobState::Active, next);
+        let change = change::restore(saved, here.as_ref(), fired.map(at), at(100));
+        assert_eq!(change, Ok(active(every(10), expected)), "{next:?} {here:?}");
+    }
+    let asleep = JobState::Paused {
+        from: Some(at(37)),
+        pause: until(200),
+    };
+    let change = change::restore(
+        saved(every(10), asleep.clone(), Some(37)),
+        None,
+        None,
+        at(100),
+    );
+    let expected = active(every(10), Some(37)).paused(until(200));
+    assert_eq!((change, expected.state.clone()), (Ok(expected), asleep));
+    // What passed here in a pause is recorded.
+    let here = paused(every(10), Some(80), Some(70));
+    let change = change::restore(
+        saved(every(10), JobState::Active, Some(37)),
+        Some(&here),
+        Some(at(70)),
+        at(100),
+    );
+    let change = change.expect("a schedule");
+    assert_eq!(change.skips, skip(80, 100, 3, SkipReason::Paused));
+    assert_eq!(change.next_fire, Some(at(110)));
+    // A schedule that is over: only what is to be kept comes back.
+    let over = saved(once(20), JobState::Active, None);
+    let refused = change::restore(over.clone(), None, None, at(100));
+    assert_eq!(refused, Err(ChangeError::NeverFires { after: at(100) }));
+    let over = Saved {
+        job: kept(once(20)),
+        ..over
+    };
+    let change = change::restore(over, None, None, at(100));
+    assert_eq!(change, Ok(active(kept(once(20)), None)));
+    // What stood still begins anew.
+    let parked = Saved {
+        begins_anew: true,
+        ..saved(every(10), JobState::Active, None)
+    };
+    let change = change::restore(parked, None, None, at(100));
+    assert_eq!(change, Ok(active(every(10), Some(110))));
 }
 
 fn until(second: i64) -> Pause {

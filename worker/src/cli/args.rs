@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::apply::ApplyArgs;
 use super::attend::RunsCommand;
 use super::bench::BenchArgs;
 use super::job::JobArgs;
 use super::preview::PreviewArgs;
 use super::queue::{PauseArgs, QueueArgs};
+use super::saved::{ExportArgs, ImportArgs};
 
 /// Rings every scheduled job on time, on exactly one of many identical workers.
 #[derive(Debug, Parser)]
@@ -38,7 +40,8 @@ Settings come from flags, then from the environment (CARILLON_STORE, ...), then 
 configuration file, then from defaults. A Redis password may stand in the URL, in
 CARILLON_REDIS_PASSWORD, or in a file (--password-file); it is never shown.
 
-Exit codes: 0 done, 1 refused or not found, 2 usage or configuration, 3 store unreachable.";
+Exit codes: 0 done, 1 refused or not found, 2 usage or configuration, 3 store unreachable, 4 there
+would be changes (apply --dry-run).";
 
 /// What each command takes.
 #[derive(Args, Debug)]
@@ -95,6 +98,12 @@ pub(super) enum Command {
     Pause(PauseArgs),
     /// End the namespace's pause
     Resume,
+    /// Make the store equal to a file of jobs
+    Apply(ApplyArgs),
+    /// Write all jobs as lines of JSON
+    Export(ExportArgs),
+    /// Bring back jobs that were exported
+    Import(ImportArgs),
     /// Show when a trigger fires
     Preview(PreviewArgs),
     /// Show what became of fire times: runs and skips

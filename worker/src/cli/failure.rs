@@ -16,6 +16,9 @@ pub(super) const USAGE: u8 = 2;
 /// The store did not answer.
 const UNREACHABLE: u8 = 3;
 
+/// Nothing was done, but something would be.
+const PENDING: u8 = 4;
+
 /// How a line of a message begins that says what to do.
 pub(super) const HINT: &str = "hint: ";
 /// How a line of a message begins that goes on with the one before: a text, and what points into it.
@@ -32,6 +35,8 @@ pub(super) enum Failure {
     Unreachable(String),
     /// Nobody reads the output any more.
     Closed,
+    /// Something would be done that nobody asked for yet; it has been said what.
+    Pending,
 }
 
 impl Failure {
@@ -61,6 +66,7 @@ impl Failure {
             Self::Usage(message) => (message, ExitCode::from(USAGE)),
             Self::Unreachable(message) => (message, ExitCode::from(UNREACHABLE)),
             Self::Closed => return ExitCode::SUCCESS,
+            Self::Pending => return ExitCode::from(PENDING),
         };
         for line in message.lines() {
             let kind = if line.starts_with(HINT) || line.starts_with(MORE) {

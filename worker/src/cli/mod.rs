@@ -4,6 +4,7 @@
 //! file of its own; `output` is the only place that writes to standard output; `failure` knows the
 //! exit codes. Logs and errors go to standard error.
 
+mod apply;
 mod args;
 mod attend;
 mod bench;
@@ -19,6 +20,7 @@ mod preview;
 mod queue;
 mod run;
 mod runs;
+mod saved;
 mod store;
 
 use std::process::ExitCode;
@@ -40,6 +42,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Queue(args) => queue::run(&cli.global, &args),
         Command::Pause(args) => queue::pause(&cli.global, &args),
         Command::Resume => queue::resume(&cli.global),
+        Command::Apply(args) => apply::run(&cli.global, &args),
+        Command::Export(args) => saved::export(&cli.global, &args),
+        Command::Import(args) => saved::import(&cli.global, &args),
         Command::Preview(args) => preview::run(&cli.global, &args),
         Command::Runs(mut args) => match args.command.take() {
             Some(command) => attend::run(&cli.global, command),

@@ -183,7 +183,7 @@ fn tell_outcomes(wishes: &[PutWish], outcomes: &[Put]) {
         match outcome {
             Put::Added => added += 1,
             Put::Replaced => replaced += 1,
-            Put::Unchanged | Put::Kept | Put::Exists => kept += 1,
+            Put::Unchanged | Put::Kept | Put::Exists | Put::ChangedMeanwhile => kept += 1,
             Put::Unreadable(why) => {
                 warn!(job = %wish.job.id(), "left as it is, and it cannot be read: {why}");
                 kept += 1;

@@ -19,11 +19,15 @@ pub struct ConfiguredJob {
     pub replace_existing: Option<bool>,
 }
 
+/// The field of a document that says whose jobs they are.
+const OWNER: &str = "owner";
+
 /// Jobs in a text of their own: TOML (`[[jobs]]` tables, or one job), or JSON (one job, a list of
 /// jobs, or `{"jobs": [...]}`).
 #[derive(Debug)]
 pub struct JobDocument {
     document: Document,
+    owner: Option<String>,
     specs: Vec<(String, JobSpec)>,
 }
 
@@ -53,7 +57,37 @@ impl JobDocument {
             let spec = document.read_part(&path, part)?;
             specs.push((path, spec));
         }
-        Ok(Self { document, specs })
+        let owner = match document.root().get(OWNER) {
+            None => None,
+            Some(Value::String(owner)) if !owner.trim().is_empty() => Some(owner.clone()),
+            Some(_) => return Err(document.problem(OWNER, "must be a name").into()),
+        };
+        Ok(Self {
+            document,
+            owner,
+            specs,
+        })
+    }
+
+    /// Who declares the jobs, if the document says so.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// A document that does not say whose jobs they are.
+    ///
+    /// # Errors
+    ///
+    /// One that does, with its line.
+    pub fn of_nobody(self) -> Result<Self, ConfigError> {
+        match self.owner {
+            None => Ok(self),
+            Some(_) => {
+                let message = "only `carillon apply` puts jobs of an owner";
+                Err(self.document.problem(OWNER, message).into())
+            }
+        }
     }
 
     /// Checks each job and fills in the defaults.
@@ -83,8 +117,14 @@ fn parts(document: &Document) -> Result<Vec<(String, &Value)>, Problem> {
     match document.root() {
         Value::Array(jobs) => Ok(numbered("", jobs)),
         Value::Object(map) => match map.get("jobs") {
-            Some(Value::Array(jobs)) => match map.keys().find(|key| *key != "jobs") {
-                Some(key) => Err(document.problem(key, "a document of jobs holds nothing else")),
+            Some(Value::Array(jobs)) => match map
+                .keys()
+                .find(|key| !["jobs", OWNER].contains(&key.as_str()))
+            {
+                Some(key) => {
+                    let message = "a document of jobs holds nothing but jobs and owner";
+                    Err(document.problem(key, message))
+                }
                 None => Ok(numbered("jobs", jobs)),
             },
             Some(_) => Err(document.problem("jobs", "must be a list of jobs")),

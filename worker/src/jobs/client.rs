@@ -3,13 +3,14 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use scheduler_core::change::{self, Change, ChangeError, UnreadableJob};
+use scheduler_core::change::{self, Change, ChangeError, Saved, UnreadableJob};
 use scheduler_core::store::{
     Changed, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer, StoreResult,
 };
+use scheduler_core::trigger::{DateSpec, TriggerSpec};
 use scheduler_core::{
-    Cause, Job, JobDefaults, JobError, JobId, JobPatch, PatchError, Pause, QueueName, RunId, Store,
-    StoredJob, Timestamp, Version,
+    Cause, Job, JobBuilder, JobDefaults, JobError, JobId, JobPatch, PatchError, Pause, QueueName,
+    RunId, Store, StoredJob, TaskName, Timestamp, Version,
 };
 use serde_json::Value;
 use uuid::{NoContext, Uuid};
@@ -17,8 +18,8 @@ use uuid::{NoContext, Uuid};
 use super::retry::until_known;
 use super::search::{Found, JobQuery};
 use super::{
-    JobList, JobsError, Modified, OnConflict, PauseWish, Put, PutWish, Removed, RunRequested,
-    Switched,
+    JobList, JobsError, Modified, OnConflict, Once, PauseWish, Put, PutWish, Removed, Restored,
+    RunRequested, Switched,
 };
 use crate::config::join;
 use crate::task::builtin;
@@ -71,6 +72,45 @@ impl<S: Store> Jobs<S> {
     pub fn put_repeatedly(mut self, fired: Duration) -> Self {
         self.remembered = Some(fired);
         self
+    }
+
+    /// The store's clock.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer.
+    pub async fn now(&self) -> Result<Timestamp, JobsError> {
+        Ok(until_known(|| self.store.overview()).await?.now)
+    }
+
+    /// Puts a job of this task that runs once, under an id that is made for it; answers with that.
+    /// `with` says what there is to say of it besides. It leaves the store after its run, unless its
+    /// policy keeps it; its history stays.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer.
+    pub async fn once(
+        &self,
+        task: TaskName,
+        when: Once,
+        with: impl FnOnce(JobBuilder) -> JobBuilder,
+    ) -> Result<JobId, JobsError> {
+        let now = self.now().await?;
+        let at = match when {
+            Once::Now => now,
+            Once::At(at) => at,
+            Once::After(delay) => now.after(delay),
+        };
+        let id = JobId::new(new_id(task.as_str(), now)).expect("a word and a number are an id");
+        let date = TriggerSpec::Date(DateSpec {
+            run_date: Some(at.to_string()),
+            ..DateSpec::default()
+        });
+        let trigger = date.resolve(chrono_tz::UTC).expect("an instant is a date");
+        let job = with(Job::builder(id.clone(), task, trigger)).build();
+        self.put(job, OnConflict::Refuse).await?;
+        Ok(id)
     }
 
     /// The job of this id.
@@ -339,6 +379,44 @@ impl<S: Store> Jobs<S> {
         &self.store
     }
 
+    /// Brings back a job as it stood somewhere, with its pause and when it was to run next.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn restore(
+        &self,
+        saved: &Saved,
+        on_conflict: OnConflict,
+    ) -> Result<Restored, JobsError> {
+        let id = saved.job.id();
+        let mut rounds = Rounds::new(id);
+        loop {
+            let read = self.read(id).await?;
+            if let Some(unreadable) = read.unreadable {
+                return Ok(Restored::Unreadable(unreadable.why));
+            }
+            let stored = read.stored.as_ref();
+            let is_there = stored.is_some_and(|stored| is_so_already(stored, saved));
+            match (stored, on_conflict) {
+                (Some(_), _) if is_there => return Ok(Restored::Unchanged),
+                (Some(_), OnConflict::Refuse) => return Ok(Restored::Exists),
+                (Some(_), OnConflict::Keep) => return Ok(Restored::Kept),
+                _ => {}
+            }
+            let change = change::restore(saved.clone(), stored, read.fired, read.now);
+            let Ok(change) = change else {
+                return Ok(Restored::Over);
+            };
+            let expected = stored.map(|stored| stored.version);
+            match self.write(vec![(expected, change)]).await?[..] {
+                [Changed::Done(_)] if expected.is_some() => return Ok(Restored::Replaced),
+                [Changed::Done(_)] => return Ok(Restored::Added),
+                _ => rounds.again()?,
+            }
+        }
+    }
+
     pub(super) async fn read(&self, id: &JobId) -> Result<JobWrite, JobsError> {
         let ids = std::slice::from_ref(id);
         let mut read = until_known(|| self.store.jobs(ids)).await?;
@@ -431,6 +509,18 @@ impl<S: Store> Jobs<S> {
     }
 }
 
+/// Whether a job stands here as it stood there. When it runs next says nothing: it may have gone on.
+fn is_so_already(stored: &StoredJob, saved: &Saved) -> bool {
+    let is_paused_so = match (stored.state.pause(), saved.state.pause()) {
+        (None, None) => true,
+        (Some(here), Some(there)) => {
+            (here.until, &here.by, &here.reason) == (there.until, &there.by, &there.reason)
+        }
+        _ => false,
+    };
+    stored.job == saved.job && is_paused_so && stored.parked.is_none()
+}
+
 /// What a partial change comes to; the args of built-in tasks are known here.
 fn decide_patch(
     patch: &JobPatch,
@@ -477,6 +567,11 @@ fn decide(wish: &PutWish, read: &JobWrite, remembered: Option<Duration>) -> Deci
     {
         return Decision::Settled(Put::Over(ChangeError::NeverFires { after }));
     }
+    if let OnConflict::ReplaceVersion(version) = wish.on_conflict
+        && read.stored.as_ref().map(|stored| stored.version) != Some(version)
+    {
+        return Decision::Settled(Put::ChangedMeanwhile);
+    }
     let (change, done) = match (&read.stored, wish.on_conflict) {
         (None, _) => (change::put_new(job, read.fired, read.now), Put::Added),
         (Some(_), OnConflict::Refuse) => return Decision::Settled(Put::Exists),
@@ -487,7 +582,7 @@ fn decide(wish: &PutWish, read: &JobWrite, remembered: Option<Duration>) -> Deci
             return Decision::Settled(Put::Kept);
         }
         // Also the very same definition, if the job is parked: writing it brings the job back.
-        (Some(stored), OnConflict::Keep | OnConflict::Replace) => {
+        (Some(stored), OnConflict::Keep | OnConflict::Replace | OnConflict::ReplaceVersion(_)) => {
             (change::replace(stored, job, read.now), Put::Replaced)
         }
     };
@@ -503,7 +598,7 @@ fn decide_unreadable(wish: &PutWish, stored: &UnreadableJob, read: &JobWrite) ->
             let change = change::replace_unreadable(stored, job, read.fired, read.now);
             Decision::of(change, Put::Replaced)
         }
-        OnConflict::Keep | OnConflict::Replace => {
+        OnConflict::Keep | OnConflict::Replace | OnConflict::ReplaceVersion(_) => {
             Decision::Settled(Put::Unreadable(stored.why.clone()))
         }
     }
@@ -557,6 +652,13 @@ impl<'a> Rounds<'a> {
             rounds: self.conflicts,
         })
     }
+}
+
+/// An id for a job of this task that was made now: of the two, so that people can read it, and
+/// nobody else makes the same.
+#[must_use]
+pub fn new_id(task: &str, now: Timestamp) -> String {
+    format!("{task}-{}", uuid_at(now))
 }
 
 fn new_request() -> RequestId {

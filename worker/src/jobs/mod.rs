@@ -23,21 +23,25 @@
 //! }
 //! ```
 
+mod apply;
 mod client;
 mod ledger;
 mod outcome;
 pub(crate) mod retry;
 mod runs;
+mod saved;
 mod search;
 #[cfg(test)]
 mod shelf;
 #[cfg(test)]
 mod tests;
 
-pub use client::Jobs;
+pub use apply::{Applied, FieldChange, Foreign, Manifest, Plan, Step, Unlisted};
+pub use client::{Jobs, new_id};
 pub use outcome::{
-    JobList, JobsError, Modified, OnConflict, PauseEnd, PauseWish, Put, PutWish, Removed,
-    RunRequested, Switched,
+    JobList, JobsError, Modified, OnConflict, Once, PauseEnd, PauseWish, Put, PutWish, Removed,
+    Restored, RunRequested, Switched,
 };
 pub use runs::RunAgain;
+pub use saved::{SavedJob, SavedPause};
 pub use search::{JobOrder, JobQuery};

@@ -18,6 +18,8 @@ pub enum OnConflict {
     /// Put the new definition in its place. Due times that have come stay the job's; whether it is
     /// paused stays as it is.
     Replace,
+    /// The same, if it still has this version.
+    ReplaceVersion(Version),
 }
 
 /// A job to put.
@@ -27,6 +29,17 @@ pub struct PutWish {
     pub job: Job,
     /// What to do where there is one of the same id.
     pub on_conflict: OnConflict,
+}
+
+/// When a job runs that runs once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Once {
+    /// As soon as a node has room for it.
+    Now,
+    /// At this instant; at once where that has passed.
+    At(Timestamp),
+    /// So long from now, by the store's clock.
+    After(Duration),
 }
 
 /// What became of putting a job.
@@ -45,6 +58,9 @@ pub enum Put {
     /// One of this id was there that cannot be read, for this reason, and it stays: it was to be
     /// kept, or a newer version wrote it.
     Unreadable(String),
+    /// The one that is there has another version than was expected, or there is none any more:
+    /// nothing was written.
+    ChangedMeanwhile,
     /// Its schedule is over: nothing was written.
     Over(ChangeError),
 }
@@ -117,6 +133,25 @@ pub enum Removed {
     Done,
     /// There is no such job.
     NotFound,
+}
+
+/// What became of bringing back a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// There was none of this id; now there is.
+    Added,
+    /// It took the place of another definition or state.
+    Replaced,
+    /// It was there just so.
+    Unchanged,
+    /// One of this id was there, and stays, as was asked for.
+    Kept,
+    /// One of this id was there that is otherwise: nothing was written.
+    Exists,
+    /// One of this id was there that cannot be read: nothing was written.
+    Unreadable(String),
+    /// Its schedule is over: nothing was written.
+    Over,
 }
 
 /// What became of asking for a run.

@@ -17,6 +17,8 @@ pub struct JobQuery {
     pub queue: Option<QueueName>,
     /// They stand so.
     pub standing: Option<Standing>,
+    /// They are declared by this file or service.
+    pub owner: Option<String>,
     /// This text is somewhere in their id, name, task or a tag, in capitals or not.
     pub text: Option<String>,
     /// In which order.
@@ -54,6 +56,7 @@ impl JobQuery {
             && self
                 .standing
                 .is_none_or(|wanted| wanted == stored.standing())
+            && (self.owner.is_none() || self.owner.as_deref() == job.owner())
             && self.text.as_ref().is_none_or(is_there)
     }
 

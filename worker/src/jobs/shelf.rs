@@ -277,6 +277,16 @@ impl Store for Shelf {
         error(StoreErrorKind::Refused)
     }
     async fn overview(&self) -> StoreResult<Overview> {
-        error(StoreErrorKind::Refused)
+        // Those who change jobs ask for the clock alone.
+        Ok(Overview {
+            now: NOW,
+            jobs: 0,
+            scheduled: 0,
+            due: 0,
+            busy: 0,
+            retries: 0,
+            queues: Vec::new(),
+            leader: None,
+        })
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use scheduler_core::change::JobState;
 use scheduler_core::{
-    Job, JobDefaults, JobId, JobPatch, JobSpec, Pause, RunId, Timestamp, Version,
+    Job, JobDefaults, JobId, JobPatch, JobSpec, Pause, RunId, TaskName, Timestamp, Version,
 };
 use serde_json::json;
 
@@ -339,6 +339,102 @@ async fn a_list_names_each_job_once_by_id() {
         .collect();
     assert_eq!(ids, ["a", "b", "c"]);
     assert_eq!(list.unreadable, [("bad".to_owned(), "why".to_owned())]);
+}
+
+fn manifest(jobs: &[Job]) -> Manifest {
+    Manifest {
+        owner: "file".to_owned(),
+        jobs: jobs.to_vec(),
+        unlisted: Unlisted::Prune,
+        foreign: Foreign::Refuse,
+    }
+}
+
+#[tokio::test]
+async fn a_store_becomes_equal_to_a_file_and_nobody_elses_jobs_are_touched() {
+    let desk = Desk::new();
+    let put = desk.jobs.put(job("mine", 5), OnConflict::Refuse);
+    put.await.unwrap();
+    let plan = |jobs: &[Job]| {
+        let (client, manifest) = (desk.jobs.clone(), manifest(jobs));
+        async move { client.plan(&manifest).await.unwrap() }
+    };
+    let of = |plan: &Plan, name: &str| plan.0.get(&id(name)).cloned();
+    let foreign = plan(&[job("a", 10), job("mine", 10)]).await;
+    assert_eq!(of(&foreign, "mine"), Some(Step::Foreign(None)));
+    assert!(foreign.is_refused());
+    desk.jobs.apply(&foreign).await.unwrap();
+    assert_eq!(
+        desk.jobs.get(&id("a")).await.unwrap(),
+        None,
+        "nothing at all"
+    );
+
+    let first = plan(&[job("a", 10), job("b", 10)]).await;
+    let applied = desk.jobs.apply(&first).await.unwrap();
+    assert!(
+        applied.values().all(|became| *became == Applied::Done),
+        "{applied:?}"
+    );
+    let stored = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+    assert_eq!(stored.job.owner(), Some("file"));
+    let same = plan(&[job("a", 10), job("b", 10)]).await;
+    assert!(!same.has_changes(), "{same:?}");
+
+    let second = plan(&[job("a", 20), job("c", 10)]).await;
+    let Some(Step::Change { fields, .. }) = of(&second, "a") else {
+        panic!("{second:?}");
+    };
+    let names: Vec<_> = fields.iter().map(|change| change.field.as_str()).collect();
+    assert_eq!(names, ["trigger"]);
+    assert!(matches!(of(&second, "b"), Some(Step::Remove(_))));
+    assert!(matches!(of(&second, "c"), Some(Step::Add(_))));
+    assert_eq!(of(&second, "mine"), None);
+    // Somebody changes two of them before it is done: these are left as they are.
+    for name in ["a", "b"] {
+        desk.jobs.pause(&id(name)).await.unwrap();
+    }
+    let applied = desk.jobs.apply(&second).await.unwrap();
+    let became = |name: &str| applied.get(&id(name)).cloned();
+    assert_eq!(became("a"), Some(Applied::ChangedMeanwhile));
+    assert_eq!(became("b"), Some(Applied::ChangedMeanwhile));
+    assert_eq!(became("c"), Some(Applied::Done));
+    let again = plan(&[job("a", 20), job("c", 10)]).await;
+    desk.jobs.apply(&again).await.unwrap();
+    let list = desk.jobs.list().await.unwrap().jobs;
+    let ids: Vec<_> = list.iter().map(|stored| stored.job.id().as_str()).collect();
+    assert_eq!(ids, ["a", "c", "mine"]);
+    let a = desk.jobs.get(&id("a")).await.unwrap().unwrap();
+    assert!(a.state.is_paused(), "that is the operator's");
+    assert_eq!(a.state.pause().and_then(|pause| pause.since), Some(NOW));
+}
+
+#[tokio::test]
+async fn a_job_that_runs_once_gets_an_id_of_its_own() {
+    let desk = Desk::new();
+    let task: TaskName = "mail".parse().unwrap();
+    let mut ids = Vec::new();
+    for (when, at) in [
+        (Once::Now, Some(NOW)),
+        (Once::After(Duration::from_secs(9)), in_seconds(9)),
+        (
+            Once::At(Timestamp::from_ms(17)),
+            Some(Timestamp::from_ms(17)),
+        ),
+    ] {
+        let once = desk
+            .jobs
+            .once(task.clone(), when, |job| job.args(json!({ "to": 1 })));
+        let id = once.await.unwrap();
+        let stored = desk.jobs.get(&id).await.unwrap().unwrap();
+        assert_eq!(stored.next_fire, at);
+        assert_eq!(stored.job.args()["to"], 1);
+        assert!(id.as_str().starts_with("mail-"), "{id}");
+        ids.push(id);
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
 }
 
 fn patch(fields: serde_json::Value) -> JobPatch {

@@ -1,5 +1,7 @@
 //! Changing jobs that are stored.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::binary::{config, start, until};
@@ -300,4 +302,258 @@ fn jobs_are_found_by_what_is_known_of_them() {
         .out;
     assert_eq!(removed, "removed report\nremoved mail\n");
     assert_eq!(found(&[]), ["other"]);
+}
+
+#[test]
+fn jobs_that_run_once_need_no_id_and_no_clock() {
+    let redis = Redis::start();
+    let add = |flags: &[&str]| {
+        let args = [
+            &[
+                "job",
+                "add",
+                "--task",
+                "log",
+                "--args",
+                "{\"message\":\"hi\"}",
+            ],
+            flags,
+        ];
+        let said = redis.said(&args.concat(), 0).out;
+        said.trim().strip_prefix("added ").unwrap().to_owned()
+    };
+    let later = add(&["--after", "10m"]);
+    let by_name = add(&["--in", "1h", "--id", "by name"]);
+    assert!(later.starts_with("log-"), "{later}");
+    assert_eq!(by_name, "by name");
+    let shown = redis.json(&["job", "show", &later, "--json"]);
+    assert_eq!(shown["trigger"]["type"], "date");
+    assert_eq!(shown["trigger"]["run_date"], shown["next_run_time"]);
+    let again = add(&["--at", "2100-01-01"]);
+    assert_ne!(again, later);
+    let recurring = ["job", "add", "--task", "log", "--every", "1h"];
+    redis.said(&recurring, 2);
+
+    let (directory, path) = config("");
+    let log = directory.path().join("log");
+    let worker = start(&mut redis.carillon(&["run", "--config", &path]), &log);
+    let gone = add(&["--now"]);
+    let kept = add(&["--now", "--keep"]);
+    for id in [&gone, &kept] {
+        until("its run", || {
+            let runs = redis.json(&["runs", "--job", id, "--json"]);
+            (runs[0]["outcome"] == "succeeded").then_some(())
+        });
+    }
+    let left = || redis.json(&["job", "list", "--state", "finished", "--json"]);
+    until("the end of the job that is not kept", || {
+        let is_gone = redis.json(&["job", "list", "--search", &gone, "--json"]) == json!([]);
+        (is_gone && left()[0]["id"] == kept.as_str()).then_some(())
+    });
+    assert_eq!(left()[0]["keep"], true);
+    assert_eq!(worker.stop(), 0);
+}
+
+#[test]
+fn many_jobs_come_one_a_line_and_again_where_they_were_interrupted() {
+    let redis = Redis::start();
+    let (directory, _) = config("");
+    let path = directory.path().join("jobs.jsonl");
+    let line = |n: u32, seconds: u32| {
+        format!(
+            "{{\"id\":\"job-{n}\",\"task\":\"t\",\"trigger\":{{\"type\":\"interval\",\"seconds\":{seconds}}}}}\n"
+        )
+    };
+    let file = path.display().to_string();
+    // The line in the middle is wrong: all before it is put, and it is named.
+    let text: String = (1..=2500)
+        .map(|n| line(n, if n == 2101 { 0 } else { 60 }))
+        .collect();
+    let wrong = text.replace("\"seconds\":0", "\"secs\":0");
+    fs::write(&path, wrong).unwrap();
+    let said = redis.said(&["job", "add", "--file", &file], 2);
+    assert_eq!(
+        said.out,
+        "2100 added, 0 replaced, 0 as they were, 0 refused\n"
+    );
+    assert!(said.err.contains("jobs.jsonl:2101: "), "{}", said.err);
+    assert!(
+        said.err.contains("trigger.secs: is no field of a trigger"),
+        "{}",
+        said.err
+    );
+    fs::write(&path, text.replace("\"seconds\":0", "\"seconds\":60")).unwrap();
+    let said = redis.said(&["job", "add", "--file", &file, "--replace"], 0);
+    assert_eq!(
+        said.out,
+        "400 added, 0 replaced, 2100 as they were, 0 refused\n"
+    );
+    let said = redis.said(&["job", "add", "--file", &file], 1);
+    assert_eq!(
+        said.out,
+        "0 added, 0 replaced, 0 as they were, 2500 refused\n"
+    );
+    assert!(said.err.ends_with("error: and 2480 more\n"), "{}", said.err);
+}
+
+#[test]
+fn a_store_becomes_equal_to_a_file() {
+    let redis = Redis::start();
+    let (_directory, path) = config("");
+    let apply = |text: &str, flags: &[&str], code: i32| {
+        fs::write(&path, text).unwrap();
+        let args = [&["apply", "--file", &path], flags].concat();
+        redis.said(&args, code)
+    };
+    let job = |id: &str, rest: &str| {
+        format!(
+            "[[jobs]]\nid = \"{id}\"\ntask = \"t\"\ntrigger = {{ type = \"interval\", seconds = 60 }}\n{rest}\n"
+        )
+    };
+    let one = job("a", "") + &job("b", "");
+    let planned = apply(&one, &["--dry-run"], 4);
+    let lines = "+ a  t interval[seconds=60]\n+ b  t interval[seconds=60]\n";
+    let summary = "2 to add, 0 to change, 0 to remove, 0 as they were\n";
+    assert_eq!(planned.out, format!("{lines}{summary}"));
+    assert_eq!(redis.json(&["job", "list", "--json"]), json!([]));
+    let done = "2 added, 0 changed, 0 removed, 0 as they were\n";
+    assert_eq!(apply(&one, &[], 0).out, format!("{lines}{done}"));
+    let same = "0 to add, 0 to change, 0 to remove, 2 as they were\n";
+    assert_eq!(apply(&one, &["--dry-run"], 0).out, same);
+    assert_eq!(
+        redis.json(&["job", "show", "a", "--json"])["owner"],
+        "carillon.toml"
+    );
+
+    let two = job("b", "queue = \"slow\"\ntimeout = \"30s\"") + &job("c", "");
+    let expected = "? a  is not in the file any more\n\
+                    ~ b\n    queue: default -> slow\n    timeout: - -> 30\n\
+                    + c  t interval[seconds=60]\n\
+                    1 to add, 1 to change, 0 to remove, 1 as they were\n";
+    assert_eq!(apply(&two, &["--dry-run"], 4).out, expected);
+    let pruned = apply(&two, &["--prune"], 0).out;
+    assert!(pruned.starts_with("- a\n~ b\n"), "{pruned}");
+    assert!(
+        pruned.ends_with("1 added, 1 changed, 1 removed, 0 as they were\n"),
+        "{pruned}"
+    );
+
+    // Whose jobs they are counts, and nothing is done where one of them is somebody else's.
+    add(&redis, "hand", &[]);
+    let three = format!("owner = \"other\"\n{}{}", job("hand", ""), job("c", "")) + &job("d", "");
+    let refused = apply(&three, &["--prune"], 1);
+    let lines =
+        "! c  is owned by carillon.toml\n+ d  t interval[seconds=60]\n! hand  was put by hand\n";
+    assert_eq!(refused.out, lines);
+    assert!(
+        refused
+            .err
+            .contains("2 job(s) are not other's, and nothing was done"),
+        "{}",
+        refused.err
+    );
+    redis.said(&["job", "show", "d"], 1);
+    let adopted = apply(&three, &["--prune", "--adopt"], 0).out;
+    assert!(
+        adopted.contains("    owner: carillon.toml -> other\n"),
+        "{adopted}"
+    );
+    assert_eq!(
+        redis.json(&["job", "show", "b", "--json"])["owner"],
+        "carillon.toml"
+    );
+    let add = redis.said(&["job", "add", "--file", &path], 2);
+    assert!(
+        add.err.contains(":1: owner: only `carillon apply`"),
+        "{}",
+        add.err
+    );
+}
+
+#[test]
+fn jobs_move_from_store_to_store_as_they_stand() {
+    let (old, new) = (Redis::start(), Redis::start());
+    add(
+        &old,
+        "active",
+        &["--tag", "x", "--retry", "3", "--timezone", "Asia/Tokyo"],
+    );
+    add(&old, "paused", &[]);
+    old.said(
+        &[
+            "job",
+            "pause",
+            "paused",
+            "--reason",
+            "why",
+            "--until",
+            "2100-01-01",
+        ],
+        0,
+    );
+    let (directory, path) =
+        config("[[jobs]]\nid = \"owned\"\ntask = \"t\"\ntrigger = { type = \"cron\", hour = 8 }\n");
+    old.said(&["apply", "--file", &path], 0);
+    let file = directory.path().join("saved.jsonl").display().to_string();
+    old.said(&["export", "--output", &file], 0);
+    let exported = old.said(&["export"], 0).out;
+    assert_eq!(fs::read_to_string(&file).unwrap(), exported);
+    assert_eq!(exported.lines().count(), 3);
+
+    let said = new.said(&["import", &file], 0).out;
+    assert_eq!(
+        said,
+        "3 added, 0 replaced, 0 as they were, 0 kept, 0 over\n"
+    );
+    let jobs = |redis: &Redis| {
+        let mut jobs = redis.json(&["job", "list", "--json"]);
+        for job in jobs.as_array_mut().unwrap() {
+            job["version"] = json!(null);
+        }
+        jobs
+    };
+    assert_eq!(jobs(&new), jobs(&old));
+    assert_eq!(new.said(&["export"], 0).out, exported);
+    let again = new.said(&["import", &file], 0).out;
+    assert_eq!(
+        again,
+        "0 added, 0 replaced, 3 as they were, 0 kept, 0 over\n"
+    );
+
+    new.said(&["job", "modify", "active", "--queue", "q"], 0);
+    new.said(&["job", "resume", "paused"], 0);
+    let refused = new.said(&["import", &file], 1);
+    assert!(
+        refused
+            .err
+            .contains("saved.jsonl:1: there is a job \"active\" already"),
+        "{}",
+        refused.err
+    );
+    let kept = new.said(&["import", "--keep", &file], 0).out;
+    assert_eq!(
+        kept,
+        "0 added, 0 replaced, 1 as they were, 2 kept, 0 over\n"
+    );
+    let replaced = new.said(&["import", "--replace", &file], 0).out;
+    assert_eq!(
+        replaced,
+        "0 added, 2 replaced, 1 as they were, 0 kept, 0 over\n"
+    );
+    assert_eq!(jobs(&new), jobs(&old));
+    for (line, complaint) in [
+        ("{}", "missing field"),
+        (
+            "{\"format\":2,\"job\":{\"id\":\"a\",\"task\":\"t\",\"trigger\":{\"type\":\"date\"}},\"state\":\"active\"}",
+            "format: 2 is unknown",
+        ),
+        (
+            "{\"format\":1,\"job\":{\"id\":\"a\",\"task\":\"t\",\"trigger\":{\"type\":\"date\"}},\"state\":\"asleep\"}",
+            "state: \"asleep\" is unknown",
+        ),
+    ] {
+        fs::write(&file, line).unwrap();
+        let said = new.said(&["import", &file], 2);
+        assert!(said.err.contains(complaint), "{}", said.err);
+    }
 }

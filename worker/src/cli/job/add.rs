@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use carillon::config::{ConfiguredJob, JobDocument};
-use carillon::core::{JobDefaults, Store};
+use carillon::core::{JobDefaults, Store, Timestamp};
 use carillon::jobs::{OnConflict, Put, PutWish};
 use clap::{ArgGroup, Args};
 use serde_json::{Map, Value};
@@ -19,8 +19,14 @@ Examples:
   carillon job add --id report --cron '30 8 * * mon-fri' --timezone Europe/Berlin \\
       --task http --args '{\"url\": \"https://example.org/report\", \"method\": \"POST\"}'
   carillon job add --id once --at 2026-12-24T18:00:00+01:00 --task stream --args '{\"stream\": \"gifts\"}'
+  carillon job add --now --task log --args '{\"message\": \"hello\"}'
+  carillon job add --after 10m --task http --args '{\"url\": \"https://example.org/remind\"}'
   carillon job add --file jobs.toml --replace
+  carillon job add --file ten-thousand.jsonl
   generate-jobs | carillon job add --file -
+
+A job that runs once gets an id where it has none, of its task and the time. It leaves the store after its
+run, unless it is to be kept (--keep); its history stays.
 
 A file holds jobs as [[jobs]] of the configuration file, or the same as JSON: one job, a list of
 jobs, or {\"jobs\": [...]}. A job whose id is there already is refused, unless --replace is given or
@@ -30,13 +36,16 @@ the job says replace_existing = true. [job_defaults] and timezone of --config ap
 #[derive(Args, Debug)]
 #[command(
     after_help = HELP,
-    group(ArgGroup::new("what").args(["id", "file"]).required(true)),
+    group(ArgGroup::new("what").args(["id", "file", "now", "after", "at"]).multiple(true).required(true)),
 )]
 pub(in crate::cli) struct AddArgs {
-    /// File with jobs (TOML or JSON); - for standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["FieldFlags", "WhenFlags"])]
+    /// File with jobs (TOML or JSON, or JSON lines: .jsonl); - for standard input
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["id", "FieldFlags", "WhenFlags"])]
     file: Option<PathBuf>,
-    /// The job's id
+    /// The file holds one job a line, as JSON: read and put bit by bit, however many there are
+    #[arg(long, requires = "file")]
+    lines: bool,
+    /// The job's id [default: one is made for jobs that run once]
     #[arg(long, value_name = "ID", requires_all = ["task", "when"])]
     id: Option<String>,
     #[command(flatten)]
@@ -50,16 +59,34 @@ pub(in crate::cli) struct AddArgs {
 
 impl AddArgs {
     /// The jobs to put.
-    pub(super) fn wishes(&self, defaults: &JobDefaults) -> Result<Vec<PutWish>, Failure> {
+    ///
+    /// `now` is the store's clock, where the job asks for it.
+    pub(super) fn wishes(
+        &self,
+        defaults: &JobDefaults,
+        now: Timestamp,
+    ) -> Result<Vec<PutWish>, Failure> {
         let document = match &self.file {
             Some(file) => read(file)?,
-            None => JobDocument::of_value("job add", self.job()?)?,
+            None => JobDocument::of_value("job add", self.job(now)?)?,
         };
         let jobs = document.check(defaults)?;
         Ok(jobs.into_iter().map(|job| self.wish(job)).collect())
     }
 
-    fn wish(&self, configured: ConfiguredJob) -> PutWish {
+    /// Whether the jobs depend on the store's clock.
+    pub(super) const fn asks_for_now(&self) -> bool {
+        self.file.is_none() && (self.id.is_none() || self.when.asks_for_now())
+    }
+
+    /// The file whose lines are jobs, if it is to be read so.
+    pub(super) fn lines_of(&self) -> Option<&Path> {
+        let file = self.file.as_deref()?;
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        (self.lines || matches!(extension, Some("jsonl" | "ndjson"))).then_some(file)
+    }
+
+    pub(super) fn wish(&self, configured: ConfiguredJob) -> PutWish {
         let replace = self.replace || configured.replace_existing == Some(true);
         PutWish {
             job: configured.job,
@@ -72,16 +99,25 @@ impl AddArgs {
     }
 
     /// The job of the flags, as a document would hold it.
-    fn job(&self) -> Result<Value, Failure> {
+    fn job(&self, now: Timestamp) -> Result<Value, Failure> {
         let mut job = Map::new();
-        job.insert("id".to_owned(), self.id.clone().into());
         self.fields.fill(&mut job)?;
-        self.when.fill(&mut job)?;
+        self.when.fill_at(now, &mut job)?;
+        let task = job.get("task").and_then(Value::as_str).unwrap_or("job");
+        let id = self.id.clone();
+        let id = id.unwrap_or_else(|| carillon::jobs::new_id(task, now));
+        job.insert("id".to_owned(), id.into());
         Ok(Value::Object(job))
     }
 }
 
-fn read(file: &PathBuf) -> Result<JobDocument, Failure> {
+fn read(file: &Path) -> Result<JobDocument, Failure> {
+    let (name, text) = read_text(file)?;
+    Ok(JobDocument::parse(&name, &text)?.of_nobody()?)
+}
+
+/// The text of a file or of standard input, and what to call it.
+pub(in crate::cli) fn read_text(file: &Path) -> Result<(String, String), Failure> {
     let mut text = String::new();
     let (name, read) = if file.as_os_str() == "-" {
         (
@@ -93,7 +129,7 @@ fn read(file: &PathBuf) -> Result<JobDocument, Failure> {
         (file.display().to_string(), read)
     };
     read.map_err(|error| Failure::Usage(format!("{name}: cannot be read: {error}")))?;
-    Ok(JobDocument::parse(&name, &text)?)
+    Ok((name, text))
 }
 
 impl<S: Store> Desk<S> {
@@ -111,7 +147,7 @@ impl<S: Store> Desk<S> {
                 Put::Added => output::line(&format!("added {id}"))?,
                 Put::Replaced => output::line(&format!("replaced {id}"))?,
                 Put::Unchanged | Put::Kept => output::line(&format!("{id} is as it was"))?,
-                Put::Exists => refused.push(format!(
+                Put::Exists | Put::ChangedMeanwhile => refused.push(format!(
                     "there is a job {:?} already: replace it with --replace",
                     id.as_str()
                 )),

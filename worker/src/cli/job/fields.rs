@@ -1,6 +1,6 @@
 //! Flags that describe a job, for who adds one and for who changes one.
 
-use carillon::core::duration;
+use carillon::core::{Timestamp, duration};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -133,6 +133,12 @@ pub(super) struct WhenFlags {
     /// Fire once: 2026-12-24T18:00:00+01:00
     #[arg(long, value_name = "TIME", group = "when")]
     at: Option<String>,
+    /// Fire once, so long from now: 10m
+    #[arg(long, visible_alias = "in", value_name = "TIME", group = "when")]
+    after: Option<String>,
+    /// Fire once, now
+    #[arg(long, group = "when")]
+    now: bool,
     /// Fire by any trigger, as JSON: '{"type": "cron", "hour": 8, "jitter": 60}'
     #[arg(long, value_name = "JSON", group = "when")]
     trigger: Option<String>,
@@ -142,8 +148,33 @@ pub(super) struct WhenFlags {
 }
 
 impl WhenFlags {
-    /// Puts the trigger that was given, if one was, into a job as typed.
-    pub(super) fn fill(&self, job: &mut Map<String, Value>) -> Result<(), Failure> {
+    /// Whether the trigger depends on the store's clock.
+    pub(super) const fn asks_for_now(&self) -> bool {
+        self.after.is_some() || self.now
+    }
+
+    /// Puts the trigger that was given, if one was, into a job as typed; `now` is the store's clock.
+    pub(super) fn fill_at(
+        &self,
+        now: Timestamp,
+        job: &mut Map<String, Value>,
+    ) -> Result<(), Failure> {
+        let at = match &self.after {
+            None => now,
+            Some(after) => {
+                let after = duration::parse(after)
+                    .map_err(|message| Failure::Usage(format!("--after: {message}")))?;
+                now.after(after)
+            }
+        };
+        if self.asks_for_now() {
+            let at = at.to_string();
+            job.insert(
+                "trigger".to_owned(),
+                json!({ "type": "date", "run_date": at }),
+            );
+            return Ok(());
+        }
         let mut trigger = match (&self.every, &self.cron, &self.at, &self.trigger) {
             (Some(every), ..) => {
                 let every = duration::parse(every)

@@ -4,6 +4,7 @@ mod add;
 mod backfill;
 mod change;
 mod fields;
+mod lines;
 mod modify;
 mod show;
 
@@ -12,7 +13,7 @@ use std::collections::HashSet;
 use clap::{Args, Subcommand, ValueEnum};
 
 use carillon::Jobs;
-use carillon::core::{JobId, QueueName, Standing, Store, Tag, TaskName, Version};
+use carillon::core::{JobId, QueueName, Standing, Store, Tag, TaskName, Timestamp, Version};
 use carillon::jobs::{JobOrder, JobQuery};
 use scheduler_redis::RedisStore;
 
@@ -20,7 +21,7 @@ use super::args::Global;
 use super::failure::Failure;
 use super::{output, store};
 
-pub(super) use add::AddArgs;
+pub(super) use add::{AddArgs, read_text};
 pub(super) use backfill::BackfillArgs;
 pub(super) use change::PauseArgs;
 pub(super) use modify::{ModifyArgs, RescheduleArgs};
@@ -128,6 +129,7 @@ impl ListArgs {
                 SortArg::Next => JobOrder::Next,
             },
             limit: self.limit,
+            ..JobQuery::default()
         })
     }
 }
@@ -211,8 +213,20 @@ pub(super) fn run(global: &Global, command: JobCommand) -> Result<(), Failure> {
     // What was typed is checked before any store is asked for.
     match command {
         JobCommand::Add(args) => {
-            let wishes = args.wishes(&settings.job_defaults)?;
-            on_store(&settings, async |desk| desk.add(&wishes).await)
+            let defaults = &settings.job_defaults;
+            if let Some(file) = args.lines_of() {
+                let lines = lines::open(file)?;
+                return on_store(&settings, async |desk| {
+                    Box::pin(desk.add_lines(&args, lines, defaults)).await
+                });
+            }
+            let mut wishes = args.wishes(defaults, Timestamp::EPOCH)?;
+            on_store(&settings, async |desk| {
+                if args.asks_for_now() {
+                    wishes = args.wishes(defaults, desk.now().await?)?;
+                }
+                desk.add(&wishes).await
+            })
         }
         JobCommand::List(args) => {
             let query = args.query()?;
@@ -223,16 +237,18 @@ pub(super) fn run(global: &Global, command: JobCommand) -> Result<(), Failure> {
             on_store(&settings, async |desk| desk.show(&id, args.json).await)
         }
         JobCommand::Modify(args) => {
-            let (id, patch) = args.check()?;
+            args.check(Timestamp::EPOCH)?;
             let (expected, defaults) = (args.expect.version(), &settings.job_defaults);
             on_store(&settings, async |desk| {
+                let (id, patch) = args.check(desk.now().await?)?;
                 desk.expecting(expected).modify(&id, &patch, defaults).await
             })
         }
         JobCommand::Reschedule(args) => {
-            let (id, patch) = args.check()?;
+            args.check(Timestamp::EPOCH)?;
             let (expected, defaults) = (args.expect.version(), &settings.job_defaults);
             on_store(&settings, async |desk| {
+                let (id, patch) = args.check(desk.now().await?)?;
                 desk.expecting(expected).modify(&id, &patch, defaults).await
             })
         }
@@ -276,7 +292,8 @@ fn on_store(
         jobs: Jobs::new(store.clone()),
         store,
     };
-    store::runtime()?.block_on(act(desk))
+    // Boxed: what the commands wait for is nested deep, and its type with it.
+    store::runtime()?.block_on(Box::pin(act(desk)))
 }
 
 /// The jobs of a store, and how to speak of them.
@@ -328,6 +345,11 @@ impl<S: Store> Desk<S> {
         ids.retain(|id| seen.insert(id.clone()));
         let desk = self.expecting(chosen.expected);
         Ok(Selection { desk, ids })
+    }
+
+    /// The store's clock.
+    async fn now(&self) -> Result<Timestamp, Failure> {
+        self.jobs.now().await.map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &carillon::jobs::JobsError) -> Failure {

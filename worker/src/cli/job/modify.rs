@@ -1,7 +1,7 @@
 //! `carillon job modify|reschedule`: some fields of a job change, the others stay.
 
 use carillon::config::read_patch;
-use carillon::core::{JobDefaults, JobId, JobPatch, PatchError, Store};
+use carillon::core::{JobDefaults, JobId, JobPatch, PatchError, Store, Timestamp};
 use carillon::jobs::Modified;
 use clap::Args;
 use serde_json::{Map, Value};
@@ -44,7 +44,8 @@ pub(in crate::cli) struct ModifyArgs {
 }
 
 impl ModifyArgs {
-    pub(super) fn check(&self) -> Result<(JobId, JobPatch), Failure> {
+    /// What changes; `now` is the store's clock, where the change asks for it.
+    pub(super) fn check(&self, now: Timestamp) -> Result<(JobId, JobPatch), Failure> {
         let mut patch = match &self.patch {
             None => Map::new(),
             Some(text) => match from_json("--patch", text)? {
@@ -64,7 +65,7 @@ impl ModifyArgs {
             patch.insert("next_run_time".to_owned(), at.into());
         }
         self.fields.fill(&mut patch)?;
-        self.when.fill(&mut patch)?;
+        self.when.fill_at(now, &mut patch)?;
         if patch.is_empty() {
             let message = "job modify: nothing to change: give a field, or --set FIELD=VALUE";
             return Err(Failure::Usage(message.to_owned()));
@@ -76,7 +77,7 @@ impl ModifyArgs {
 
 /// `carillon job reschedule`.
 #[derive(Args, Debug)]
-#[command(group(clap::ArgGroup::new("schedule").args(["every", "cron", "at", "trigger"]).required(true)))]
+#[command(group(clap::ArgGroup::new("schedule").args(["every", "cron", "at", "after", "now", "trigger"]).required(true)))]
 pub(in crate::cli) struct RescheduleArgs {
     /// The job
     #[arg(value_name = "ID")]
@@ -88,9 +89,10 @@ pub(in crate::cli) struct RescheduleArgs {
 }
 
 impl RescheduleArgs {
-    pub(super) fn check(&self) -> Result<(JobId, JobPatch), Failure> {
+    /// What changes; `now` is the store's clock, where the change asks for it.
+    pub(super) fn check(&self, now: Timestamp) -> Result<(JobId, JobPatch), Failure> {
         let mut patch = Map::new();
-        self.when.fill(&mut patch)?;
+        self.when.fill_at(now, &mut patch)?;
         let patch = read_patch("job reschedule", Value::Object(patch))?;
         Ok((JobId::new(&self.id)?, patch))
     }
