@@ -106,8 +106,8 @@ impl SkipRecord {
         }
     }
 
-    /// The same, with what there is to say of it besides: who paused the job, and why. Of a fire
-    /// time that was skipped for another reason, that is nothing.
+    /// The same, with what there is to say of it besides: who paused the job or the namespace, and
+    /// why. Of a fire time that was skipped for another reason, that is nothing.
     #[must_use]
     pub fn with_detail(self, detail: Option<&str>) -> Self {
         let detail = detail.filter(|_| self.skipped == SkipReason::Paused);

@@ -112,7 +112,8 @@ pub struct Plan {
 
 /// Settles the fire times of `job` from `due` (the stored one, itself a fire time) to `now`.
 ///
-/// `in_flight` counts the job's runs that have been dispatched and have not ended.
+/// `in_flight` counts the job's runs that have been dispatched and have not ended, those included
+/// that are lined up behind others.
 #[must_use]
 pub fn plan(job: &Job, due: Timestamp, now: Timestamp, in_flight: usize) -> Plan {
     let mut plan = Plan {
@@ -129,8 +130,7 @@ pub fn plan(job: &Job, due: Timestamp, now: Timestamp, in_flight: usize) -> Plan
     let Some(first) = plan.skip_misfired(job, due, now) else {
         return plan;
     };
-    let limit = usize::try_from(job.policy().max_instances.get()).unwrap_or(usize::MAX);
-    let free = limit.saturating_sub(in_flight);
+    let free = job.policy().max_in_flight().saturating_sub(in_flight);
     match job.policy().coalesce {
         Coalesce::Latest => plan.keep_latest(job, first, now, free),
         Coalesce::Earliest => plan.keep_earliest(job, first, now, free),

@@ -144,6 +144,9 @@ pub enum OnLost {
 /// each run of the job that begins or ends.
 pub const MAX_INSTANCES: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 
+/// The most runs of one job that are lined up behind others of it: see [`Overlap::Queue`].
+pub const MAX_LINED_UP: usize = 100;
+
 /// What becomes of a fire time that finds as many runs in flight as its job allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,7 +154,8 @@ pub enum Overlap {
     /// It is recorded as skipped. The default.
     #[default]
     Skip,
-    /// Its run waits until another run of the job has ended.
+    /// Its run is lined up: it waits until another run of the job has ended, in the order in which
+    /// the runs were made. At most [`MAX_LINED_UP`] do; further fire times are recorded as skipped.
     Queue,
 }
 
@@ -387,6 +391,22 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// How many runs of the job may be lined up behind those that `max_instances` allows.
+    #[must_use]
+    pub const fn max_lined_up(&self) -> usize {
+        match self.overlap {
+            Overlap::Skip => 0,
+            Overlap::Queue => MAX_LINED_UP,
+        }
+    }
+
+    /// How many runs of the job may be in flight, those included that are lined up.
+    #[must_use]
+    pub fn max_in_flight(&self) -> usize {
+        let at_once = usize::try_from(self.max_instances.get()).unwrap_or(usize::MAX);
+        at_once.saturating_add(self.max_lined_up())
+    }
+
     /// Checks what the types do not.
     ///
     /// # Errors

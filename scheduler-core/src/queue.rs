@@ -212,6 +212,17 @@ pub struct Hold {
     pub note: HoldNote,
 }
 
+impl Hold {
+    /// What history says of fire times that a pause of the namespace skipped.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        let by = self.note.by.iter().map(|by| format!(" by {by}"));
+        let reason = self.note.reason.iter().map(|reason| format!(": {reason}"));
+        let more: String = by.chain(reason).collect();
+        format!("the namespace was paused{more}")
+    }
+}
+
 /// Who pauses, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldNote {

@@ -165,6 +165,7 @@ impl Driver {
             carillon: "test".to_owned(),
             concurrency: 1_000,
             queues: vec![QueueName::default_queue()],
+            weights: Vec::new(),
         };
         let register = Register {
             session: session.clone(),
@@ -404,6 +405,8 @@ impl Driver {
                     queue: job.queue().clone(),
                     priority: scheduler_core::Priority::Normal,
                     max_instances: job.policy().max_instances.get().try_into().unwrap(),
+                    max_lined_up: 0,
+                    note: None,
                     plan: plan(&job, due.due, peeked.now, due.in_flight),
                 }
             })

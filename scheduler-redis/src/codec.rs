@@ -151,6 +151,14 @@ pub(crate) fn count_busy(text: Option<&str>) -> usize {
     })
 }
 
+/// How many of these are lined up behind others: they are marked.
+pub(crate) fn count_lined_up(text: &str) -> usize {
+    text.matches(LINED_UP).count()
+}
+
+/// The mark of a run that is lined up, before its word.
+pub(crate) const LINED_UP: char = '~';
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,5 +235,7 @@ mod tests {
         assert_eq!(count_busy(None), 0);
         assert_eq!(count_busy(Some("@5")), 1);
         assert_eq!(count_busy(Some("@5 !0192")), 2);
+        assert_eq!(count_busy(Some("@5 ~!0192 ~@7")), 3);
+        assert_eq!(count_lined_up("@5 ~!0192 ~@7"), 2);
     }
 }

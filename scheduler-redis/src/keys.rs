@@ -77,4 +77,13 @@ mod tests {
             "carillon:{default/0}:ready-low:a:high"
         );
     }
+
+    #[test]
+    fn a_queue_may_be_called_as_anything_that_a_shard_has_one_of() {
+        let keys = Keys::new(&Namespace::default_namespace(), 0);
+        for name in ["leader", "lease"] {
+            let queue = QueueName::new(name).unwrap();
+            assert_ne!(keys.wake(&queue), keys.named(&format!("wake-{name}"), None));
+        }
+    }
 }

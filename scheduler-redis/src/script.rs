@@ -160,6 +160,7 @@ macro_rules! scripts {
 
 scripts! {
     acquire [PRESENCE],
+    admit [],
     attend [],
     begin [],
     cancel [SETTLE],

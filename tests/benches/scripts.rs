@@ -213,6 +213,8 @@ impl Bench {
                     queue: job.queue().clone(),
                     priority: job.policy().priority,
                     max_instances: 1,
+                    max_lined_up: 0,
+                    note: None,
                     job: due.job,
                     due: due.due,
                     version: due.version,

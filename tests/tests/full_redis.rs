@@ -38,6 +38,7 @@ fn register(session: &SessionId) -> Result<Register> {
         carillon: "0".to_owned(),
         concurrency: 1,
         queues: vec![QueueName::default_queue()],
+        weights: Vec::new(),
     };
     Ok(Register {
         session: session.clone(),
@@ -91,6 +92,8 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
             queue: QueueName::default_queue(),
             priority: scheduler_core::Priority::Normal,
             max_instances: 1,
+            max_lined_up: 0,
+            note: None,
             plan: plan(job, due.due, at(10), due.in_flight),
         }],
     };

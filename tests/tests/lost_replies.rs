@@ -138,6 +138,8 @@ impl World {
             queue: QueueName::default_queue(),
             priority: scheduler_core::Priority::Normal,
             max_instances: 1,
+            max_lined_up: 0,
+            note: None,
             plan: plan(job, due.due, peeked.now, due.in_flight),
         });
         let items = items.collect();
@@ -218,6 +220,7 @@ fn register(session: &SessionId) -> Register {
         carillon: "0".to_owned(),
         concurrency: 1,
         queues: vec![QueueName::default_queue()],
+        weights: Vec::new(),
     };
     Register {
         session: session.clone(),

@@ -32,6 +32,7 @@ async fn the_leader_counts_anew_what_cannot_be_right() -> Result<()> {
         carillon: "0".to_owned(),
         concurrency: 1,
         queues: queues.clone(),
+        weights: Vec::new(),
     };
     let register = Register {
         session: session.clone(),

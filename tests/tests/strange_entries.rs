@@ -31,6 +31,7 @@ async fn entries_of_others_are_parked() -> Result<()> {
         carillon: "0".to_owned(),
         concurrency: 1,
         queues: vec![QueueName::default_queue()],
+        weights: Vec::new(),
     };
     store
         .register(&Register {
@@ -116,6 +117,7 @@ async fn history_that_was_trimmed_by_hand_is_counted_anew() -> Result<()> {
         carillon: "0".to_owned(),
         concurrency: 1,
         queues: vec![],
+        weights: Vec::new(),
     };
     store
         .register(&Register {

@@ -107,6 +107,8 @@ impl State {
             (JobState::Paused { pause, .. }, _) => self.schedule.pause(id, pause.until),
         }
         self.skip(id, &change.skips, change.detail.as_deref(), now);
+        // It may allow more at once than before.
+        self.runs.open(id);
         self.call_leader();
         Changed::Done(version)
     }
@@ -121,12 +123,16 @@ impl State {
         let may_remove = self.catalog.version(id) == Some(request.version)
             && self.schedule.due(id) == request.next_fire
             && self.keeps_pending(id, None, &request.skips, now);
+        let queue = self.catalog.get(id).map(|entry| entry.job.queue().clone());
         let answer = if may_remove {
             let runs = &self.runs;
             self.catalog
                 .remove(id, now, |removed| runs.is_bound(id, removed));
             self.schedule.clear(id);
             self.skip(id, &request.skips, request.detail.as_deref(), now);
+            if let Some(queue) = queue {
+                self.end_line(id, &queue, now);
+            }
             Changed::Done(request.version)
         } else {
             Changed::Conflict
@@ -183,17 +189,20 @@ impl State {
             return RunNowAnswer::Conflict;
         }
         let in_flight = self.runs.in_flight(id);
-        let limit = job.policy().max_instances.get();
-        if in_flight >= usize::try_from(limit).unwrap_or(usize::MAX) {
+        let policy = job.policy();
+        let at_once = usize::try_from(policy.max_instances.get()).unwrap_or(usize::MAX);
+        let may_line_up = request.max_lined_up() > 0;
+        if in_flight >= at_once.saturating_add(request.max_lined_up()) {
             return RunNowAnswer::Full { in_flight };
         }
-        let priority = job.policy().priority;
         if request.cause.has_own_definition() {
             let version = Version(self.next_number(0));
             self.catalog.keep(version, job.clone());
-            self.begin_bound_run(run, version, job.queue(), priority);
+            self.begin_bound_run(run, version, job.queue(), policy.priority);
+        } else if may_line_up {
+            self.place_run(run, job.queue(), policy.priority, at_once);
         } else {
-            self.begin_run(run, job.queue(), priority);
+            self.begin_run(run, job.queue(), policy.priority);
         }
         RunNowAnswer::Made
     }

@@ -10,7 +10,7 @@ use crate::lease::{LeaseToken, LeaseView};
 use crate::run::Claim;
 use crate::session::SessionSample;
 use crate::store::{
-    Acquire, AcquireAnswer, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
+    Acquire, AcquireAnswer, Admit, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
     FailedQuery, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage, HistoryQuery,
     JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, QueueBoard,
@@ -115,6 +115,10 @@ impl Store for MemoryStore {
 
     async fn dispatch(&self, request: &Dispatch) -> StoreResult<DispatchAnswer> {
         Ok(self.step(|state, now| state.dispatch(request, now)))
+    }
+
+    async fn admit(&self, request: &Admit) -> StoreResult<bool> {
+        Ok(self.step(|state, _| state.admit(request)))
     }
 
     async fn park(&self, request: &Park) -> StoreResult<bool> {

@@ -6,8 +6,8 @@ use crate::id::{Epoch, JobId, RunId, SessionId};
 use crate::lease::{LeaseToken, LeaseView, Presence, Proof, Steal};
 use crate::plan::Plan;
 use crate::store::{
-    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, MAX_PLAN_AGE, Park,
-    Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy, TidyAnswer,
+    Acquire, AcquireAnswer, Admit, Dispatch, DispatchAnswer, DispatchItem, DueJob, MAX_PLAN_AGE,
+    Opening, Park, Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy, TidyAnswer,
 };
 use crate::time::Timestamp;
 
@@ -83,15 +83,21 @@ impl State {
                 in_flight: self.runs.in_flight(job),
             })
         });
+        let openings = self.runs.openings().take(request.limit);
+        let openings = openings.map(|job| Opening {
+            job: job.clone(),
+            version: self.catalog.version(job).unwrap_or_default(),
+        });
         let idle = |job: &&JobId| self.runs.in_flight(job) == 0;
         let finished = self.schedule.finished().filter(idle);
         PeekAnswer::Peeked(Peeked {
             now,
             due: due.collect(),
             next_due: self.schedule.next_after(now),
-            held: self.gates.hold().is_some(),
+            hold: self.gates.hold().cloned(),
             retries: self.runs.due_retries(now).take(request.limit).collect(),
             next_retry: self.runs.next_retry(now),
+            openings: openings.collect(),
             finished: finished.take(request.limit).cloned().collect(),
             resumes: self
                 .schedule
@@ -153,7 +159,8 @@ impl State {
         // A plan that only skips is welcome however many runs there are: the limit may have been
         // lowered since they were made.
         let runs = plan.runs.len();
-        if runs > 0 && self.runs.in_flight(job) + runs > item.max_instances {
+        let limit = item.max_instances.saturating_add(item.max_lined_up);
+        if runs > 0 && self.runs.in_flight(job) + runs > limit {
             return Some(Refusal::Full);
         }
         None
@@ -170,9 +177,25 @@ impl State {
         }
         for at in &plan.runs {
             let run = RunId::fire(job.clone(), *at);
-            self.begin_run(run, &item.queue, item.priority);
+            self.place_run(run, &item.queue, item.priority, item.max_instances);
         }
-        self.skip(job, &plan.skips, None, now);
+        self.skip(job, &plan.skips, item.note.as_deref(), now);
+    }
+
+    pub(super) fn admit(&mut self, request: &Admit) -> bool {
+        let leads = self.tenure.progress(&request.token);
+        if leads {
+            for item in &request.items {
+                let job = &item.job;
+                let is_open = self.runs.openings().any(|open| open == job);
+                if is_open && self.catalog.version(job).unwrap_or_default() == item.version {
+                    while let Some(run) = self.runs.next_in_line(job, item.max_instances) {
+                        self.begin_run(run, &item.queue, item.priority);
+                    }
+                }
+            }
+        }
+        leads
     }
 
     pub(super) fn park(&mut self, request: &Park, now: Timestamp) -> bool {

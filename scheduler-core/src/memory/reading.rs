@@ -56,6 +56,7 @@ impl State {
             scheduled: self.schedule.len() as u64,
             due: self.schedule.overdue(now).count() as u64,
             busy: self.runs.busy_count() as u64,
+            lined_up: self.runs.lined_up_count() as u64,
             retries: self.runs.retry_count() as u64,
             queues: self.runs.queues(),
             leader: self.tenure.token().cloned(),

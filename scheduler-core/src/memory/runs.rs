@@ -1,6 +1,6 @@
 //! Runs in flight: which there are, and where those wait that no node holds.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 
 use crate::id::{JobId, QueueName, RunId, Version};
@@ -25,8 +25,8 @@ impl Waiting {
 
 /// `busy`, the ready queues and the retry queue.
 ///
-/// Each run of `busy` is in exactly one of a ready queue, the retry queue, or a session's claims;
-/// each run that is there is in `busy`.
+/// Each run of `busy` is in exactly one of a ready queue, the retry queue, a line, or a session's
+/// claims; each run that is there is in `busy`.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     /// The job's runs from dispatch to end, with the definition that each was bound to. By run id,
@@ -36,6 +36,10 @@ pub(super) struct Runs {
     retry: BTreeMap<Timestamp, BTreeMap<RunId, (QueueName, WaitingRun)>>,
     /// Runs in flight that somebody cancelled, and why.
     cancelled: BTreeMap<RunId, String>,
+    /// Runs that wait for others of their job to end, the first first. Never an empty one.
+    lines: HashMap<JobId, VecDeque<RunId>>,
+    /// Jobs that may have room for the first of their line.
+    openings: BTreeSet<JobId>,
 }
 
 impl Runs {
@@ -59,6 +63,65 @@ impl Runs {
     pub(super) fn is_bound(&self, job: &JobId, version: Version) -> bool {
         let busy = self.busy.get(job);
         busy.is_some_and(|busy| busy.values().any(|bound| *bound == Some(version)))
+    }
+
+    /// How many runs of the job are lined up.
+    pub(super) fn lined_up(&self, job: &JobId) -> usize {
+        self.lines.get(job).map_or(0, VecDeque::len)
+    }
+
+    /// Whether a new run of the job, which allows so many at once, has to line up.
+    pub(super) fn must_line_up(&self, job: &JobId, max_instances: usize) -> bool {
+        self.lines.contains_key(job) || self.in_flight(job) >= max_instances
+    }
+
+    /// Makes a run that waits in its job's line.
+    pub(super) fn line_up(&mut self, run: RunId) {
+        let busy = self.busy.entry(run.job.clone()).or_default();
+        busy.insert(run.clone(), None);
+        self.lines
+            .entry(run.job.clone())
+            .or_default()
+            .push_back(run);
+    }
+
+    /// Notes that a job may have room for the first of its line; says whether it has a line.
+    pub(super) fn open(&mut self, job: &JobId) -> bool {
+        let is_lined_up = self.lines.contains_key(job);
+        if is_lined_up {
+            self.openings.insert(job.clone());
+        }
+        is_lined_up
+    }
+
+    /// Jobs that may have room for the first of their line.
+    pub(super) fn openings(&self) -> impl Iterator<Item = &JobId> {
+        self.openings.iter()
+    }
+
+    /// Takes the first of a job's line, if fewer than so many runs are at work; else the job has no
+    /// room any more.
+    pub(super) fn next_in_line(&mut self, job: &JobId, max_instances: usize) -> Option<RunId> {
+        let at_work = self.in_flight(job) - self.lined_up(job);
+        let line = self.lines.get_mut(job).filter(|_| at_work < max_instances);
+        let first = line.and_then(VecDeque::pop_front);
+        if first.is_none() {
+            self.openings.remove(job);
+        } else if self.lined_up(job) == 0 {
+            self.lines.remove(job);
+        }
+        first
+    }
+
+    /// Takes all of a job's line out of it.
+    pub(super) fn leave_line(&mut self, job: &JobId) -> VecDeque<RunId> {
+        self.openings.remove(job);
+        self.lines.remove(job).unwrap_or_default()
+    }
+
+    /// How many runs are lined up.
+    pub(super) fn lined_up_count(&self) -> usize {
+        self.lines.values().map(VecDeque::len).sum()
     }
 
     /// Makes a run: from now on it is in flight, and waits at the end of its queue.

@@ -83,6 +83,35 @@ impl State {
         self.rings.ready(queue);
     }
 
+    /// Makes a run of a job that allows so many at once: it waits in this queue, or in line.
+    pub(super) fn place_run(
+        &mut self,
+        run: RunId,
+        queue: &QueueName,
+        priority: Priority,
+        max_instances: usize,
+    ) {
+        if self.runs.must_line_up(&run.job, max_instances) {
+            self.runs.line_up(run);
+        } else {
+            self.begin_run(run, queue, priority);
+        }
+    }
+
+    /// Ends the runs that are lined up behind others of a job that is removed.
+    pub(super) fn end_line(&mut self, job: &JobId, queue: &QueueName, now: Timestamp) {
+        for run in self.runs.leave_line(job) {
+            let waiting = WaitingRun {
+                run,
+                attempt: 1,
+                version: None,
+                losses: 0,
+                priority: Priority::default(),
+            };
+            self.end_removed(waiting, queue, now);
+        }
+    }
+
     /// Records skipped fire times, and settles them.
     pub(super) fn skip(
         &mut self,
@@ -202,6 +231,9 @@ impl State {
 
     fn end_run(&mut self, run: &RunId) {
         self.runs.end(run);
+        if self.runs.open(&run.job) {
+            self.call_leader();
+        }
         let runs = &self.runs;
         self.catalog
             .release(&run.job, |version| runs.is_bound(&run.job, version));

@@ -88,6 +88,21 @@ pub struct RunNow {
     pub version: Version,
 }
 
+impl RunNow {
+    /// How many runs may be lined up behind those that the job allows at once, this one included.
+    ///
+    /// None where this one makes up for a fire time, or executes something of its own: what is lined
+    /// up goes as the job is by then, and what makes up for the past must not keep what is due from
+    /// its place.
+    #[must_use]
+    pub fn max_lined_up(&self) -> usize {
+        if self.cause.has_own_definition() || self.cause.stands_for().is_some() {
+            return 0;
+        }
+        self.job.policy().max_lined_up()
+    }
+}
+
 /// What became of asking for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunNowAnswer {

@@ -6,6 +6,7 @@ use crate::id::{JobId, QueueName, SessionId, Version};
 use crate::lease::{LeaseToken, Steal};
 use crate::plan::Plan;
 use crate::policy::Priority;
+use crate::queue::Hold;
 use crate::run::WaitingRun;
 use crate::time::Timestamp;
 
@@ -55,8 +56,18 @@ pub struct DueJob {
     pub due: Timestamp,
     /// Its version at this moment.
     pub version: Version,
-    /// How many of its runs are in flight.
+    /// How many of its runs are in flight, those included that are lined up.
     pub in_flight: usize,
+}
+
+/// A job with runs that are lined up, one of whose other runs has ended, or whose definition has
+/// changed: there may be room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The job.
+    pub job: JobId,
+    /// Its version at this moment.
+    pub version: Version,
 }
 
 /// A run whose waiting time is over.
@@ -79,12 +90,14 @@ pub struct Peeked {
     pub due: Vec<DueJob>,
     /// When the next job is due that is not due yet.
     pub next_due: Option<Timestamp>,
-    /// Whether the namespace is paused: what is due is to be recorded as skipped.
-    pub held: bool,
+    /// The pause of the namespace: what is due is to be recorded as skipped.
+    pub hold: Option<Hold>,
     /// Runs whose waiting time is over.
     pub retries: Vec<DueRetry>,
     /// When the next run's waiting time is over.
     pub next_retry: Option<Timestamp>,
+    /// Jobs that may have room for runs that are lined up.
+    pub openings: Vec<Opening>,
     /// Jobs whose schedule is over and whose last run has ended.
     pub finished: Vec<JobId>,
     /// Paused jobs whose pause has an end that has come, the longest first; not more than 200.
@@ -95,6 +108,7 @@ pub struct Peeked {
 
 /// What became of looking.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum PeekAnswer {
     /// What is due.
     Peeked(Peeked),
@@ -117,8 +131,12 @@ pub struct DispatchItem {
     pub priority: Priority,
     /// How many runs may be in flight at once.
     pub max_instances: usize,
+    /// How many more may be lined up behind these.
+    pub max_lined_up: usize,
     /// What was planned.
     pub plan: Plan,
+    /// What to say of its skips besides their reason.
+    pub note: Option<String>,
 }
 
 /// Settles due fire times as planned.
@@ -199,6 +217,31 @@ pub struct Promote {
     pub token: LeaseToken,
     /// The runs, as peeked.
     pub retries: Vec<DueRetry>,
+}
+
+/// A job whose runs may be let go that are lined up.
+#[derive(Clone, Debug)]
+pub struct AdmitItem {
+    /// The job.
+    pub job: JobId,
+    /// The version that the rest is of.
+    pub version: Version,
+    /// The queue of its runs.
+    pub queue: QueueName,
+    /// Which of the queue's runs its runs wait with.
+    pub priority: Priority,
+    /// How many runs may be in flight at once. With 0 none is let go, and the job is no longer
+    /// shown as one with room: for jobs that nobody can read.
+    pub max_instances: usize,
+}
+
+/// Lets runs go that were lined up behind others of their job.
+#[derive(Clone, Debug)]
+pub struct Admit {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// The jobs, each at most once.
+    pub items: Vec<AdmitItem>,
 }
 
 /// Removes jobs whose schedule is over.

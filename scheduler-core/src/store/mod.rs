@@ -38,8 +38,9 @@ pub use jobs::{
     Changed, Definition, JobPage, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer,
 };
 pub use leading::{
-    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, DueJob, DueRetry, MAX_PLAN_AGE,
-    Park, ParkItem, Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy, TidyAnswer,
+    Acquire, AcquireAnswer, Admit, AdmitItem, Dispatch, DispatchAnswer, DispatchItem, DueJob,
+    DueRetry, MAX_PLAN_AGE, Opening, Park, ParkItem, Peek, PeekAnswer, Peeked, Promote, Refusal,
+    Refused, Retire, Tidy, TidyAnswer,
 };
 pub use queues::{QueueBoard, Steer, Steered, Steering};
 pub use reading::{
@@ -133,10 +134,20 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Each run and skip of a plan must be later than what was settled before, and its next fire
     /// time later than all of it. A plan that settles nothing only moves the due time, and one that
     /// makes no runs is accepted however many are in flight.
+    ///
+    /// A run that finds as many of its job in flight as may be at once, or others lined up before it,
+    /// is lined up itself: it is in flight, and in no queue until a leader [admits](Self::admit) it.
+    /// A run that ends, and a changed definition, show a job with such runs to the leader, and wake
+    /// it.
     fn dispatch(
         &self,
         request: &Dispatch,
     ) -> impl Future<Output = StoreResult<DispatchAnswer>> + Send;
+
+    /// Lets runs go that were lined up, the first first, as far as their jobs have room. Does nothing
+    /// to a job that has another version by now: it is shown again. Asked again: only what there is
+    /// room for. `false`: the lease was lost.
+    fn admit(&self, request: &Admit) -> impl Future<Output = StoreResult<bool>> + Send;
 
     /// Sets due jobs aside whose definition is missing or cannot be read, so that they hold up
     /// nobody: they are no longer due, and history says why; the fire time is settled with that.
@@ -251,12 +262,13 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Removes a job if it still is as it was read, and no fire time would be lost (see
     /// [`put`](Self::put)). Runs that have been claimed once go on; those that have not end as
-    /// removed when a node comes to them. Answers with the removed version. Asked again under the
-    /// same request id: the same answer.
+    /// removed when a node comes to them, or at once where they are lined up. Answers with the
+    /// removed version. Asked again under the same request id: the same answer.
     fn remove(&self, request: &RemoveJob) -> impl Future<Output = StoreResult<Changed>> + Send;
 
-    /// Makes a run of a job now, of the job's definition or of one of its own. Asked again under the
-    /// same request id: the same run, and the same answer.
+    /// Makes a run of a job now, of the job's definition or of one of its own; or lines it up as
+    /// [`dispatch`](Self::dispatch) does, where it [may](RunNow::max_lined_up). Asked again under
+    /// the same request id: the same run, and the same answer.
     fn run_now(&self, request: &RunNow) -> impl Future<Output = StoreResult<RunNowAnswer>> + Send;
 
     // ----- runs -----------------------------------------------------------------------------

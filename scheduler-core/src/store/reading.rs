@@ -136,6 +136,8 @@ pub struct Overview {
     pub due: u64,
     /// How many runs are in flight: dispatched and not ended, waiting or claimed.
     pub busy: u64,
+    /// How many of these are lined up behind others of their job.
+    pub lined_up: u64,
     /// Runs that wait for their next attempt.
     pub retries: u64,
     /// The queues.

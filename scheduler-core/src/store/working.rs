@@ -1,5 +1,6 @@
 //! Requests and answers of a node that executes runs.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,10 @@ pub struct NodeInfo {
     pub concurrency: u32,
     /// The queues that it serves.
     pub queues: Vec<QueueName>,
+    /// How much of its slots belongs to each of them, compared with the others, in their order;
+    /// empty where they are equal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<NonZeroU32>,
 }
 
 /// Begins a session.

@@ -34,6 +34,15 @@ local function count_words(text)
   return blanks + 1
 end
 
+-- How many of these are marked: runs that are lined up behind others of their job, `~@<ms>`.
+local function count_lined_up(text)
+  if not text then
+    return 0
+  end
+  local _, marks = string.gsub(text, '~', '~')
+  return marks
+end
+
 -- The words of a text (or false) without those that are keys of `freed`; false where none is left.
 local function without(words, freed)
   local kept = {}

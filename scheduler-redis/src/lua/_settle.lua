@@ -117,12 +117,16 @@ local function write_busy(s, t)
   if not s.freed then
     return
   end
-  local gone, kept = {}, {}
+  local gone, kept, open = {}, {}, {}
   for job, runs in pairs(s.freed) do
     local left = without(s.busy[job], runs)
     if left then
       kept[#kept + 1] = job
       kept[#kept + 1] = left
+      if count_lined_up(left) > 0 then
+        open[#open + 1] = int(t)
+        open[#open + 1] = job
+      end
     else
       gone[#gone + 1] = job
     end
@@ -148,5 +152,10 @@ local function write_busy(s, t)
   end
   if #kept > 0 then
     variadic('HSET', K.busy, kept, 2)
+  end
+  if #open > 0 then
+    -- The leader knows whether there is room, and in which queue the next one goes on.
+    variadic('ZADD', K.openings, open, 2)
+    redis.call('ZADD', K['wake-leader'], 0, 1)
   end
 end

@@ -1,5 +1,6 @@
 -- Cancels a run in flight: one that waits for its next attempt ends, any other is marked.
--- KEYS: busy cancelled retry requests replies finished history lines packed events
+-- KEYS: busy cancelled retry requests replies finished history lines packed events openings
+--   wake-leader
 -- ARGV: request, run, job, reason, the member of the retry queue that the run was seen as or ""
 -- Answers: "ended", "marked", or "over" where no such run is in flight. The same request asked again:
 --   the same.
@@ -12,7 +13,7 @@ local t = now()
 local busy = redis.call('HGET', K.busy, job)
 local word, in_flight = string.sub(run, #job + 1), false
 for each in string.gmatch(busy or '', '%S+') do
-  in_flight = in_flight or each == word
+  in_flight = in_flight or each == word or each == '~' .. word
 end
 local waits = member ~= '' and redis.call('ZSCORE', K.retry, member)
 local queue, attempt = string.match(member, '^(%S+) %l (%d+) ')

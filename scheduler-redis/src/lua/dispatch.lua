@@ -3,7 +3,8 @@
 --   gates, then (high, ready, low, wake) of each queue
 -- ARGV: token, planned at, greatest age ms, items (at most 500), then per item:
 --   job, due, version, next due or "", first and last fire time that it settles, list,
---   max instances, fire times of its runs (blank-separated), records of its skips (one a line)
+--   max instances, how many more may be lined up, fire times of its runs (blank-separated), records
+--   of its skips (one a line)
 -- Answers: {} or {index, why, fired, ...} of items that were refused ("changed", "fired", "full");
 --   or "lost"; or "stale". Asked again: items that were done are refused.
 if held_lease() ~= ARGV[1] then
@@ -14,7 +15,7 @@ local age, oldest = t - tonumber(ARGV[2]), tonumber(ARGV[3])
 if age > oldest or age < -oldest then
   return 'stale'
 end
-local count, FIRST, ARGS = tonumber(ARGV[4]), 5, 10
+local count, FIRST, ARGS = tonumber(ARGV[4]), 5, 11
 if count == 0 then
   redis.call('INCR', K.beat)
   return {}
@@ -23,7 +24,7 @@ end
 local jobs, makes_runs = {}, false
 for i = 1, count do
   jobs[i] = ARGV[FIRST + (i - 1) * ARGS]
-  makes_runs = makes_runs or ARGV[FIRST + (i - 1) * ARGS + 8] ~= ''
+  makes_runs = makes_runs or ARGV[FIRST + (i - 1) * ARGS + 9] ~= ''
 end
 if makes_runs and is_paused() then
   -- Planned before the pause began.
@@ -40,7 +41,8 @@ local ready = {}
 for i = 1, count do
   local at = FIRST + (i - 1) * ARGS
   local job, next, settled = ARGV[at], ARGV[at + 3], ARGV[at + 5]
-  local list, runs, skips = tonumber(ARGV[at + 6]), ARGV[at + 8], ARGV[at + 9]
+  local list, runs, skips = tonumber(ARGV[at + 6]), ARGV[at + 9], ARGV[at + 10]
+  local at_once = tonumber(ARGV[at + 7])
   local fired_to = fireds[i] and tonumber(fireds[i])
   local settles = runs ~= '' or skips ~= ''
   local in_flight = count_words(busies[i])
@@ -53,7 +55,7 @@ for i = 1, count do
   elseif next ~= '' and tonumber(next) <= passed then
     -- The due time only moves past what is settled, or the same fire time would come again.
     why = 'changed'
-  elseif runs ~= '' and in_flight + count_words(runs) > tonumber(ARGV[at + 7]) then
+  elseif runs ~= '' and in_flight + count_words(runs) > at_once + tonumber(ARGV[at + 8]) then
     why = 'full'
   end
   if why then
@@ -74,11 +76,18 @@ for i = 1, count do
       fired[#fired + 1] = settled
     end
     if runs ~= '' then
-      local texts, words = ready[list] or {}, busies[i]
-      ready[list] = texts
+      local words = busies[i]
+      local room = count_lined_up(words) > 0 and 0 or at_once - in_flight
       for fire in string.gmatch(runs, '%S+') do
-        texts[#texts + 1] = '1 - 0 ' .. job .. '@' .. fire
-        words = words and (words .. ' @' .. fire) or ('@' .. fire)
+        local word = '@' .. fire
+        if room > 0 then
+          room = room - 1
+          ready[list] = ready[list] or {}
+          table.insert(ready[list], '1 - 0 ' .. job .. word)
+        else
+          word = '~' .. word
+        end
+        words = words and (words .. ' ' .. word) or word
       end
       busy[#busy + 1] = job
       busy[#busy + 1] = words

@@ -1,6 +1,6 @@
 -- Settles claims of a dead session, and forgets it when none is left.
 -- KEYS: dead session claims busy cancelled failed failures retry finished history lines packed events
---   gates inuse buckets, then (high, ready, low, wake) of each queue
+--   gates inuse buckets openings wake-leader, then (high, ready, low, wake) of each queue
 -- ARGV: session, settled runs (at most 200), then these (see _settle.lua)
 -- Answers: claims left. Asked again: what was settled is left alone.
 local count = tonumber(ARGV[2])

@@ -1,10 +1,11 @@
 -- Renews the lease, shows progress, and looks at what is due.
--- KEYS: leader beat due versions busy retry finished resume gates inuse buckets,
+-- KEYS: leader beat due versions busy retry finished resume gates inuse buckets openings,
 --   then (high, ready, low, wake) of each queue
 -- ARGV: token, ttl ms, limit (at most 500), queues
 -- Answers: {now, due (job, score, ...), versions, runs in flight, next due or "", retries (member,
 --   score, ...), next retry or "", finished jobs, jobs whose pause has ended (at most 200), next end
---   of a pause or "", 1 if the namespace is paused}; or "lost". Asked again: harmless.
+--   of a pause or "", the namespace's gate or "", {jobs that may have room for runs that are lined
+--   up, versions of these}}; or "lost". Asked again: harmless.
 if held_lease() ~= ARGV[1] then
   return 'lost'
 end
@@ -31,6 +32,8 @@ local retries =
   redis.call('ZRANGE', K.retry, '-inf', till, 'BYSCORE', 'LIMIT', 0, 200, 'WITHSCORES')
 local next_retry =
   redis.call('ZRANGE', K.retry, '(' .. till, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+local openings = redis.call('ZRANGE', K.openings, 0, 199)
+local open_versions = #openings > 0 and redis.call('HMGET', K.versions, unpack(openings)) or {}
 local finished = redis.call('ZRANGE', K.finished, '-inf', till, 'BYSCORE', 'LIMIT', 0, 200)
 local resumes = redis.call('ZRANGE', K.resume, '-inf', till, 'BYSCORE', 'LIMIT', 0, 200)
 local next_resume =
@@ -47,5 +50,6 @@ for i = 1, tonumber(ARGV[4]) do
 end
 return {
   t, due, versions, busy, next_due[2] or '', retries, next_retry[2] or '', finished,
-  resumes, next_resume[2] or '', is_paused() and 1 or 0,
+  resumes, next_resume[2] or '', redis.call('HGET', K.gates, '*') or '',
+  { openings, open_versions },
 }

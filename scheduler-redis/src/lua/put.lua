@@ -1,6 +1,6 @@
 -- Writes jobs, each if it still is as it was read.
 -- KEYS: due fired versions busy old finished gone parked resume seq queues requests replies history lines packed
---   events wake:leader, then the job of each item
+--   events wake-leader openings, then the job of each item
 -- ARGV: request, items (at most 200), then per item: job, expected version or "", next due or "",
 --   first and last of the skipped fire times or "" and "", records of these (one a line), state,
 --   paused from or "", record, name, task, trigger, queue, paused since, until, by and why, each or "", whether
@@ -64,7 +64,7 @@ if #kept > 0 then
   variadic('HSET', K.old, kept, 2)
 end
 local version = #accepted > 0 and take_numbers(#accepted, 0)
-local earliest = math.huge
+local earliest, opened = math.huge, false
 for n, i in ipairs(accepted) do
   local at = FIRST + (i - 1) * ARGS
   local job, next, from, state = jobs[i], ARGV[at + 2], ARGV[at + 7], ARGV[at + 6]
@@ -84,6 +84,11 @@ for n, i in ipairs(accepted) do
   redis.call('SADD', K.queues, ARGV[at + 12])
   if ARGV[at + 4] ~= '' then
     redis.call('HSET', K.fired, job, ARGV[at + 4])
+  end
+  if count_lined_up(busies[i]) > 0 then
+    -- It may allow more at once than before.
+    redis.call('ZADD', K.openings, int(t), job)
+    opened = true
   end
   redis.call('ZREM', K.gone, job)
   redis.call('ZREM', K.parked, job)
@@ -106,8 +111,8 @@ for n, i in ipairs(accepted) do
   end
 end
 write_history(lines, t)
-if earliest < head then
-  redis.call('ZADD', K['wake:leader'], 0, 1)
+if opened or earliest < head then
+  redis.call('ZADD', K['wake-leader'], 0, 1)
 end
 reply = table.concat(words, ' ')
 redis.call('HSET', K.replies, request, reply)

@@ -187,6 +187,7 @@ impl RedisStore {
         } else {
             call.arg("");
         }
+        call.arg(request.max_lined_up());
         let answer: String = call.send().await?;
         match answer.split_once(' ') {
             None if answer == "made" => Ok(RunNowAnswer::Made),

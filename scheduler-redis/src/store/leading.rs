@@ -7,12 +7,13 @@ use scheduler_core::history::{Record, SkipRecord};
 use scheduler_core::lease::{LeaseToken, LeaseView, Presence, Proof, Steal};
 use scheduler_core::plan::Skip;
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DueJob, DueRetry, MAX_PLAN_AGE, Park, Peek,
-    PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, StoreError, StoreResult, Tidy,
-    TidyAnswer,
+    Acquire, AcquireAnswer, Admit, Dispatch, DispatchAnswer, DueJob, DueRetry, MAX_PLAN_AGE,
+    Opening, Park, Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, StoreError,
+    StoreResult, Tidy, TidyAnswer,
 };
 use scheduler_core::{JobId, SessionId, Timestamp, Version};
 
+use super::queueing::Gate;
 use super::{Call, Queues, RedisStore, ms, optional_ms, or_empty, score_to_timestamp};
 use crate::attendance::Attendant;
 use crate::codec;
@@ -122,7 +123,8 @@ impl RedisStore {
             Vec<String>,
             Vec<String>,
             String,
-            bool,
+            String,
+            (Vec<String>, Vec<Option<u64>>),
         );
 
         let queues = Queues::of(&request.queues);
@@ -145,7 +147,8 @@ impl RedisStore {
             finished,
             resumes,
             next_resume,
-            held,
+            gate,
+            (openings, open_versions),
         ): Answer =
             redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
 
@@ -182,14 +185,25 @@ impl RedisStore {
                 _ => strange.push(("retry", member, score)),
             }
         }
+        let mut open_jobs = Vec::with_capacity(openings.len());
+        for (job, version) in openings.into_iter().zip(open_versions) {
+            match JobId::new(&job) {
+                Ok(job) => open_jobs.push(Opening {
+                    job,
+                    version: Version(version.unwrap_or_default()),
+                }),
+                Err(_) => strange.push(("openings", job, "0".to_owned())),
+            }
+        }
         self.set_aside(&strange).await?;
         Ok(PeekAnswer::Peeked(Peeked {
             now: Timestamp::from_ms(now),
             due: due_jobs,
             next_due: score_to_timestamp(&next_due),
-            held,
+            hold: Gate::read(&gate).hold,
             retries: due_retries,
             next_retry: score_to_timestamp(&next_retry),
+            openings: open_jobs,
             finished: readable_ids(&finished),
             resumes: readable_ids(&resumes),
             next_resume: score_to_timestamp(&next_resume),
@@ -242,8 +256,13 @@ impl RedisStore {
                 .arg(item.plan.settled.as_ms());
             call.arg(queues.list(&item.queue, item.priority))
                 .arg(item.max_instances)
+                .arg(item.max_lined_up)
                 .arg(&runs);
-            call.arg(skip_lines(&item.job, &item.plan.skips, None));
+            call.arg(skip_lines(
+                &item.job,
+                &item.plan.skips,
+                item.note.as_deref(),
+            ));
         }
         let answer: Value = call.send().await?;
         if is_word(&answer, "lost") {
@@ -265,6 +284,19 @@ impl RedisStore {
             refused.push(Refused { index, why });
         }
         Ok(DispatchAnswer::Dispatched { refused })
+    }
+
+    pub(super) async fn do_admit(&self, request: &Admit) -> StoreResult<bool> {
+        let mut queues = Queues::of(request.items.iter().map(|item| &item.queue));
+        let mut call = self.call(&self.scripts().admit, None, &self.queue_keys(&queues));
+        call.arg(request.token.to_string()).arg(request.items.len());
+        for item in &request.items {
+            call.arg(item.job.as_str())
+                .arg(item.version.0)
+                .arg(item.max_instances)
+                .arg(queues.list(&item.queue, item.priority));
+        }
+        call.send().await
     }
 
     pub(super) async fn do_promote(&self, request: &Promote) -> StoreResult<bool> {

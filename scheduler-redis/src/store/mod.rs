@@ -19,7 +19,7 @@ use scheduler_core::lease::{LeaseToken, LeaseView};
 use scheduler_core::run::Claim;
 use scheduler_core::session::SessionSample;
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
+    Acquire, AcquireAnswer, Admit, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
     FailedQuery, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage, HistoryQuery,
     JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, QueueBoard,
@@ -224,8 +224,8 @@ impl RedisStore {
     fn waiter(&self, wake: &Wake) -> Waiter {
         let keys: Vec<String> = match wake {
             Wake::Ready(queues) => queues.iter().map(|q| self.shared.keys.wake(q)).collect(),
-            Wake::Leader => vec![self.key("wake:leader")],
-            Wake::Lease => vec![self.key("wake:lease")],
+            Wake::Leader => vec![self.key("wake-leader")],
+            Wake::Lease => vec![self.key("wake-lease")],
         };
         let mut waiters = self
             .shared
@@ -374,6 +374,10 @@ impl Store for RedisStore {
 
     async fn dispatch(&self, request: &Dispatch) -> StoreResult<DispatchAnswer> {
         self.do_dispatch(request).await
+    }
+
+    async fn admit(&self, request: &Admit) -> StoreResult<bool> {
+        self.do_admit(request).await
     }
 
     async fn promote(&self, request: &Promote) -> StoreResult<bool> {

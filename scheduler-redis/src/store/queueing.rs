@@ -16,15 +16,15 @@ const NAMESPACE: &str = "*";
 
 /// A line of `gates`: `<state> <concurrency> <runs> <per ms> <set by> <since> <note>`.
 #[derive(Debug, Default)]
-struct Gate {
+pub(super) struct Gate {
     limits: QueueLimits,
     set_by: Option<SetBy>,
-    hold: Option<Hold>,
+    pub(super) hold: Option<Hold>,
 }
 
 impl Gate {
     /// Reads what it can: people may have written it.
-    fn read(line: &str) -> Self {
+    pub(super) fn read(line: &str) -> Self {
         let words: Vec<&str> = line.splitn(7, ' ').collect();
         let word = |at: usize| words.get(at).copied().unwrap_or_default();
         let rate = || {

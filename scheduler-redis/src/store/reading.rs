@@ -136,6 +136,7 @@ impl RedisStore {
         let words = busy.unwrap_or_default();
         let runs = words.split_whitespace();
         let runs: Vec<RunId> = runs
+            .map(|word| word.trim_start_matches(codec::LINED_UP))
             .filter_map(|word| format!("{job}{word}").parse().ok())
             .collect();
         let sessions = live.into_iter().chain(dead);
@@ -261,7 +262,7 @@ impl RedisStore {
         } else {
             self.shared.link.pipeline("overview", &pipeline).await?
         };
-        let busy = self.count_busy().await?;
+        let (busy, lined_up) = self.count_busy().await?;
         let queues = queues
             .into_iter()
             .zip(lengths.chunks(Priority::ALL.len()))
@@ -276,15 +277,16 @@ impl RedisStore {
             scheduled,
             due,
             busy,
+            lined_up,
             retries,
             queues,
             leader,
         })
     }
 
-    /// Counts the runs in flight, a page of jobs at a time.
-    async fn count_busy(&self) -> StoreResult<u64> {
-        let mut runs = 0;
+    /// Counts the runs in flight, and those of them that are lined up, a page of jobs at a time.
+    async fn count_busy(&self) -> StoreResult<(u64, u64)> {
+        let (mut runs, mut lined_up) = (0, 0);
         let mut cursor = 0_u64;
         loop {
             let mut cmd = redis::cmd("HSCAN");
@@ -293,12 +295,12 @@ impl RedisStore {
                 .arg("COUNT")
                 .arg(1_000);
             let (next, jobs): (u64, Vec<(String, String)>) = self.query("overview", &cmd).await?;
-            runs += jobs
-                .iter()
-                .map(|(_, text)| codec::count_busy(Some(text)) as u64)
-                .sum::<u64>();
+            for (_, text) in &jobs {
+                runs += codec::count_busy(Some(text)) as u64;
+                lined_up += codec::count_lined_up(text) as u64;
+            }
             if next == 0 {
-                return Ok(runs);
+                return Ok((runs, lined_up));
             }
             cursor = next;
         }

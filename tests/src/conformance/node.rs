@@ -33,6 +33,7 @@ impl Node {
                 carillon: "0.1.0".to_owned(),
                 concurrency: 10,
                 queues: vec![QueueName::default_queue()],
+                weights: Vec::new(),
             },
         }
     }

@@ -22,6 +22,8 @@ pub struct Sight {
     pub busy: u64,
     /// How many runs wait in each queue in which any do.
     pub ready: BTreeMap<QueueName, u64>,
+    /// Runs that are lined up behind others of their job.
+    pub lined_up: u64,
     /// Runs that wait for their next attempt.
     pub retries: u64,
     /// Runs that live sessions hold: those in flight that are nowhere else.
@@ -67,6 +69,7 @@ impl Sight {
                 .collect(),
             busy: overview.busy,
             ready,
+            lined_up: overview.lined_up,
             retries: overview.retries,
             held: 0,
             dead,
@@ -115,6 +118,13 @@ impl Sight {
         self.job_mut(id).in_flight += 1;
     }
 
+    /// Adds a run that is lined up.
+    pub fn add_lined_up(&mut self, id: &str) {
+        self.busy += 1;
+        self.lined_up += 1;
+        self.job_mut(id).in_flight += 1;
+    }
+
     /// Takes a run out of the default queue.
     pub fn take_waiting(&mut self) {
         let ready = self.ready.get_mut(&QueueName::default_queue());
@@ -150,7 +160,7 @@ impl Sight {
 
     fn count_held(&self) -> u64 {
         let dead: usize = self.dead.values().map(Vec::len).sum();
-        let elsewhere = self.waiting() + self.retries + dead as u64;
+        let elsewhere = self.waiting() + self.lined_up + self.retries + dead as u64;
         let held = self.busy.checked_sub(elsewhere);
         held.unwrap_or_else(|| panic!("runs in two places at once: {self:#?}"))
     }

@@ -123,6 +123,20 @@ macro_rules! conformance {
                 standbys_rank_in_the_order_of_their_registration,
                 a_standby_sees_the_lease_and_what_is_due,
             }
+            lines {
+                runs_that_find_their_job_full_go_one_by_one_in_order,
+                the_leader_is_woken_when_a_line_may_go_on,
+                a_line_has_an_end,
+                a_job_that_is_removed_takes_its_line_with_it,
+                a_line_goes_on_as_the_job_is_by_then,
+                admitting_again_lets_nobody_else_go,
+                an_admission_for_another_version_lets_nobody_go,
+                nobody_is_let_go_for_a_job_that_cannot_be_read,
+                who_lost_the_lease_admits_nobody,
+                what_is_tried_again_makes_no_room,
+                a_dead_nodes_run_makes_room_when_it_ends,
+                a_job_whose_schedule_is_over_stays_until_its_line_has_gone,
+            }
             lost_replies {
                 of_a_node_that_comes_and_goes,
                 of_who_takes_and_gives_back_the_lease,

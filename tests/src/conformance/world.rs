@@ -6,12 +6,12 @@ use scheduler_core::change;
 use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{plan, plan_paused};
-use scheduler_core::queue::QueueState;
+use scheduler_core::queue::{Hold, QueueState};
 use scheduler_core::run::{Claim, Ending, Verdict, settle};
 use scheduler_core::store::{
-    AcquireAnswer, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Exchange,
-    ExchangeAnswer, Exchanged, JobWrite, PeekAnswer, Peeked, Promote, PutJob, RemoveJob, RunNow,
-    RunNowAnswer, Settled, Steer, Steered, Steering, Tidy, TidyAnswer,
+    AcquireAnswer, Admit, AdmitItem, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob,
+    Exchange, ExchangeAnswer, Exchanged, JobWrite, Opening, PeekAnswer, Peeked, Promote, PutJob,
+    RemoveJob, RunNow, RunNowAnswer, Settled, Steer, Steered, Steering, Tidy, TidyAnswer,
 };
 use scheduler_core::{
     Cause, JobBuilder, JobId, Pause, RunId, SessionId, Store, StoredJob, Timestamp, Version,
@@ -146,8 +146,8 @@ impl<H: Harness> World<H> {
         }
     }
 
-    /// Plans a due job; `held` says whether the namespace is paused.
-    pub async fn plan(&self, due: &DueJob, held: bool) -> DispatchItem {
+    /// Plans a due job, in a namespace that may be paused.
+    pub async fn plan(&self, due: &DueJob, hold: Option<&Hold>) -> DispatchItem {
         let job = self.stored(due.job.as_str()).await.job;
         DispatchItem {
             job: due.job.clone(),
@@ -156,7 +156,9 @@ impl<H: Harness> World<H> {
             queue: job.queue().clone(),
             priority: job.policy().priority,
             max_instances: usize::try_from(job.policy().max_instances.get()).expect("small"),
-            plan: if held {
+            max_lined_up: job.policy().max_lined_up(),
+            note: hold.map(Hold::detail),
+            plan: if hold.is_some() {
                 plan_paused(&job, due.due, self.now)
             } else {
                 plan(&job, due.due, self.now, due.in_flight)
@@ -169,7 +171,7 @@ impl<H: Harness> World<H> {
         let mut items = Vec::new();
         let peeked = self.peek(token).await;
         for due in &peeked.due {
-            items.push(self.plan(due, peeked.held).await);
+            items.push(self.plan(due, peeked.hold.as_ref()).await);
         }
         Dispatch {
             token: token.clone(),
@@ -178,7 +180,8 @@ impl<H: Harness> World<H> {
         }
     }
 
-    /// Does what a leader does each time: settles what is due, and promotes what has waited.
+    /// Does what a leader does each time: settles what is due, promotes what has waited, and lets go
+    /// what is lined up.
     pub async fn beat(&self, token: &LeaseToken) {
         let retries = self.peek(token).await.retries;
         let token = token.clone();
@@ -186,6 +189,37 @@ impl<H: Harness> World<H> {
         assert!(done(self.store.promote(&request).await));
         let request = self.plan_due(&request.token).await;
         self.dispatch(&request).await;
+        self.admit(&request.token).await;
+    }
+
+    /// Lets runs go that are lined up, as a leader does.
+    pub async fn admit(&self, token: &LeaseToken) {
+        let request = self.plan_admission(token).await;
+        assert!(done(self.store.admit(&request).await));
+    }
+
+    /// Looks at which jobs may have room for runs that are lined up.
+    pub async fn plan_admission(&self, token: &LeaseToken) -> Admit {
+        let mut items = Vec::new();
+        for open in self.peek(token).await.openings {
+            items.push(self.plan_opening(&open).await);
+        }
+        Admit {
+            token: token.clone(),
+            items,
+        }
+    }
+
+    /// Plans a job that may have room for runs that are lined up.
+    pub async fn plan_opening(&self, open: &Opening) -> AdmitItem {
+        let job = self.stored(open.job.as_str()).await.job;
+        AdmitItem {
+            job: open.job.clone(),
+            version: open.version,
+            queue: job.queue().clone(),
+            priority: job.policy().priority,
+            max_instances: usize::try_from(job.policy().max_instances.get()).expect("small"),
+        }
     }
 
     /// Forgets what is past keeping: definitions that no run needs any more, too.

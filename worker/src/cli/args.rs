@@ -291,8 +291,9 @@ Examples:
   carillon nodes --self    as the health check of a container
 
 With --json: a list of objects with node, session, state, leads, running, concurrency, queues,
-host, pid, version, since and deadline. The state is \"alive\", \"silent\" (no sign of life in
-time) or \"dead\" (declared so; its runs are being taken over).";
+weights (of the queues, in their order), host, pid, version, since and deadline. The state is
+\"alive\", \"silent\" (no sign of life in time) or \"dead\" (declared so; its runs are being taken
+over).";
 
 /// `carillon nodes`.
 #[derive(Args, Debug)]

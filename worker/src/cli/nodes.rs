@@ -1,8 +1,8 @@
 //! `carillon nodes`: the workers.
 
-use std::env;
+use std::{env, iter};
 
-use carillon::core::store::NodeView;
+use carillon::core::store::{NodeInfo, NodeView};
 use carillon::core::{Store, Timestamp};
 use chrono_tz::Tz;
 use serde::Serialize;
@@ -58,7 +58,7 @@ fn table(nodes: &[Node], zone: Tz) -> Table {
             node.state.as_str().to_owned(),
             if node.leads { "yes" } else { "" }.to_owned(),
             running,
-            node.queues.join(","),
+            node.weighted_queues(),
             node.host.clone().unwrap_or_default(),
             node.pid.map(|pid| pid.to_string()).unwrap_or_default(),
             node.version.clone().unwrap_or_default(),
@@ -78,6 +78,7 @@ struct Node {
     running: usize,
     concurrency: Option<u32>,
     queues: Vec<String>,
+    weights: Vec<u32>,
     host: Option<String>,
     pid: Option<u32>,
     version: Option<String>,
@@ -126,6 +127,7 @@ impl Node {
             leads: view.leads,
             running: view.running,
             concurrency: info.map(|info| info.concurrency),
+            weights: info.map(weights).unwrap_or_default(),
             queues: queues.unwrap_or_default(),
             host: info.map(|info| info.host.clone()),
             pid: info.map(|info| info.pid),
@@ -135,6 +137,24 @@ impl Node {
             since_at: view.since,
         }
     }
+
+    /// Its queues as they are typed: `mail=3,default`.
+    fn weighted_queues(&self) -> String {
+        let queues = self.queues.iter().zip(&self.weights);
+        let typed = queues.map(|(queue, weight)| match weight {
+            1 => queue.clone(),
+            _ => format!("{queue}={weight}"),
+        });
+        typed.collect::<Vec<_>>().join(",")
+    }
+}
+
+/// A weight for each of its queues, in their order.
+fn weights(info: &NodeInfo) -> Vec<u32> {
+    let told = info.weights.iter().map(|weight| weight.get());
+    told.chain(iter::repeat(1))
+        .take(info.queues.len())
+        .collect()
 }
 
 /// Which workers are "this" one: seen from another process, in the same container as a rule.

@@ -207,6 +207,9 @@ impl Store for Shelf {
     async fn park(&self, _: &Park) -> StoreResult<bool> {
         error(StoreErrorKind::Refused)
     }
+    async fn admit(&self, _: &Admit) -> StoreResult<bool> {
+        error(StoreErrorKind::Refused)
+    }
     async fn promote(&self, _: &Promote) -> StoreResult<bool> {
         error(StoreErrorKind::Refused)
     }
@@ -284,6 +287,7 @@ impl Store for Shelf {
             scheduled: 0,
             due: 0,
             busy: 0,
+            lined_up: 0,
             retries: 0,
             queues: Vec::new(),
             leader: None,

@@ -1,9 +1,9 @@
 //! The leader: settles due fire times, one batch after the other, and sleeps until the next.
 //!
 //! ```text
-//!   peek -> plan -> dispatch -> promote -> retire --+--> sleep until the next due time,
-//!    ^      (core)                                  |    one beat at most
-//!    +----------------- more is due ----------------+
+//!   peek -> plan -> dispatch -> admit -> promote -> retire --+--> sleep until the next due time,
+//!    ^      (core)                                           |    one beat at most
+//!    +--------------------- more is due ---------------------+
 //! ```
 //!
 //! Peeking renews the lease and raises the beat, and it is this loop itself that does it: a leader
@@ -21,12 +21,13 @@ use std::time::Duration;
 use scheduler_core::change;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{move_past, plan, plan_paused};
+use scheduler_core::queue::Hold;
 use scheduler_core::store::{
-    Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Park, ParkItem, Peek, PeekAnswer,
-    Peeked, Promote, PutJob, Refusal, Refused, RequestId, Retire, StoreResult, Tidy, TidyAnswer,
-    Wake,
+    Admit, AdmitItem, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Park, ParkItem,
+    Peek, PeekAnswer, Peeked, Promote, PutJob, Refusal, Refused, RequestId, Retire, StoreResult,
+    Tidy, TidyAnswer, Wake,
 };
-use scheduler_core::{Job, QueueName, Store, Timestamp};
+use scheduler_core::{Job, Priority, QueueName, Store, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -197,7 +198,7 @@ impl<S: Store> Leader<S> {
                 Err(error) => trouble = Some(error),
             }
         }
-        if !peeked.retries.is_empty() {
+        if !peeked.retries.is_empty() || !peeked.openings.is_empty() {
             // Each may bring another that was not shown yet.
             next = earliest(next, Some(peeked.now));
             stuck = false;
@@ -213,10 +214,11 @@ impl<S: Store> Leader<S> {
                 trouble.get_or_insert(error);
             }
         }
+        let admitted = self.admit(&peeked).await;
         let promoted = self.promote(&peeked).await;
         let retired = self.retire(&peeked).await;
         let tidied = self.tidy().await;
-        for done in [promoted, retired, tidied] {
+        for done in [admitted, promoted, retired, tidied] {
             match done {
                 Ok(true) => {}
                 Ok(false) => return Ok(Round::LeaseLost),
@@ -293,11 +295,13 @@ impl<S: Store> Leader<S> {
             queue: job.queue().clone(),
             priority: job.policy().priority,
             max_instances: usize::try_from(limit).unwrap_or(usize::MAX),
-            plan: if peeked.held {
+            max_lined_up: job.policy().max_lined_up(),
+            plan: if peeked.hold.is_some() {
                 plan_paused(job, due.due, peeked.now)
             } else {
                 plan(job, due.due, peeked.now, due.in_flight)
             },
+            note: peeked.hold.as_ref().map(Hold::detail),
         }
     }
 
@@ -432,6 +436,44 @@ impl<S: Store> Leader<S> {
             tracing::info!(job = %change.job.id(), "its pause has ended");
         }
         Ok(answers.iter().any(is_done))
+    }
+
+    /// Lets runs go that are lined up, where their jobs have room. False where the lease is lost.
+    async fn admit(&mut self, peeked: &Peeked) -> StoreResult<bool> {
+        if peeked.openings.is_empty() {
+            return Ok(true);
+        }
+        let wanted = peeked.openings.iter();
+        let wanted: Vec<_> = wanted
+            .map(|open| (open.job.clone(), open.version))
+            .collect();
+        let definitions = self.shared.definitions.look_up(&wanted).await?;
+        let mut items = Vec::with_capacity(wanted.len());
+        for ((job, version), definition) in wanted.into_iter().zip(definitions) {
+            let (queue, priority, limit) = match definition {
+                Lookup::Found(job) => {
+                    let policy = job.policy();
+                    let limit = policy.max_instances.get();
+                    (job.queue().clone(), policy.priority, limit)
+                }
+                // Its next change shows it again.
+                Lookup::Gone | Lookup::Unreadable(_) => {
+                    (QueueName::default_queue(), Priority::default(), 0)
+                }
+            };
+            self.queues.insert(queue.clone());
+            items.push(AdmitItem {
+                job,
+                version,
+                queue,
+                priority,
+                max_instances: usize::try_from(limit).unwrap_or(usize::MAX),
+            });
+        }
+        let token = self.token.clone();
+        let request = Admit { token, items };
+        let link = &self.shared.link;
+        link.ask("admit", link.store.admit(&request)).await
     }
 
     async fn promote(&mut self, peeked: &Peeked) -> StoreResult<bool> {

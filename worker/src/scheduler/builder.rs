@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
 use scheduler_core::share::{QueueOrder, Served, Shares};
@@ -236,6 +236,7 @@ impl<S: Store> SchedulerBuilder<S> {
                 carillon: env!("CARGO_PKG_VERSION").to_owned(),
                 concurrency: u32::try_from(self.concurrency).unwrap_or(u32::MAX),
                 queues: self.queues.iter().map(|q| q.queue.clone()).collect(),
+                weights: weights(&self.queues, self.queue_order),
             },
             slots: self.concurrency,
             shares: Shares::new(&self.queues, self.queue_order),
@@ -275,6 +276,15 @@ fn checked(jobs: Vec<NewJob>, defaults: &JobDefaults) -> Result<Vec<PutWish>, Bu
         wishes.push(wish);
     }
     Ok(wishes)
+}
+
+/// The weights of queues, where they mean something.
+fn weights(queues: &[Served], order: QueueOrder) -> Vec<NonZeroU32> {
+    let are_equal = queues.windows(2).all(|two| two[0].weight == two[1].weight);
+    if are_equal || order == QueueOrder::Strict {
+        return Vec::new();
+    }
+    queues.iter().map(|served| served.weight).collect()
 }
 
 fn host_name() -> String {

@@ -247,6 +247,7 @@ operations! {
     peek(request: &Peek) -> PeekAnswer;
     dispatch(request: &Dispatch) -> DispatchAnswer;
     park(request: &Park) -> bool;
+    admit(request: &Admit) -> bool;
     promote(request: &Promote) -> bool;
     retire(request: &Retire) -> bool;
     tidy(request: &Tidy) -> TidyAnswer;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use scheduler_core::change::{self, Change, JobState};
 use scheduler_core::plan::Skip;
-use scheduler_core::policy::{Coalesce, Grace, OnLost};
+use scheduler_core::policy::{Coalesce, Grace, OnLost, Overlap};
 use scheduler_core::store::{Changed, PutJob, RemoveJob, RunNow, RunNowAnswer};
 use scheduler_core::{
     Cause, Job, JobId, Pause, Policy, Priority, RunId, Store, StoredJob, Timestamp,
@@ -26,6 +26,7 @@ impl<H: Harness> Walker<H> {
         let builder = job(JOBS[which]).max_instances(limit).coalesce(coalesce);
         let policy = Policy {
             priority,
+            overlap: [Overlap::Skip, Overlap::Queue][self.pick(2)],
             spread: self.random.bool().then_some(Duration::from_secs(7)),
             ..*builder.clone().build().policy()
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scheduler_core::Store;
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, Dispatch, DispatchAnswer, PeekAnswer, Promote, Retire,
+    Acquire, AcquireAnswer, Admit, Dispatch, DispatchAnswer, PeekAnswer, Promote, Retire,
 };
 
 use super::walker::Walker;
@@ -75,13 +75,14 @@ impl<H: Harness> Walker<H> {
             .retries
             .sort_by(|a, b| a.waiting.run.cmp(&b.waiting.run));
         peeked.finished.sort();
+        peeked.openings.sort_by(|a, b| a.job.cmp(&b.job));
         let (due, retries) = (peeked.due.len(), peeked.retries.len());
         self.trace.add(format!(
             "token {back} back looks: {due} due, {retries} to retry"
         ));
         let mut items = Vec::new();
         for due in &peeked.due {
-            items.push(self.world.plan(due, peeked.held).await);
+            items.push(self.world.plan(due, peeked.hold.as_ref()).await);
         }
         let request = Dispatch {
             token: token.clone(),
@@ -94,6 +95,19 @@ impl<H: Harness> Walker<H> {
         self.dispatch(&request).await;
         if self.random.u8(0..5) == 0 {
             self.late.dispatch.push(request);
+        }
+        let mut items = Vec::new();
+        for open in &peeked.openings {
+            items.push(self.world.plan_opening(open).await);
+        }
+        let admit = Admit {
+            token: token.clone(),
+            items,
+        };
+        assert!(done(self.world.store.admit(&admit).await));
+        if self.random.bool() {
+            // Its answer was lost.
+            assert!(done(self.world.store.admit(&admit).await));
         }
         self.end_pauses(&peeked.resumes).await;
         let (retries, jobs) = (peeked.retries, peeked.finished);

@@ -49,7 +49,7 @@ impl Oracle {
         assert_eq!(due.count, skipped + plan.runs.len() as u64, "{item:#?}");
         assert_eq!((due.last, due.next), (plan.settled, plan.next), "{item:#?}");
         self.settle(&item.job, item.due, plan.settled);
-        self.record_skips(&item.job, &plan.skips, None);
+        self.record_skips(&item.job, &plan.skips, item.note.as_deref());
     }
 
     /// Fire times were skipped by a change.
@@ -180,7 +180,11 @@ impl Oracle {
             "one record for each end"
         );
         let waiting = count(|p| *p == Place::Waiting);
-        assert_eq!(sight.waiting() + sight.retries, waiting, "runs that wait");
+        assert_eq!(
+            sight.waiting() + sight.lined_up + sight.retries,
+            waiting,
+            "runs that wait"
+        );
         let dead: u64 = sight.dead.values().map(|claims| claims.len() as u64).sum();
         assert_eq!(
             sight.held + dead,

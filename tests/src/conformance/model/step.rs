@@ -82,17 +82,19 @@ impl<H: Harness> Walker<H> {
         let mut node = self.world.node("last").await;
         let token = self.world.lead(&node).await;
         let retries = self.world.peek(&token).await.retries;
-        assert!(done(
-            self.world.store.promote(&Promote { token, retries }).await
-        ));
+        let promote = Promote { token, retries };
+        assert!(done(self.world.store.promote(&promote).await));
         loop {
+            self.world.admit(&promote.token).await;
             let claims = self.world.claim(&mut node, 50).await;
             for claim in &claims {
                 self.world
                     .hand_in(&mut node, claim, &Ending::Succeeded(None))
                     .await;
             }
-            if claims.is_empty() {
+            // Cancelled runs end where they are claimed, and may let others go.
+            let openings = self.world.peek(&promote.token).await.openings;
+            if claims.is_empty() && openings.is_empty() {
                 break;
             }
         }

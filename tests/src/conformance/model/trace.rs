@@ -71,10 +71,11 @@ pub(super) fn summary(sight: &Sight) -> String {
         .as_ref()
         .map_or("nobody", |token| token.session.node());
     format!(
-        "[{}] busy={} ready={} retries={} held={} dead={} nodes={} leader={leader} history={}",
+        "[{}] busy={} ready={} lined_up={} retries={} held={} dead={} nodes={} leader={leader} history={}",
         jobs.join("; "),
         sight.busy,
         sight.waiting(),
+        sight.lined_up,
         sight.retries,
         sight.held,
         sight.dead.values().map(Vec::len).sum::<usize>(),

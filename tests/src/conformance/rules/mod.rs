@@ -12,6 +12,7 @@ pub mod failing;
 pub mod history;
 pub mod jobs;
 pub mod lease;
+pub mod lines;
 pub mod lost_replies;
 pub mod priorities;
 pub mod queues;

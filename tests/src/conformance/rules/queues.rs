@@ -263,13 +263,17 @@ pub async fn a_paused_namespace_records_fire_times_and_claims_nothing<H: Harness
     let first = stored.next_fire.expect("a due time");
     world.set_clock(first).await;
     let planned = world.plan_due(&token).await;
-    world.steer(pause(None)).await;
+    let note = HoldNote {
+        by: Some("anna".to_owned()),
+        reason: Some("moving house".to_owned()),
+    };
+    world.steer(Steering::Pause(None, note)).await;
     assert_eq!(claim(&world, &mut a).await, 0);
     // What was planned before makes no runs any more.
     let answer = done(world.store.dispatch(&planned).await);
     assert_eq!(answer, DispatchAnswer::Stale);
     world.advance(EVERY).await;
-    assert!(world.peek(&token).await.held);
+    assert!(world.peek(&token).await.hold.is_some());
     world.beat(&token).await;
     let skip = Record::Skip(SkipRecord {
         job: name("j"),
@@ -277,7 +281,7 @@ pub async fn a_paused_namespace_records_fire_times_and_claims_nothing<H: Harness
         first,
         last: first.after(EVERY),
         count: 2,
-        detail: None,
+        detail: Some("the namespace was paused by anna: moving house".to_owned()),
     });
     let sight = world.see().await;
     assert_eq!((sight.records(), sight.busy), (vec![skip], 1));
@@ -286,7 +290,7 @@ pub async fn a_paused_namespace_records_fire_times_and_claims_nothing<H: Harness
         Some(first)
     );
     world.steer(Steering::Resume(None)).await;
-    assert!(!world.peek(&token).await.held);
+    assert_eq!(world.peek(&token).await.hold, None);
     world.fire(&token, "j").await;
     assert_eq!(claim(&world, &mut a).await, 2);
 }

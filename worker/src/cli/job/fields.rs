@@ -36,7 +36,8 @@ pub(super) struct FieldFlags {
     /// How many runs of it may be in flight at once [default: 1]
     #[arg(long, value_name = "N", help_heading = "Policy")]
     max_instances: Option<u32>,
-    /// What becomes of a fire time beyond max_instances: skip, queue [default: skip]
+    /// What becomes of a fire time beyond max_instances: skip; or queue, where its run goes when
+    /// another one has ended, in order [default: skip]
     #[arg(long, value_name = "WHAT", help_heading = "Policy")]
     overlap: Option<String>,
     /// How often a run is begun at most, or all of retry as JSON: 5, '{"max_attempts": 5, "base":
