@@ -238,15 +238,18 @@ pub fn neighbours(
     at: Timestamp,
 ) -> (Option<Timestamp>, Option<Timestamp>) {
     let trigger = job.trigger();
-    if let (Some(anchor), Some((step, end))) = (anchor, trigger.free_grid()) {
-        return along_grid(trigger, anchor, (step, end), at);
-    }
     // The trigger's own times are earlier by the job's offset.
     let offset = job.offset();
     let at = at.before(offset);
-    let after = trigger.at_or_after(Timestamp::from_ms(at.as_ms() + 1));
+    let (before, after) = match (anchor, trigger.free_grid()) {
+        (Some(anchor), Some(grid)) => along_grid(trigger, anchor.before(offset), grid, at),
+        _ => {
+            let after = trigger.at_or_after(Timestamp::from_ms(at.as_ms() + 1));
+            (before(trigger, at), after)
+        }
+    };
     let late = |time: Option<Timestamp>| time.map(|time| time.after(offset));
-    (late(before(trigger, at)), late(after))
+    (late(before), late(after))
 }
 
 /// The same for an interval whose grid goes through the anchor, in both directions. What is excluded,

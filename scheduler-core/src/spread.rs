@@ -69,6 +69,15 @@ impl Job {
         Some(self.trigger().following(at.before(offset))?.after(offset))
     }
 
+    /// The fire time that follows the fire time `previous`:
+    /// [`Trigger::next_after`](crate::Trigger::next_after), with its offset.
+    #[must_use]
+    pub fn next_after(&self, previous: Timestamp) -> Option<Timestamp> {
+        let offset = self.offset();
+        let previous = previous.before(offset);
+        Some(self.trigger().next_after(previous)?.after(offset))
+    }
+
     /// Counts the job's fire times: [`Trigger::stretch`](crate::Trigger::stretch), with its offset.
     #[must_use]
     pub fn stretch(&self, first: Timestamp, until: Timestamp, limit: u64) -> Stretch {

@@ -1,7 +1,7 @@
 -- Hands in settled runs and claims new ones.
 -- KEYS: nodes session claims busy cancelled failed failures versions seq retry finished history lines
---   packed events parked gates inuse buckets openings wake-leader, then (high, ready, low, wake) of
---   each queue, those to claim from first
+--   packed events parked gates inuse buckets openings wake-leader, then (high, ready, low, wake) of each
+--   queue, those to claim from first
 -- ARGV: session, lane, request, floor, queues to claim from, limit (at most 500), takes,
 --   settled runs (at most 500), then the takes (list, at most) and the settled (see _settle.lua)
 -- Answers: one text: "<stale> <claims>", then a line for each stale run, then one for each claim

@@ -1,6 +1,6 @@
 -- Removes a job if it still is as it was read.
 -- KEYS: due fired versions busy old finished gone parked resume requests replies history lines packed events
---   openings, then the job
+--   openings cancelled, then the job
 -- ARGV: request, job, version, due or "", first and last of the skipped fire times or "" and "",
 --   records of these (one a line), first fire time that stays unsettled or ""
 -- Answers: the removed version, or "conflict". The same request asked again: the same.
@@ -31,7 +31,7 @@ if count_lined_up(runs) > 0 then
   local queue = redis.call('HGET', KEYS[TAIL + 1], 'queue') or 'default'
   for word in string.gmatch(runs, '%S+') do
     if string.sub(word, 1, 1) == '~' then
-      lined_up[#lined_up + 1] = word
+      lined_up[#lined_up + 1] = job .. string.sub(word, 2)
       lines[#lines + 1] = '{"run":' .. cjson.encode(job .. string.sub(word, 2))
         .. ',"outcome":"removed","attempt":1,"queue":' .. cjson.encode(queue)
         .. ',"detail":"the job was removed before the run was begun"}'
@@ -50,6 +50,7 @@ if reply ~= 'conflict' then
   redis.call('ZREM', K.resume, job)
   redis.call('ZREM', K.openings, job)
   if #lined_up > 0 then
+    variadic('HDEL', K.cancelled, lined_up, 1)
     if left ~= '' then
       redis.call('HSET', K.busy, job, left)
     else

@@ -288,6 +288,7 @@ impl Store for Shelf {
             scheduled: 0,
             due: 0,
             busy: 0,
+            lined_up: 0,
             retries: 0,
             queues: Vec::new(),
             leader: None,

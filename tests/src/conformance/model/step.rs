@@ -84,7 +84,6 @@ impl<H: Harness> Walker<H> {
         let retries = self.world.peek(&token).await.retries;
         let promote = Promote { token, retries };
         assert!(done(self.world.store.promote(&promote).await));
-        let mut before = None;
         loop {
             self.world.admit(&promote.token).await;
             let claims = self.world.claim(&mut node, 50).await;
@@ -93,12 +92,11 @@ impl<H: Harness> Walker<H> {
                     .hand_in(&mut node, claim, &Ending::Succeeded(None))
                     .await;
             }
-            // A cancelled run ends where it would be claimed, and makes room for another all the same.
-            let now = self.world.see().await;
-            if claims.is_empty() && before.as_ref() == Some(&now) {
+            // Cancelled runs end where they are claimed, and may let others go.
+            let openings = self.world.peek(&promote.token).await.openings;
+            if claims.is_empty() && openings.is_empty() {
                 break;
             }
-            before = Some(now);
         }
         let sight = self.world.see().await;
         let left = (sight.busy, sight.waiting(), sight.retries, sight.held);

@@ -164,7 +164,7 @@ fn missing(wish: &Backfill, facts: &Facts) -> (Vec<Timestamp>, Option<Timestamp>
             }
             fires.push(fire);
         }
-        next = stored.job.trigger().next_after(fire);
+        next = stored.job.next_after(fire);
     }
     (fires, None)
 }
