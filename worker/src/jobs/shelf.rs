@@ -288,7 +288,6 @@ impl Store for Shelf {
             scheduled: 0,
             due: 0,
             busy: 0,
-            lined_up: 0,
             retries: 0,
             queues: Vec::new(),
             leader: None,
