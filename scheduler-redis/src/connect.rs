@@ -152,7 +152,9 @@ impl Link {
         if let Some(connection) = &held.connection {
             return Ok((held.generation, MultiplexedConnection::clone(connection)));
         }
-        let connection = self.pool.get().await.map_err(|error| {
+        // Boxed: connecting is a deep nest of futures, and each program's `main` has all that it awaits
+        // in its type. Past a depth the compiler refuses that.
+        let connection = Box::pin(self.pool.get()).await.map_err(|error| {
             let message = match error {
                 PoolError::Backend(error) => explain(&error),
                 PoolError::Timeout(_) => {

@@ -21,7 +21,7 @@
 //! - [`Scheduler`] is one node: [built](SchedulerBuilder) on a store, [run](Scheduler::run) or
 //!   [started](Scheduler::start), and asked to [add](Scheduler::add_job), change and remove jobs.
 //!   Processes that share a store share the work: each fire runs on one of them.
-//! - [`task`] has handlers: async functions whose parameters say what they take ([`Context`], [`Args`],
+//! - [`mod@task`] has handlers: async functions whose parameters say what they take ([`Context`], [`Args`],
 //!   [`State`]), the [layers](task::Layer) around them, and [`TaskError`] for what is to follow.
 //! - [`scheduled`] and [`task`](macro@task) declare functions as jobs and tasks.
 //! - [`NewJob`] puts a job together by hand; [`Jobs`] does all that can be done with stored ones.
@@ -45,7 +45,7 @@ pub mod testing;
 
 /// Declares a function as a job: when it runs, and all that a job may say of itself.
 ///
-/// ```
+/// ```standalone_crate
 /// use carillon::{Context, Scheduler, State};
 ///
 /// #[carillon::scheduled(interval, id = "do_job_1", seconds = 30, misfire_grace_time = 900)]
@@ -81,7 +81,7 @@ pub use carillon_macros::scheduled;
 /// Declares a function as a task, which jobs name: those of a file, of another service, or added at run
 /// time.
 ///
-/// ```
+/// ```standalone_crate
 /// use carillon::{Args, NewJob, Scheduler};
 ///
 /// #[carillon::task]

@@ -27,7 +27,7 @@ redis.call('ZCARD', K.failed)
 for i = 1, count do
   local at = FIRST + (i - 1) * ARGS
   local job, new = jobs[i], ARGV[at + 2]
-  local in_flight = count_words(busy[job]) - count_lined_up(busy[job])
+  local in_flight = count_words(busy[job])
   local definition = kept[i] and string.match(kept[i], '^[^\n]*\n(.*)$')
   if not definition then
     answers[i] = 'gone'

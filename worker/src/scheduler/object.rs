@@ -149,7 +149,7 @@ impl<S: Store> Scheduler<S> {
     /// # Errors
     ///
     /// The scheduler, or a clone of it, runs already; a store that does not let the node begin, where
-    /// it shall not wait for that ([`AtStart::GiveUp`]); a thread that could not be started. Trouble with the store later on
+    /// it shall not wait for that ([`AtStart::GiveUp`](crate::AtStart::GiveUp)); a thread that could not be started. Trouble with the store later on
     /// is no error: the node tells it, and waits for its end.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
         if !self.shared.begin_life() {
