@@ -151,7 +151,7 @@ async fn start() -> Refusal {
 async fn whole() -> Refusal {
     Refusal::new(
         StatusCode::NOT_IMPLEMENTED,
-        "The scheduler is a cluster, which cannot be paused or stopped as a whole: pause its jobs",
+        "Pausing and stopping the whole cluster is not offered here: use `carillon pause`, or pause jobs",
     )
 }
 
