@@ -128,7 +128,8 @@ fn declaration(function: &ItemFn, task: &str, job: &TokenStream) -> TokenStream 
 }
 
 /// Lines that do nothing, each of which fails to compile for one reason only, at the word that is
-/// the reason.
+/// the reason. Nobody calls them, and what lints say of them is nothing that the user wrote: hence
+/// the `allow`s.
 fn checks(function: &ItemFn) -> TokenStream {
     let name = &function.sig.ident;
     let types: Vec<_> = parameters(function).collect();

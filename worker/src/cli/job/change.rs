@@ -24,6 +24,7 @@ impl Told {
 
     fn refused(&mut self, failure: Failure) {
         if let Err(earlier) = std::mem::replace(&mut self.0, Err(failure)) {
+            // Told; the exit code is that of the last refusal.
             let _ = earlier.report();
         }
     }

@@ -112,6 +112,7 @@ impl<S: Store> Desk<S> {
             (None, told) => told,
             (Some(wrong), told) => {
                 if let Err(refused) = told {
+                    // Told; the exit code is that of the wrong line.
                     let _ = refused.report();
                 }
                 Err(wrong)
