@@ -24,11 +24,16 @@
 //! ```
 
 mod apply;
+mod by_hand;
+mod changing;
 mod client;
 #[cfg(feature = "http")]
 mod decided;
 mod ledger;
+mod once;
 mod outcome;
+mod put;
+mod restore;
 pub(crate) mod retry;
 mod runs;
 mod saved;

@@ -1,0 +1,163 @@
+//! Changing a stored job: some of its fields, whether it is paused, and that it is there at all.
+
+use scheduler_core::change::{self, Change, Removal};
+use scheduler_core::store::{Changed, RemoveJob};
+use scheduler_core::{
+    JobDefaults, JobError, JobId, JobPatch, PatchError, Pause, Store, StoredJob, Timestamp,
+};
+
+use super::client::{Jobs, Rounds, new_request, readable};
+use super::retry::until_known;
+use super::{JobsError, Modified, PauseWish, Removed, Switched};
+use crate::config::join;
+use crate::task::builtin;
+
+impl<S: Store> Jobs<S> {
+    /// Changes some fields of a job: all of them, or none where one breaks a rule. What is put back
+    /// to its default takes it from `defaults`.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn modify(
+        &self,
+        id: &JobId,
+        patch: &JobPatch,
+        defaults: &JobDefaults,
+    ) -> Result<Modified, JobsError> {
+        let mut rounds = Rounds::new(id);
+        loop {
+            let read = self.read(id).await?;
+            let now = read.now;
+            let Some(stored) = readable(id, read)? else {
+                return Ok(Modified::NotFound);
+            };
+            let change = match decide_patch(patch, &stored, defaults, now) {
+                Ok(Some(change)) => change,
+                Ok(None) => return Ok(Modified::Unchanged(stored.version)),
+                Err(error) => return Ok(Modified::Refused(error)),
+            };
+            match self.write(vec![(Some(stored.version), change)]).await?[..] {
+                [Changed::Done(version)] => return Ok(Modified::Done(version)),
+                _ => rounds.again()?,
+            }
+        }
+    }
+
+    /// Pauses a job: its fire times no longer become runs, until it is resumed.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn pause(&self, id: &JobId) -> Result<Switched, JobsError> {
+        self.pause_with(id, &PauseWish::default()).await
+    }
+
+    /// Pauses a job, and says who does so, why, or until when: then it comes back by itself. Of a job
+    /// that is paused already, these change.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn pause_with(&self, id: &JobId, wish: &PauseWish) -> Result<Switched, JobsError> {
+        self.switch(id, |stored, now| {
+            let pause = wish.pause(now);
+            if pause.until.is_some_and(|until| until <= now) {
+                return Err(Switched::Ended);
+            }
+            change::pause_with(stored, pause, now).ok_or(Switched::Already)
+        })
+        .await
+    }
+
+    /// Resumes a paused job: what passed meanwhile is recorded as skipped. Brings back a parked one.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn resume(&self, id: &JobId) -> Result<Switched, JobsError> {
+        self.switch(id, |stored, now| {
+            change::resume(stored, now).ok_or(Switched::Already)
+        })
+        .await
+    }
+
+    /// Removes a job. Runs that have begun go on; those that wait end as removed.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    pub async fn remove(&self, id: &JobId) -> Result<Removed, JobsError> {
+        let mut rounds = Rounds::new(id);
+        loop {
+            let read = self.read(id).await?;
+            let (version, next_fire, removal, state) = match (&read.stored, &read.unreadable) {
+                (Some(job), _) => {
+                    let removal = change::remove(job, read.now);
+                    (job.version, job.next_fire, removal, &job.state)
+                }
+                (None, Some(job)) => {
+                    let skips = Vec::from_iter(change::remove_unreadable(job, read.now));
+                    let removal = Removal { skips, next: None };
+                    (job.version, job.next_fire, removal, &job.state)
+                }
+                (None, None) => return Ok(Removed::NotFound),
+            };
+            let request = RemoveJob {
+                request: new_request(),
+                job: id.clone(),
+                version,
+                next_fire,
+                skips: removal.skips,
+                next: removal.next,
+                detail: state.pause().and_then(Pause::words),
+            };
+            match until_known(|| self.store().remove(&request)).await? {
+                Changed::Done(_) => return Ok(Removed::Done),
+                Changed::Conflict => rounds.again()?,
+            }
+        }
+    }
+
+    async fn switch(
+        &self,
+        id: &JobId,
+        decide: impl Fn(&StoredJob, Timestamp) -> Result<Change, Switched>,
+    ) -> Result<Switched, JobsError> {
+        let mut rounds = Rounds::new(id);
+        loop {
+            let read = self.read(id).await?;
+            let now = read.now;
+            let Some(stored) = readable(id, read)? else {
+                return Ok(Switched::NotFound);
+            };
+            let change = match decide(&stored, now) {
+                Ok(change) => change,
+                Err(otherwise) => return Ok(otherwise),
+            };
+            match self.write(vec![(Some(stored.version), change)]).await?[..] {
+                [Changed::Done(_)] => return Ok(Switched::Done),
+                _ => rounds.again()?,
+            }
+        }
+    }
+}
+
+/// What a partial change comes to; the args of built-in tasks are known here.
+fn decide_patch(
+    patch: &JobPatch,
+    stored: &StoredJob,
+    defaults: &JobDefaults,
+    now: Timestamp,
+) -> Result<Option<Change>, PatchError> {
+    let change = patch.change(stored, defaults, now)?;
+    let is_called_otherwise = !patch.task.is_keep() || !patch.args.is_keep();
+    if let Some(change) = change.as_ref().filter(|_| is_called_otherwise) {
+        builtin::check_args(change.job.task(), change.job.args()).map_err(|error| JobError {
+            field: join("args", &error.field),
+            message: error.message,
+            pointer: None,
+        })?;
+    }
+    Ok(change)
+}
