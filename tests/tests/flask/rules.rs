@@ -175,3 +175,33 @@ async fn odd_requests_are_refused_and_never_break_anything() -> Result<()> {
     assert_eq!(jobs, json!([]));
     app.stop().await
 }
+
+#[tokio::test]
+async fn a_scheduler_that_is_paused_or_shut_down_runs_nothing_until_it_goes_on() -> Result<()> {
+    let app = start("", "").await?;
+    send(&app, "POST", "/jobs", &hourly("a")).await?;
+    let not_running = json!({"error_message": "Scheduler is not running"});
+    let paused = json!({"error_message": "Scheduler is paused"});
+    for (path, status, said) in [
+        ("/jobs/a/run", 200, None),
+        ("/pause", 204, None),
+        // Asked again, it is as it was asked for.
+        ("/pause", 204, None),
+        ("/jobs/a/run", 409, Some(&paused)),
+        // A shut down scheduler is not only paused.
+        ("/shutdown", 204, None),
+        ("/shutdown", 409, Some(&not_running)),
+        ("/resume", 409, Some(&not_running)),
+        ("/jobs/a/run", 409, Some(&not_running)),
+        ("/start", 204, None),
+        ("/jobs/a/run", 200, None),
+        ("/resume", 204, None),
+    ] {
+        let (got, answer) = send(&app, "POST", path, &Value::Null).await?;
+        assert_eq!(got, status, "{path}: {answer}");
+        if let Some(said) = said {
+            assert_eq!(&answer, said, "{path}");
+        }
+    }
+    app.stop().await
+}

@@ -16,6 +16,7 @@ use super::callables::Callables;
 use super::modification::{Modification, found};
 use super::refusal::{Refusal, answer};
 use super::show::{Shown, is_there};
+use super::whole::{Stage, Started, Whole};
 use super::{page, run, schedule};
 use crate::config::Role;
 use crate::http::app::App;
@@ -33,10 +34,10 @@ pub(in crate::http) fn routes<S: Store>(prefix: &str) -> Vec<Route<S>> {
     };
     vec![
         read("", get(info::<S>)),
-        change("POST", "/start", post(start)),
-        change("POST", "/pause", post(whole)),
-        change("POST", "/resume", post(whole)),
-        change("POST", "/shutdown", post(whole)),
+        change("POST", "/start", post(start::<S>)),
+        change("POST", "/pause", post(pause_all::<S>)),
+        change("POST", "/resume", post(resume_all::<S>)),
+        change("POST", "/shutdown", post(shut_down::<S>)),
         read("/jobs", get(list::<S>)),
         change("POST", "/jobs", post(add::<S>)),
         read("/jobs/{id}", get(show::<S>)),
@@ -132,27 +133,41 @@ fn shown(job: &Shown) -> Response {
     answer(StatusCode::OK, &job.json())
 }
 
-async fn info<S: Store>(State(app): State<App<S>>) -> Response {
+async fn info<S: Store>(State(app): State<App<S>>) -> Answer {
     let info = json!({
-        "running": true,
+        // Paused is running, for the original.
+        "running": Whole::of(&app).stage().await? != Stage::Stopped,
         "current_host": app.host(),
         // Any machine may run it: that is what the cluster is for.
         "allowed_hosts": ["*"],
     });
-    answer(StatusCode::OK, &info)
+    Ok(answer(StatusCode::OK, &info))
 }
 
-/// There is no moment at which nobody runs it.
-async fn start() -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, "Scheduler is already running")
+async fn start<S: Store>(State(app): State<App<S>>) -> Answer {
+    match Whole::of(&app).start().await? {
+        Started::Done => Ok(page::empty(StatusCode::NO_CONTENT)),
+        Started::Already => {
+            let refusal = Refusal::new(StatusCode::BAD_REQUEST, "Scheduler is already running");
+            Err(refusal.into())
+        }
+    }
 }
 
-/// The scheduler is the cluster: jobs can be paused, and nodes stopped, one by one.
-async fn whole() -> Refusal {
-    Refusal::new(
-        StatusCode::NOT_IMPLEMENTED,
-        "Pausing and stopping the whole cluster is not offered here: use `carillon pause`, or pause jobs",
-    )
+async fn pause_all<S: Store>(State(app): State<App<S>>) -> Answer {
+    Whole::of(&app).pause().await?;
+    Ok(page::empty(StatusCode::NO_CONTENT))
+}
+
+async fn resume_all<S: Store>(State(app): State<App<S>>) -> Answer {
+    Whole::of(&app).resume().await?;
+    Ok(page::empty(StatusCode::NO_CONTENT))
+}
+
+/// Whether the body asks to wait makes no difference: runs that have begun go on on their nodes.
+async fn shut_down<S: Store>(State(app): State<App<S>>) -> Answer {
+    Whole::of(&app).shut_down().await?;
+    Ok(page::empty(StatusCode::NO_CONTENT))
 }
 
 async fn list<S: Store>(State(app): State<App<S>>) -> Answer {
@@ -254,6 +269,7 @@ async fn run_now<S: Store>(State(app): State<App<S>>, id: Id) -> Answer {
     let id = id.checked()?;
     let stored = app.jobs().get(&id).await?.filter(is_there);
     let stored = stored.ok_or_else(|| Refusal::no_such_job(id.as_str()))?;
+    Whole::of(&app).must_run().await?;
     run::run(app.store(), &id).await?;
     Ok(shown(&Shown::of(&stored)))
 }

@@ -5,7 +5,8 @@
 //!
 //! Read in this order: `handlers` (what each route does), `addition` and `modification` (what a body
 //! asks for), `trigger` with `cron` and `dates` (from flat fields to a trigger), `schedule` (what
-//! that means for the stored job), `show` (the job as JSON). `python` and `page` know how Python
+//! that means for the stored job), `show` (the job as JSON), `whole` (the scheduler: running, paused or shut
+//! down). `python` and `page` know how Python
 //! writes values and Werkzeug its error pages.
 
 mod addition;
@@ -25,5 +26,6 @@ mod show;
 #[cfg(test)]
 mod tests;
 mod trigger;
+mod whole;
 
 pub(super) use handlers::{not_found, other_method, refuse, routes};
