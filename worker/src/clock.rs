@@ -66,10 +66,6 @@ pub fn boottime() -> Duration {
     START.get_or_init(Instant::now).elapsed()
 }
 
-/// An answer that took longer says too little about the store's clock to move a known offset by
-/// less than its own round trip.
-const VAGUE: Duration = Duration::from_millis(20);
-
 /// What time it is at the store, as far as this node knows: its own clock plus an offset that each
 /// answer with a "now" corrects.
 ///
@@ -105,16 +101,19 @@ impl StoreClock {
 
     /// Takes in that the store said `now`, in an answer to what was asked at `sent` and received
     /// at `received` (by [`boottime`]).
+    ///
+    /// The store read its clock between the two, and said it without the fraction of a millisecond.
+    /// That leaves a range of offsets. The known one moves into it, and no further: quick answers
+    /// narrow it down to much less than a millisecond, and a slow one says little.
     pub fn learn(&self, sent: Duration, received: Duration, now: Timestamp) {
-        let round_trip = received.saturating_sub(sent);
         let said = now.as_ms().saturating_mul(1000);
-        let offset = said.saturating_sub(micros(sent + round_trip / 2));
+        let least = said.saturating_sub(micros(received));
+        let most = said.saturating_add(999).saturating_sub(micros(sent));
         let known = self.offset_us.load(Ordering::Relaxed);
-        let agrees = known.abs_diff(offset) <= round_trip.as_micros().try_into().unwrap_or(0);
-        if round_trip > VAGUE && agrees {
-            return;
+        let offset = known.clamp(least, most.max(least));
+        if offset != known {
+            self.offset_us.store(offset, Ordering::Relaxed);
         }
-        self.offset_us.store(offset, Ordering::Relaxed);
     }
 
     /// What time it is at the store.
@@ -192,5 +191,21 @@ mod tests {
             truth.after(Duration::from_millis(5)),
         );
         assert_eq!(clock.offset_us.load(Ordering::Relaxed), offset);
+    }
+
+    #[test]
+    fn quick_answers_tell_the_store_s_time_to_less_than_the_millisecond_that_they_say() {
+        let clock = StoreClock::new();
+        // A store that is 7,654.321 ms ahead of the time since start, asked at odd moments.
+        let ahead = 7_654_321;
+        let start = boottime();
+        for asked in 0_u32..200 {
+            let sent = start + Duration::from_micros(50_137) * asked;
+            let read = sent + Duration::from_micros(60);
+            let now = Timestamp::from_ms((micros(read) + ahead) / 1000);
+            clock.learn(sent, sent + Duration::from_micros(100), now);
+        }
+        let offset = clock.offset_us.load(Ordering::Relaxed);
+        assert!(offset.abs_diff(ahead) <= 100, "{offset}");
     }
 }

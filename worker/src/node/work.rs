@@ -12,7 +12,8 @@
 //! ```
 //!
 //! One lane, one request under way: while it is, ended runs gather, and the next request takes them
-//! all. So batches grow by themselves with the load, and a quiet node answers at once.
+//! all, with those that end right after they were begun. So batches grow by themselves with the load,
+//! and a quiet node answers at once.
 //!
 //! A request whose answer is lost is sent again as it was, under its number, for as long as the
 //! session lives: the store answers it as it did the first time. Nothing is handed in twice, and no
@@ -49,6 +50,12 @@ const BATCH: usize = 500;
 /// The only lane: more of them would let requests overtake each other.
 const LANE: u16 = 0;
 
+/// How long after runs were begun it gathers at most what ends of them.
+const GATHERING: Duration = Duration::from_millis(3);
+
+/// How long it waits then for the next to end.
+const QUIET: Duration = Duration::from_micros(100);
+
 /// How long a node that shuts down tries to hand in the last of what it has.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
@@ -71,6 +78,8 @@ pub(crate) struct Work<S> {
     under_way: Option<Exchange>,
     /// The number of the last request.
     request: u64,
+    /// When runs were begun last, by [`boottime`].
+    begun_at: Duration,
     /// Whether there may be something to claim.
     hungry: bool,
     shares: Shares,
@@ -125,6 +134,7 @@ impl<S: Store> Work<S> {
             given_up: HashSet::new(),
             under_way: None,
             request: 0,
+            begun_at: Duration::ZERO,
             hungry: true,
             shares,
             exchange_trouble: Trouble::default(),
@@ -156,7 +166,7 @@ impl<S: Store> Work<S> {
             self.resync().await;
         }
         self.cancel();
-        self.gather();
+        self.gather_well().await;
         let wish = self.wish();
         if self.to_settle.is_empty() && wish.is_none() && !self.is_in_doubt() {
             self.wait().await;
@@ -216,6 +226,29 @@ impl<S: Store> Work<S> {
                 return;
             };
             self.take_in(settled);
+        }
+    }
+
+    /// Takes in what has ended, and what is about to: runs that are begun together often end
+    /// together, and a request for each of them would cost the store far more than one for all.
+    /// So just after runs were begun it lets the others go on, for as long as that brings more.
+    async fn gather_well(&mut self) {
+        self.gather();
+        let mut last = boottime();
+        let mut gathered = 0;
+        while !self.to_settle.is_empty()
+            && self.to_settle.len() < BATCH
+            && self.executing() > 0
+            && boottime().saturating_sub(self.begun_at) < GATHERING
+        {
+            if self.to_settle.len() > gathered {
+                gathered = self.to_settle.len();
+                last = boottime();
+            } else if boottime().saturating_sub(last) > QUIET {
+                return;
+            }
+            tokio::task::yield_now().await;
+            self.gather();
         }
     }
 
@@ -364,6 +397,7 @@ impl<S: Store> Work<S> {
         if claims.is_empty() {
             return;
         }
+        self.begun_at = boottime();
         let handlers = self.session.handlers();
         let orders: Vec<_> = claims
             .into_iter()
