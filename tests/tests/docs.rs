@@ -190,7 +190,7 @@ fn the_first_scheduled_function_takes_fewer_than_15_lines_and_each_test_of_the_t
     let (program, _) = program.split_once("```").unwrap();
     assert!(program.lines().count() < 15, "{program}");
 
-    let tests: String = ["object", "declared", "handlers"]
+    let tests: String = ["object", "pausing", "declared", "handlers"]
         .map(|name| root().join(format!("worker/tests/{name}.rs")))
         .map(|path| fs::read_to_string(path).unwrap())
         .concat();

@@ -110,7 +110,8 @@ pub use jobs::Jobs;
 pub use node::{AtStart, Counts, NodeError, NodeStatus, Readiness, Retention, Timing};
 pub use queues::Queues;
 pub use scheduler::{
-    BuildError, Listener, NewJob, Running, Scheduler, SchedulerBuilder, SchedulerError, Wait,
+    BuildError, Listener, NewJob, Running, Scheduler, SchedulerBuilder, SchedulerError,
+    SchedulerState, Wait,
 };
 pub use scheduler_core as core;
 pub use signal::shutdown_signal;

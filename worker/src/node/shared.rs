@@ -87,6 +87,11 @@ impl<S: Store> Shared<S> {
 }
 
 impl<S> Shared<S> {
+    /// Whether the node lives at this moment.
+    pub(crate) fn lives(&self) -> bool {
+        self.lives.load(Ordering::Acquire)
+    }
+
     /// Ends the node's life: another may begin.
     pub(crate) fn end_life(&self) {
         self.lives.store(false, Ordering::Release);

@@ -6,10 +6,12 @@ mod error;
 mod jobs;
 mod new_job;
 mod object;
+mod pausing;
 mod running;
 
 pub use builder::SchedulerBuilder;
 pub use error::{BuildError, SchedulerError};
 pub use new_job::NewJob;
 pub use object::Scheduler;
+pub use pausing::SchedulerState;
 pub use running::{Listener, Running, Wait};

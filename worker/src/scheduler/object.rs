@@ -53,8 +53,18 @@ impl<S> Clone for Scheduler<S> {
     }
 }
 
-/// A node's life: over when this is dropped, also where the future that lives it is.
-struct Life<S>(Arc<Shared<S>>);
+/// A node's life: over when this is dropped, also where the future that was to live it is.
+pub(super) struct Life<S>(Arc<Shared<S>>);
+
+impl<S: Store> Life<S> {
+    /// Begins it, unless the node lives already.
+    fn begin(shared: &Arc<Shared<S>>) -> Result<Self, NodeError> {
+        match shared.begin_life() {
+            true => Ok(Self(Arc::clone(shared))),
+            false => Err(NodeError::runs_already()),
+        }
+    }
+}
 
 impl<S> Drop for Life<S> {
     fn drop(&mut self) {
@@ -133,10 +143,8 @@ impl<S: Store> Scheduler<S> {
     ///
     /// Outside of a tokio runtime.
     pub fn start(&self) -> Result<Running<S>, NodeError> {
-        if !self.shared.begin_life() {
-            return Err(NodeError::runs_already());
-        }
-        Ok(Running::begin(self.clone()))
+        let life = Life::begin(&self.shared)?;
+        Ok(Running::begin(self.clone(), life))
     }
 
     /// Runs the node until `shutdown` is cancelled, and then until it has shut down in order: the
@@ -152,15 +160,16 @@ impl<S: Store> Scheduler<S> {
     /// it shall not wait for that ([`AtStart::GiveUp`](crate::AtStart::GiveUp)); a thread that could not be started. Trouble with the store later on
     /// is no error: the node tells it, and waits for its end.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        if !self.shared.begin_life() {
-            return Err(NodeError::runs_already());
-        }
-        self.live(shutdown).await
+        let life = Life::begin(&self.shared)?;
+        self.live(life, shutdown).await
     }
 
     /// Lives the life that was begun.
-    pub(super) async fn live(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let life = Life(self.shared);
+    pub(super) async fn live(
+        self,
+        life: Life<S>,
+        shutdown: CancellationToken,
+    ) -> Result<(), NodeError> {
         declared::put(&life.0, &self.declared, &shutdown).await?;
         life::run(Arc::clone(&life.0), shutdown).await
     }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::node::NodeError;
 use crate::scheduler::Scheduler;
+use crate::scheduler::object::Life;
 
 /// What a scheduler does with its handlers when it is told to shut down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,9 +34,9 @@ pub struct Running<S> {
 }
 
 impl<S: Store> Running<S> {
-    pub(super) fn begin(scheduler: Scheduler<S>) -> Self {
+    pub(super) fn begin(scheduler: Scheduler<S>, life: Life<S>) -> Self {
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(scheduler.clone().live(shutdown.clone()));
+        let task = tokio::spawn(scheduler.clone().live(life, shutdown.clone()));
         Self {
             scheduler,
             shutdown,
@@ -64,12 +65,6 @@ impl<S: Store> Running<S> {
     /// As those of [`Scheduler::run`].
     pub async fn ended(mut self) -> Result<(), NodeError> {
         self.end().await
-    }
-
-    /// Whether it still runs.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.task.as_ref().is_some_and(|task| !task.is_finished())
     }
 
     async fn end(&mut self) -> Result<(), NodeError> {
