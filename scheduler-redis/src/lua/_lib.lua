@@ -15,6 +15,42 @@ local function variadic(command, key, args, step)
   end
 end
 
+-- Columns are stretches of ARGV that commands take as they are: nothing is done per item. Calls
+-- `command key` with a column of `count` times `step` args from ARGV[first] on, but for the items
+-- whose place (from 1) is in `left_out`. Answers with how many items that were.
+local function column(command, key, first, count, step, left_out)
+  if not next(left_out) then
+    local size = 1000 - 1000 % step
+    for at = first, first + count * step - 1, size do
+      redis.call(command, key, unpack(ARGV, at, math.min(at + size, first + count * step) - 1))
+    end
+    return count
+  end
+  local args = {}
+  for i = 1, count do
+    if not left_out[i] then
+      for at = first + (i - 1) * step, first + i * step - 1 do
+        args[#args + 1] = ARGV[at]
+      end
+    end
+  end
+  variadic(command, key, args, step)
+  return #args / step
+end
+
+-- Redis keeps a small hash as a list, which it searches from one end for each field. A long value
+-- makes it a table, for as long as it lives: worth it where many fields are set at once.
+local MANY, LONG = 50, string.rep('-', 65)
+local function set_fields(key, fields, set)
+  if fields >= MANY then
+    redis.call('HSET', key, '', LONG)
+  end
+  set()
+  if fields >= MANY then
+    redis.call('HDEL', key, '')
+  end
+end
+
 -- Takes n numbers from the shard's counter, all above `floor`; answers with the first.
 local function take_numbers(n, floor)
   local seq = tonumber(redis.call('GET', K.seq) or '0')
@@ -23,6 +59,25 @@ local function take_numbers(n, floor)
   end
   redis.call('SET', K.seq, int(seq + n))
   return seq + 1
+end
+
+-- Counts on from a number: each call gives the next as text. The last three digits are put
+-- together from a table, since printing a number takes as long as all else that is done for a claim.
+local DIGITS = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' }
+local function counter(first)
+  local number, text = first - 1, nil
+  return function()
+    number = number + 1
+    local low = number % 1000
+    if number < 1000 then
+      return int(number)
+    elseif low == 0 or not text then
+      text = int((number - low) / 1000)
+    end
+    local c = low % 10
+    local b = (low - c) / 10 % 10
+    return text .. DIGITS[(low - low % 100) / 100] .. DIGITS[b] .. DIGITS[c]
+  end
 end
 
 -- How many blank-separated words a text (or false) holds.
@@ -75,16 +130,19 @@ local function go_on_when_full(key)
   redis.call('ZREM', key, '')
 end
 
--- Writes records (lines of JSON) into history as one packed entry, and tells listeners.
-local function write_history(lines, t)
-  if #lines == 0 then
-    return
-  end
-  local packed = table.concat(lines, '\n')
-  redis.call('XADD', K.history, '*', 'n', #lines, 'at', int(t), 'records', packed)
-  redis.call('INCRBY', K.lines, #lines)
-  redis.call('RPUSH', K.packed, #lines .. ' ' .. int(t))
+-- Writes so many records (lines of JSON) into history as one packed entry, and tells listeners.
+local function write_packed(packed, count, t)
+  redis.call('XADD', K.history, '*', 'n', count, 'at', int(t), 'records', packed)
+  redis.call('INCRBY', K.lines, count)
+  redis.call('RPUSH', K.packed, count .. ' ' .. int(t))
   redis.call('PUBLISH', K.events, packed)
+end
+
+-- The same of a list of records, if there are any.
+local function write_history(lines, t)
+  if #lines > 0 then
+    write_packed(table.concat(lines, '\n'), #lines, t)
+  end
 end
 
 -- Whether a change loses no fire time: the one that is pending, if it is due by now, must stay

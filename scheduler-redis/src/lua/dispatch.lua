@@ -1,12 +1,15 @@
 -- Settles due fire times as planned: the due time moves and the runs appear, in one step per job.
 -- KEYS: leader beat due versions fired busy finished history lines packed events
 --   gates, then (high, ready, low, wake) of each queue
--- ARGV: token, planned at, greatest age ms, items (at most 500), then per item:
---   job, due, version, next due or "", first and last fire time that it settles, list,
---   max instances, how many more may be lined up, fire times of its runs (blank-separated), records
---   of its skips (one a line)
--- Answers: {} or {index, why, fired, ...} of items that were refused ("changed", "fired", "full");
---   or "lost"; or "stale". Asked again: items that were done are refused.
+-- ARGV: token, planned at, greatest age ms, plain items, other items (at most 500 in all), lists. Then
+--   the plain items, which settle just their due time, by one run, of jobs that may have one run in
+--   flight and none lined up: columns of jobs, versions, (job, due), (next due, job), (job, "@" due).
+--   Then per other item: job, due, version, next due or "", first and last fire time that it settles,
+--   max instances, how many more may be lined up, fire times of its runs (blank-separated), records of
+--   its skips (one a line). Then per list: list, runs, and a column of the waiting runs of all items,
+--   in the order in which they are to wait
+-- Answers: {} or {index, why, fired, ...} of items that were refused ("changed", "fired", "full"),
+--   plain ones counted first; or "lost"; or "stale". Asked again: items that were done are refused.
 if held_lease() ~= ARGV[1] then
   return 'lost'
 end
@@ -15,34 +18,70 @@ local age, oldest = t - tonumber(ARGV[2]), tonumber(ARGV[3])
 if age > oldest or age < -oldest then
   return 'stale'
 end
-local count, FIRST, ARGS = tonumber(ARGV[4]), 5, 11
-if count == 0 then
-  redis.call('INCR', K.beat)
-  return {}
-end
-
-local jobs, makes_runs = {}, false
-for i = 1, count do
-  jobs[i] = ARGV[FIRST + (i - 1) * ARGS]
-  makes_runs = makes_runs or ARGV[FIRST + (i - 1) * ARGS + 9] ~= ''
-end
-if makes_runs and is_paused() then
+local plain, others, lists, FIRST, ARGS = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), 7, 10
+local VERSIONS, FIRED, DUE, BUSY = FIRST + plain, FIRST + 2 * plain, FIRST + 4 * plain, FIRST + 6 * plain
+local OTHERS = FIRST + 8 * plain
+local LISTS = OTHERS + others * ARGS
+if lists > 0 and is_paused() then
   -- Planned before the pause began.
   return 'stale'
 end
-local dues = redis.call('ZMSCORE', K.due, unpack(jobs))
-local versions = redis.call('HMGET', K.versions, unpack(jobs))
-local fireds = redis.call('HMGET', K.fired, unpack(jobs))
-local busies = redis.call('HMGET', K.busy, unpack(jobs))
 
-local refused, lines = {}, {}
+-- What is not as it was planned, and the waiting runs that therefore do not come to be.
+local refused, left_out, dropped = {}, {}, {}
+local function drop(job, fire)
+  dropped['1 - 0 ' .. job .. '@' .. fire] = true
+end
+local function refuse(place, why, fired, job, runs)
+  refused[#refused + 1] = place
+  refused[#refused + 1] = why
+  refused[#refused + 1] = fired or ''
+  for fire in string.gmatch(runs, '%S+') do
+    drop(job, fire)
+  end
+end
+
+if plain > 0 then
+  local jobs = { unpack(ARGV, FIRST, VERSIONS - 1) }
+  local dues = redis.call('ZMSCORE', K.due, unpack(jobs))
+  local versions = redis.call('HMGET', K.versions, unpack(jobs))
+  local fireds = redis.call('HMGET', K.fired, unpack(jobs))
+  local busies = redis.call('HMGET', K.busy, unpack(jobs))
+  for i = 1, plain do
+    local due, fired = ARGV[FIRED + 2 * i - 1], fireds[i] and tonumber(fireds[i])
+    local why
+    if versions[i] ~= ARGV[VERSIONS + i - 1]
+      or (dues[i] ~= due and (not dues[i] or tonumber(dues[i]) ~= tonumber(due))) then
+      why = 'changed'
+    elseif fired and fired >= tonumber(due) then
+      why = 'fired'
+    elseif busies[i] then
+      why = 'full'
+    end
+    if why then
+      left_out[i] = true
+      refuse(i - 1, why, fireds[i], jobs[i], due)
+    end
+  end
+end
+
+local jobs, dues, versions, fireds, busies = {}, {}, {}, {}, {}
+for i = 1, others do
+  jobs[i] = ARGV[OTHERS + (i - 1) * ARGS]
+end
+if others > 0 then
+  dues = redis.call('ZMSCORE', K.due, unpack(jobs))
+  versions = redis.call('HMGET', K.versions, unpack(jobs))
+  fireds = redis.call('HMGET', K.fired, unpack(jobs))
+  busies = redis.call('HMGET', K.busy, unpack(jobs))
+end
+
+local lines = {}
 local due, over, finished, fired, busy = {}, {}, {}, {}, {}
-local ready = {}
-for i = 1, count do
-  local at = FIRST + (i - 1) * ARGS
+for i = 1, others do
+  local at = OTHERS + (i - 1) * ARGS
   local job, next, settled = ARGV[at], ARGV[at + 3], ARGV[at + 5]
-  local list, runs, skips = tonumber(ARGV[at + 6]), ARGV[at + 9], ARGV[at + 10]
-  local at_once = tonumber(ARGV[at + 7])
+  local at_once, runs, skips = tonumber(ARGV[at + 6]), ARGV[at + 8], ARGV[at + 9]
   local fired_to = fireds[i] and tonumber(fireds[i])
   local settles = runs ~= '' or skips ~= ''
   local in_flight = count_words(busies[i])
@@ -55,13 +94,11 @@ for i = 1, count do
   elseif next ~= '' and tonumber(next) <= passed then
     -- The due time only moves past what is settled, or the same fire time would come again.
     why = 'changed'
-  elseif runs ~= '' and in_flight + count_words(runs) > at_once + tonumber(ARGV[at + 8]) then
+  elseif runs ~= '' and in_flight + count_words(runs) > at_once + tonumber(ARGV[at + 7]) then
     why = 'full'
   end
   if why then
-    refused[#refused + 1] = i - 1
-    refused[#refused + 1] = why
-    refused[#refused + 1] = fireds[i] or ''
+    refuse(plain + i - 1, why, fireds[i], job, runs)
   else
     if next ~= '' then
       due[#due + 1] = next
@@ -82,10 +119,10 @@ for i = 1, count do
         local word = '@' .. fire
         if room > 0 then
           room = room - 1
-          ready[list] = ready[list] or {}
-          table.insert(ready[list], '1 - 0 ' .. job .. word)
         else
+          -- It is lined up, and waits in no list.
           word = '~' .. word
+          drop(job, fire)
         end
         words = words and (words .. ' ' .. word) or word
       end
@@ -101,10 +138,26 @@ for i = 1, count do
 end
 
 -- Growing writes first: on a full Redis the dispatch is refused as a whole.
-for list, texts in pairs(ready) do
-  variadic('RPUSH', list_key(list), texts, 1)
-  wake(list, #texts)
+local at = LISTS
+for _ = 1, lists do
+  local list, runs = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+  local out = {}
+  if next(dropped) then
+    for i = 1, runs do
+      out[i] = dropped[ARGV[at + 1 + i]]
+    end
+  end
+  local pushed = column('RPUSH', list_key(list), at + 2, runs, 1, out)
+  if pushed > 0 then
+    wake(list, pushed)
+  end
+  at = at + 2 + runs
 end
+column('ZADD', K.due, DUE, plain, 2, left_out)
+column('HSET', K.fired, FIRED, plain, 2, left_out)
+set_fields(K.busy, plain, function()
+  column('HSET', K.busy, BUSY, plain, 2, left_out)
+end)
 if #due > 0 then
   variadic('ZADD', K.due, due, 2)
 end

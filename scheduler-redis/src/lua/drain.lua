@@ -23,7 +23,7 @@ for i = 1, g.count do
     offer(g, i, waiting)
   end
 end
-write_history(s.lines, t)
+write_records(s, t)
 local left = redis.call('HLEN', K.claims)
 if left == 0 then
   redis.call('ZREM', K.dead, ARGV[1])

@@ -26,6 +26,7 @@ local t = now()
 local s = read_settled(TAKES + 2 * takes, count)
 -- Whatever is read after the first write must not fail: look at the types of these keys now.
 redis.call('HLEN', K.versions)
+redis.call('HLEN', K.busy)
 redis.call('XLEN', K.history)
 local waiting = {}
 for list = 1, #KEYS - TAIL do
@@ -40,71 +41,70 @@ for list, runs in pairs(s.moved) do
   waiting[list] = waiting[list] + runs
 end
 
+-- What most waiting runs look like: the first attempt for a fire time of this age, unbound. Others are
+-- read with more care.
+local MOSTLY = '^1 %- 0 ((%S.*%S)@' .. string.rep('%d', 13) .. ')$'
+
 -- A run is bound to its job's definition at its first claim; without a job it ends as removed.
-local claims, unreadable, unmark = {}, {}, {}
+-- `claims` are the runs, `terms` what stands behind the fence of each.
+local claims, terms, unreadable, unmark = {}, {}, {}, {}
 
 local function claim(texts, place)
-  local found, unbound = {}, {}
+  local runs, jobs, bound, attempts = {}, {}, {}, {}
+  local is_clean = not string.find(table.concat(texts), '%c')
   for _, text in ipairs(texts) do
-    local attempt, version, losses, run = string.match(text, '^(%d+) (%S+) (%d+) (.+)$')
-    local job = run and (version == '-' or string.find(version, '^%d+$')) and job_of(run)
-    if not job then
+    local run, job = string.match(text, MOSTLY)
+    if not run or not is_clean or #job > 255 then
+      local attempt, version, losses
+      attempt, version, losses, run = string.match(text, '^(%d+) (%S+) (%d+) (.+)$')
+      job = run and (version == '-' or string.find(version, '^%d+$')) and job_of(run)
+      if job then
+        bound[#runs + 1] = version ~= '-' and version
+        attempts[#runs + 1] = attempt .. ' ' .. losses
+      end
+    end
+    if job then
+      runs[#runs + 1] = run
+      jobs[#jobs + 1] = job
+    else
       unreadable[#unreadable + 1] = int(t)
       unreadable[#unreadable + 1] = text
+    end
+  end
+  if #runs == 0 then
+    return
+  end
+  local versions, ended = redis.call('HMGET', K.versions, unpack(jobs)), {}
+  local marks = s.marks and redis.call('HMGET', K.cancelled, unpack(runs)) or {}
+  local first_attempt = ' 1 0 ' .. place
+  for i, run in ipairs(runs) do
+    local version, attempt = bound[i], attempts[i]
+    if marks[i] or not (version or versions[i]) then
+      ended[#ended + 1] = i
     else
-      found[#found + 1] = { run, job, attempt, version, losses }
-      if version == '-' then
-        unbound[#unbound + 1] = job
+      claims[#claims + 1] = run
+      if attempt then
+        terms[#claims] = (version or '~' .. versions[i]) .. ' ' .. attempt .. ' ' .. place
+      else
+        terms[#claims] = '~' .. versions[i] .. first_attempt
       end
     end
   end
-  local marks = {}
-  if s.marks and #found > 0 then
-    local runs = {}
-    for i, each in ipairs(found) do
-      runs[i] = each[1]
-    end
-    marks = redis.call('HMGET', K.cancelled, unpack(runs))
-  end
-  local current, jobless = {}, {}
-  for i, each in ipairs(found) do
-    if marks[i] and s.busy[each[2]] == nil then
-      jobless[#jobless + 1] = each[2]
-    end
-  end
-  if #unbound > 0 then
-    local versions = redis.call('HMGET', K.versions, unpack(unbound))
-    for i, job in ipairs(unbound) do
-      current[job] = versions[i]
-      if not versions[i] and s.busy[job] == nil then
-        jobless[#jobless + 1] = job
-      end
-    end
-  end
-  if #jobless > 0 then
-    local busy = redis.call('HMGET', K.busy, unpack(jobless))
-    for i, job in ipairs(jobless) do
-      s.busy[job] = busy[i]
-    end
-  end
-  for i, each in ipairs(found) do
-    local run, job, attempt, version, losses = unpack(each)
-    if version == '-' then
-      version = current[job] and '~' .. current[job]
+  for _, i in ipairs(ended) do
+    local run, job, queue = runs[i], jobs[i], string.match(place, '^%S+')
+    local attempt = string.match(attempts[i] or '1', '^%d+')
+    if s.busy[job] == nil then
+      s.busy[job] = redis.call('HGET', K.busy, job)
     end
     if marks[i] then
-      local queue = string.match(place, '^%S+')
       s.lines[#s.lines + 1] = cancelled_record(run, attempt, queue, marks[i])
       unmark[#unmark + 1] = run
-      free(s, job, run)
-    elseif version then
-      claims[#claims + 1] = { run, version .. ' ' .. attempt .. ' ' .. losses .. ' ' .. place }
     else
       s.lines[#s.lines + 1] = '{"run":' .. cjson.encode(run) .. ',"outcome":"removed","attempt":'
-        .. attempt .. ',"queue":' .. cjson.encode(string.match(place, '^%S+'))
+        .. attempt .. ',"queue":' .. cjson.encode(queue)
         .. ',"detail":"the job was removed before the run was begun"}'
-      free(s, job, run)
     end
+    free(s, job, run)
   end
 end
 
@@ -139,15 +139,16 @@ for _, run in ipairs(s.stale) do
   reply[#reply + 1] = run
 end
 if #claims > 0 then
-  local fence = take_numbers(#claims, tonumber(ARGV[4]))
-  local held = {}
-  for i, each in ipairs(claims) do
-    local value = int(fence + i - 1) .. ' ' .. each[2]
-    held[#held + 1] = each[1]
-    held[#held + 1] = value
-    reply[#reply + 1] = value .. ' ' .. each[1]
+  local fence, held = counter(take_numbers(#claims, tonumber(ARGV[4]))), {}
+  for i, run in ipairs(claims) do
+    local value = fence() .. ' ' .. terms[i]
+    held[2 * i - 1] = run
+    held[2 * i] = value
+    reply[#reply + 1] = value .. ' ' .. run
   end
-  variadic('HSET', K.claims, held, 2)
+  set_fields(K.claims, #claims, function()
+    variadic('HSET', K.claims, held, 2)
+  end)
 end
 if #unreadable > 0 then
   variadic('ZADD', K.parked, unreadable, 2)
@@ -159,7 +160,7 @@ for i = 1, g.count do
   local list = 4 * i - 3
   offer(g, i, waiting[list] + waiting[list + 1] + waiting[list + 2], claimed[i])
 end
-write_history(s.lines, t)
+write_records(s, t)
 local text = table.concat(reply, '\n')
 redis.call('HSET', K.session, 'request:' .. lane, ARGV[3], 'reply:' .. lane, text)
 return text

@@ -7,14 +7,13 @@ use scheduler_core::history::{Record, SkipRecord};
 use scheduler_core::lease::{LeaseToken, LeaseView, Presence, Proof, Steal};
 use scheduler_core::plan::Skip;
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, Admit, Dispatch, DispatchAnswer, DueJob, DueRetry, MAX_PLAN_AGE,
-    Opening, Park, Peek, PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, StoreError,
-    StoreResult, Tidy, TidyAnswer,
+    Acquire, AcquireAnswer, Admit, DueJob, DueRetry, Opening, Park, Peek, PeekAnswer, Peeked,
+    Promote, Retire, StoreError, StoreResult, Tidy, TidyAnswer,
 };
 use scheduler_core::{JobId, SessionId, Timestamp, Version};
 
 use super::queueing::Gate;
-use super::{Call, Queues, RedisStore, ms, optional_ms, or_empty, score_to_timestamp};
+use super::{Call, Queues, RedisStore, ms, or_empty, score_to_timestamp};
 use crate::attendance::Attendant;
 use crate::codec;
 
@@ -231,59 +230,6 @@ impl RedisStore {
             .pipeline::<Value>("set_aside", &pipeline)
             .await
             .map(drop)
-    }
-
-    pub(super) async fn do_dispatch(&self, request: &Dispatch) -> StoreResult<DispatchAnswer> {
-        let mut queues = Queues::of(request.items.iter().map(|item| &item.queue));
-        let mut call = self.call(&self.scripts().dispatch, None, &self.queue_keys(&queues));
-        call.arg(request.token.to_string());
-        call.arg(request.planned_at.as_ms()).arg(ms(MAX_PLAN_AGE));
-        call.arg(request.items.len());
-        let mut runs = String::new();
-        for item in &request.items {
-            runs.clear();
-            for fire in &item.plan.runs {
-                if !runs.is_empty() {
-                    runs.push(' ');
-                }
-                runs.push_str(&fire.as_ms().to_string());
-            }
-            call.arg(item.job.as_str())
-                .arg(item.due.as_ms())
-                .arg(item.version.0);
-            call.arg(optional_ms(item.plan.next))
-                .arg(item.plan.first_settled().as_ms())
-                .arg(item.plan.settled.as_ms());
-            call.arg(queues.list(&item.queue, item.priority))
-                .arg(item.max_instances)
-                .arg(item.max_lined_up)
-                .arg(&runs);
-            call.arg(skip_lines(
-                &item.job,
-                &item.plan.skips,
-                item.note.as_deref(),
-            ));
-        }
-        let answer: Value = call.send().await?;
-        if is_word(&answer, "lost") {
-            return Ok(DispatchAnswer::LeaseLost);
-        }
-        if is_word(&answer, "stale") {
-            return Ok(DispatchAnswer::Stale);
-        }
-        let items: Vec<(usize, String, String)> =
-            redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
-        let mut refused = Vec::with_capacity(items.len());
-        for (index, why, fired) in items {
-            let why = match (why.as_str(), score_to_timestamp(&fired)) {
-                ("changed", _) => Refusal::Changed,
-                ("fired", Some(fired)) => Refusal::Fired(fired),
-                ("full", _) => Refusal::Full,
-                _ => return Err(call.corrupt(format!("refusal {why:?} {fired:?}"))),
-            };
-            refused.push(Refused { index, why });
-        }
-        Ok(DispatchAnswer::Dispatched { refused })
     }
 
     pub(super) async fn do_admit(&self, request: &Admit) -> StoreResult<bool> {

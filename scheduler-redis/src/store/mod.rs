@@ -1,5 +1,6 @@
 //! The store contract, kept on Redis: one script per operation.
 
+mod dispatching;
 mod jobs;
 mod leading;
 mod queueing;
@@ -251,6 +252,17 @@ struct Call<'a> {
 impl Call<'_> {
     fn arg(&mut self, arg: impl ToRedisArgs) -> &mut Self {
         self.cmd.arg(arg);
+        self
+    }
+
+    /// An argument that is put together here: without a text of its own for each.
+    fn text(&mut self, text: std::fmt::Arguments<'_>) -> &mut Self {
+        use std::io::Write as _;
+
+        use redis::RedisWrite as _;
+
+        // What takes the text is memory, which never fails.
+        let _ = self.cmd.writer_for_next_arg().write_fmt(text);
         self
     }
 
