@@ -7,6 +7,10 @@
 macro_rules! conformance {
     ($harness:expr) => {
         $crate::conformance!(@rules $harness;
+            batches {
+                what_is_dispatched_together_is_settled_each_as_it_is,
+                what_is_handed_in_together_is_settled_each_as_it_is,
+            }
             binding {
                 a_run_keeps_the_definition_that_it_was_begun_with,
                 a_run_that_was_begun_outlives_its_job,
