@@ -29,7 +29,7 @@ fn token(name: &str, role: Role, namespace: &str) -> Result<(String, String)> {
 }
 
 fn builtin() -> Tasks {
-    Tasks::builtin(Builtins::default())
+    Tasks::builtin(Builtins::new())
 }
 
 /// Asks a route about a job that is not there.
@@ -187,10 +187,7 @@ async fn commands_are_not_scheduled_over_http_unless_that_is_allowed() -> Result
     let job = json!({"id": "a", "func": "shell", "kwargs": {"command": ["true"]}, "trigger": "interval", "hours": 1});
     for (http, status) in [("", 422), ("allow_shell = true\n", 200)] {
         let config = format!("[http]\nflask_api = true\n{http}");
-        let tasks = Tasks::builtin(Builtins {
-            shell: true,
-            ..Builtins::default()
-        });
+        let tasks = Tasks::builtin(Builtins::new().shell(true));
         let served = Served::start(&config, tasks).await?;
         let url = format!("{}/scheduler/jobs", served.url);
         let answer = client().post(url).body(job.to_string()).send().await?;

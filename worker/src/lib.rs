@@ -28,14 +28,34 @@
 //! - [`testing`] moves a service's own jobs through time, without sleeping.
 //! - [`core`] has the domain: triggers, policies, what becomes of fire times, and the [`Store`](core::Store)
 //!   that all of it is kept in.
+//!
+//! # Features
+//!
+//! An embedded scheduler is small: with `default-features = false` it brings about fifty crates, and
+//! neither an HTTP server nor a command line. What is asked for comes on top:
+//!
+//! | feature | brings | by default |
+//! |---|---|---|
+//! | `macros` | [`scheduled`] and [`task`](macro@task) | yes |
+//! | `redis` | the store on Redis: `carillon::redis`, `Scheduler::redis` | yes, by `cli` |
+//! | `task-http`, `task-shell`, `task-stream` | the [built-in tasks](task::builtin) of these names | yes, by `cli` |
+//! | `config` | settings as the binary reads them, from files | yes, by `cli` |
+//! | `http` | what a worker serves over HTTP | yes |
+//! | `cli` | the binary `carillon` | yes |
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod bench;
 pub mod clock;
+#[cfg(feature = "config")]
 pub mod config;
+#[cfg(any(feature = "config", feature = "task-shell"))]
+mod environment;
 pub mod event;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod jobs;
+mod mistake;
 pub mod node;
 pub mod queues;
 mod scheduler;
@@ -114,6 +134,9 @@ pub use scheduler::{
     SchedulerState, Wait,
 };
 pub use scheduler_core as core;
+/// The store on Redis.
+#[cfg(feature = "redis")]
+pub use scheduler_redis as redis;
 pub use signal::shutdown_signal;
 pub use task::{Args, Context, State, TaskError, Tasks};
 
@@ -134,11 +157,11 @@ pub mod __private {
 }
 
 // The README's example is a doc-test.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "cli"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
 // And so is the first program of the guide.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "cli"))]
 #[doc = include_str!("../../docs/library.md")]
 mod library {}

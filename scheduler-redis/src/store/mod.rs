@@ -8,6 +8,7 @@ mod reading;
 mod recovery;
 mod runs;
 mod settling;
+mod streams;
 mod working;
 
 use std::future::Future;
@@ -146,11 +147,12 @@ impl RedisStore {
     }
 
     /// The store's connection to the server and database, for other commands than the store's: they
-    /// must not block.
+    /// must not block. For Carillon's own measuring, and no part of the public API.
     ///
     /// # Errors
     ///
     /// Where none can be made.
+    #[doc(hidden)]
     pub async fn connection(&self) -> StoreResult<MultiplexedConnection> {
         self.shared.link.shared_connection("connect").await
     }

@@ -7,7 +7,7 @@ use carillon::config::{Settings, StoreSettings};
 use carillon::core::store::Steered;
 use carillon::core::{MemoryStore, Store};
 use carillon::jobs::{Jobs, JobsError, OnConflict, Put, PutWish};
-use carillon::task::builtin::{Builtins, StreamConnections};
+use carillon::task::builtin::{Builtins, Streams};
 use carillon::{
     AtStart, Queues, Retention, Scheduler, SystemClock, Tasks, Timing, shutdown_signal,
 };
@@ -42,7 +42,7 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<(), Failure> {
             }
             StoreSettings::Redis(config) => {
                 let store = RedisStore::new(config, settings.namespace.clone());
-                let streams: Arc<dyn StreamConnections> = Arc::new(store.clone());
+                let streams: Arc<dyn Streams> = Arc::new(store.clone());
                 work(store, Some(streams), settings, at_start, shutdown).await
             }
         }
@@ -55,16 +55,17 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<(), Failure> {
 /// Puts the configured jobs, and works until it is told to stop.
 async fn work<S: Store>(
     store: S,
-    streams: Option<Arc<dyn StreamConnections>>,
+    streams: Option<Arc<dyn Streams>>,
     settings: Settings,
     at_start: AtStart,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
-    let builtins = Builtins {
-        shell: settings.shell_enabled,
-        http: settings.http_targets.clone(),
-        streams,
-    };
+    let mut builtins = Builtins::new()
+        .shell(settings.shell_enabled)
+        .http(settings.http_targets.clone());
+    if let Some(streams) = streams {
+        builtins = builtins.streams(streams);
+    }
     let tasks = Tasks::builtin(builtins);
     tell_unknown_tasks(&settings, &tasks);
     let worker = settings.worker.clone();

@@ -13,7 +13,8 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Problem, explain};
+use super::error::Problem;
+use crate::mistake::{explain, join};
 
 /// A parsed text.
 #[derive(Debug)]
@@ -132,15 +133,6 @@ impl Document {
             field: path.to_owned(),
             message: message.into(),
         }
-    }
-}
-
-/// `inner` seen from outside: `minute` in `jobs[0].trigger` is `jobs[0].trigger.minute`.
-pub(crate) fn join(outer: &str, inner: &str) -> String {
-    if outer.is_empty() || inner.is_empty() || inner.starts_with('[') {
-        format!("{outer}{inner}")
-    } else {
-        format!("{outer}.{inner}")
     }
 }
 

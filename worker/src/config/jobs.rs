@@ -6,8 +6,9 @@ use scheduler_core::{Job, JobDefaults, JobPatch, JobSpec};
 use serde_json::Value;
 
 use super::ConfigError;
-use super::document::{Document, join};
-use super::error::{Problem, without_passwords};
+use super::document::Document;
+use super::error::Problem;
+use crate::mistake::{join, without_passwords};
 use crate::task::builtin;
 
 /// A job that somebody wrote down, ready to be put.

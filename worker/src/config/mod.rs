@@ -26,13 +26,11 @@ mod tests;
 mod typed;
 mod worker;
 
-pub(crate) use document::join;
-pub(crate) use error::explain;
+pub use crate::environment::PASSWORD_VARIABLE;
 pub use error::{ConfigError, without_passwords};
 pub use http::{AllowedHosts, DEFAULT_BIND, FlaskSettings, HttpBind, HttpKey, HttpSettings, Role};
 pub use jobs::{ConfiguredJob, JobDocument, read_patch};
-pub(crate) use password::SECRET_VARIABLES;
-pub use password::{PASSWORD_VARIABLE, Password};
+pub use password::Password;
 pub use settings::{Overrides, Settings};
 pub use store::StoreSettings;
 pub use worker::WorkerSettings;

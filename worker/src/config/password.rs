@@ -4,12 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// The variable that holds the store's password.
-pub const PASSWORD_VARIABLE: &str = "CARILLON_REDIS_PASSWORD";
-
-/// Variables that hold a password, or may. They are no business of the commands that jobs run.
-pub(crate) const SECRET_VARIABLES: [&str; 2] = [PASSWORD_VARIABLE, "CARILLON_STORE"];
-
 /// A password as typed. Shown as `***`, wherever it ends up.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);

@@ -10,11 +10,12 @@ use scheduler_core::{JobDefaults, Namespace, Policy, QueueName};
 
 use super::check::Check;
 use super::document::Document;
-use super::error::{Problem, nearest};
+use super::error::Problem;
 use super::http::Around;
 use super::jobs::check_all;
 use super::typed::{ConfigFile, HistoryTable, HttpTaskTable, JobDefaultsTable, TimezoneOnly};
 use super::{ConfigError, ConfiguredJob, HttpSettings, Password, StoreSettings, WorkerSettings};
+use crate::mistake::nearest;
 use crate::node::Retention;
 use crate::task::builtin::{HttpTargets, Target};
 

@@ -9,7 +9,7 @@ use scheduler_core::{
 use super::client::{Jobs, Rounds, new_request, readable};
 use super::retry::until_known;
 use super::{JobsError, Modified, PauseWish, Removed, Switched};
-use crate::config::join;
+use crate::mistake::join;
 use crate::task::builtin;
 
 impl<S: Store> Jobs<S> {

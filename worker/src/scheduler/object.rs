@@ -80,6 +80,40 @@ impl Scheduler<MemoryStore> {
     }
 }
 
+#[cfg(feature = "redis")]
+impl Scheduler<scheduler_redis::RedisStore> {
+    /// Begins to put together a node on the Redis at this URL, in the namespace `default`: one of all
+    /// the processes that share it.
+    ///
+    /// ```no_run
+    /// use carillon::{Scheduler, shutdown_signal};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let scheduler = Scheduler::redis("redis://localhost:6379")?
+    ///     .task("hello", || async { println!("hello") })
+    ///     .build()?;
+    /// scheduler.run(shutdown_signal()?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// For another namespace, put a [`RedisStore`](crate::redis::RedisStore) into
+    /// [`builder`](Self::builder). The server is asked for nothing before the scheduler runs.
+    ///
+    /// # Errors
+    ///
+    /// No URL of a Redis.
+    pub fn redis(
+        url: &str,
+    ) -> Result<SchedulerBuilder<scheduler_redis::RedisStore>, scheduler_redis::UrlError> {
+        let config = scheduler_redis::RedisConfig::from_url(url)?;
+        let namespace = scheduler_core::Namespace::default_namespace();
+        Ok(Self::builder(scheduler_redis::RedisStore::new(
+            config, namespace,
+        )))
+    }
+}
+
 impl<S: Store> Scheduler<S> {
     /// Begins to put together a node on this store.
     pub fn builder(store: S) -> SchedulerBuilder<S> {

@@ -10,7 +10,7 @@ use super::LeaseChange;
 
 /// Measures nothing.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Meter;
+pub(crate) struct Meter {}
 
 impl Meter {
     pub(crate) fn ended(&self, _: &RunRecord) {}

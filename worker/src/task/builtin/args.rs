@@ -4,11 +4,14 @@ use scheduler_core::TaskName;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+#[cfg(feature = "task-http")]
 use super::http::HttpArgs;
 use super::log::LogArgs;
+#[cfg(feature = "task-shell")]
 use super::shell::ShellArgs;
+#[cfg(feature = "task-stream")]
 use super::stream::StreamArgs;
-use crate::config::explain;
+use crate::mistake::explain;
 
 /// Args that do not fit their task.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +24,7 @@ pub struct ArgsError {
 }
 
 /// Checks the args of a built-in task. Those of other tasks are known to their workers alone, and
-/// pass.
+/// pass; so do those of built-in ones that this program was compiled without.
 ///
 /// # Errors
 ///
@@ -29,8 +32,11 @@ pub struct ArgsError {
 pub fn check_args(task: &TaskName, args: &Value) -> Result<(), ArgsError> {
     match task.as_str() {
         "log" => check::<LogArgs>(args),
+        #[cfg(feature = "task-http")]
         "http" => check::<HttpArgs>(args),
+        #[cfg(feature = "task-shell")]
         "shell" => check::<ShellArgs>(args),
+        #[cfg(feature = "task-stream")]
         "stream" => check::<StreamArgs>(args),
         _ => Ok(()),
     }
@@ -49,6 +55,7 @@ fn check<A: DeserializeOwned>(args: &Value) -> Result<(), ArgsError> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "cli")]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -10,7 +10,8 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
-use super::targets::{HttpTargets, Resolver};
+use super::reach::Resolver;
+use super::targets::HttpTargets;
 use crate::task::Context;
 
 /// How much of a response's body is kept, in bytes.
@@ -245,5 +246,6 @@ fn root_cause(error: reqwest::Error) -> String {
 }
 
 #[cfg(test)]
+#[cfg(feature = "cli")]
 #[path = "http_tests.rs"]
 mod tests;

@@ -1,4 +1,5 @@
-//! Built-in tasks, so that a worker is useful without a line of Rust.
+//! Built-in tasks, so that a worker is useful without a line of Rust. All but `log` are there with the
+//! features `task-http`, `task-shell` and `task-stream` only.
 //!
 //! | task | does | args |
 //! |---|---|---|
@@ -23,62 +24,124 @@
 //! the body, the exit status and the end of the output, the entry's id.
 
 mod args;
+#[cfg(feature = "task-http")]
 mod http;
 mod log;
+#[cfg(feature = "task-http")]
+mod reach;
+#[cfg(feature = "task-shell")]
 mod shell;
+#[cfg(feature = "task-shell")]
 mod spawn;
+#[cfg(feature = "task-stream")]
 mod stream;
+#[cfg(feature = "task-shell")]
 mod tail;
+#[cfg(any(feature = "config", feature = "task-http"))]
 mod targets;
 #[cfg(test)]
+#[cfg(feature = "cli")]
 mod testing;
 
+#[cfg(feature = "task-stream")]
 use std::sync::Arc;
 
 pub use args::{ArgsError, check_args};
-pub use stream::StreamConnections;
+#[cfg(feature = "task-stream")]
+pub use stream::Streams;
+#[cfg(any(feature = "config", feature = "task-http"))]
 pub use targets::{HttpTargets, Target};
 
-use crate::task::{Args, Context, Tasks};
+#[cfg(any(feature = "task-http", feature = "task-stream"))]
+use crate::task::Context;
+use crate::task::{Args, Tasks};
 
-/// Which built-in tasks a node has.
+/// Which built-in tasks a node has, and what they may do.
 #[derive(Clone, Default)]
 pub struct Builtins {
+    #[cfg(feature = "task-shell")]
+    shell: bool,
+    #[cfg(feature = "task-http")]
+    http: HttpTargets,
+    #[cfg(feature = "task-stream")]
+    streams: Option<Arc<dyn Streams>>,
+}
+
+impl Builtins {
+    /// All but `shell`; `stream` is there, and fails by saying that it has nowhere to write to.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Whether there is `shell`. Defaults to no: whoever may write jobs could run anything.
-    pub shell: bool,
+    #[cfg(feature = "task-shell")]
+    #[must_use]
+    pub const fn shell(mut self, is_there: bool) -> Self {
+        self.shell = is_there;
+        self
+    }
+
     /// Where `http` may send requests. Defaults to anywhere but link-local addresses and metadata
     /// services.
-    pub http: HttpTargets,
-    /// Where `stream` writes to. Defaults to nowhere: the task is there, and fails by saying so.
-    pub streams: Option<Arc<dyn StreamConnections>>,
+    #[cfg(feature = "task-http")]
+    #[must_use]
+    pub fn http(mut self, targets: HttpTargets) -> Self {
+        self.http = targets;
+        self
+    }
+
+    /// Where `stream` writes to: a [`RedisStore`](scheduler_redis::RedisStore), for one. Defaults to
+    /// nowhere.
+    #[cfg(feature = "task-stream")]
+    #[must_use]
+    pub fn streams(mut self, streams: Arc<dyn Streams>) -> Self {
+        self.streams = Some(streams);
+        self
+    }
 }
 
 impl Tasks {
     /// The built-in tasks.
     #[must_use]
+    #[cfg_attr(
+        not(any(feature = "task-http", feature = "task-shell", feature = "task-stream")),
+        expect(
+            unused_variables,
+            clippy::needless_pass_by_value,
+            reason = "there is nothing to choose"
+        )
+    )]
     pub fn builtin(builtins: Builtins) -> Self {
         const NAME: &str = "the name of a built-in task is a name";
         let mut tasks = Self::new();
         tasks
             .register("log", |context, Args(args)| log::run(context, args))
             .expect(NAME);
-        let client = http::Client::new(builtins.http);
-        tasks
-            .register("http", move |context: Context, Args(args)| {
-                client.clone().run(context, args)
-            })
-            .expect(NAME);
+        #[cfg(feature = "task-http")]
+        {
+            let client = http::Client::new(builtins.http);
+            tasks
+                .register("http", move |context: Context, Args(args)| {
+                    client.clone().run(context, args)
+                })
+                .expect(NAME);
+        }
+        #[cfg(feature = "task-shell")]
         if builtins.shell {
             tasks
                 .register("shell", |context, Args(args)| shell::run(context, args))
                 .expect(NAME);
         }
-        let writer = stream::Writer::new(builtins.streams);
-        tasks
-            .register("stream", move |context: Context, Args(args)| {
-                writer.clone().run(context, args)
-            })
-            .expect(NAME);
+        #[cfg(feature = "task-stream")]
+        {
+            let writer = stream::Writer::new(builtins.streams);
+            tasks
+                .register("stream", move |context: Context, Args(args)| {
+                    writer.clone().run(context, args)
+                })
+                .expect(NAME);
+        }
         tasks
     }
 }

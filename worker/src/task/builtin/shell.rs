@@ -126,7 +126,7 @@ fn prepare(context: &Context, args: &ShellArgs, output: io::PipeWriter) -> io::R
         .process_group(0)
         .kill_on_drop(true);
     // How to reach the store is the node's secret, not its jobs'.
-    for name in crate::config::SECRET_VARIABLES {
+    for name in crate::environment::SECRET_VARIABLES {
         command.env_remove(name);
     }
     if let Some(dir) = &args.dir {
@@ -246,5 +246,6 @@ fn report(
 }
 
 #[cfg(test)]
+#[cfg(feature = "cli")]
 #[path = "shell_tests.rs"]
 mod tests;

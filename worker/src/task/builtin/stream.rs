@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use redis::aio::MultiplexedConnection;
 use scheduler_core::store::StoreResult;
 use scheduler_redis::RedisStore;
 use serde::{Deserialize, Deserializer, de};
@@ -23,16 +22,25 @@ const OWN_FIELDS: [&str; 7] = [
     "started_at_ms",
 ];
 
-/// Hands out connections to the Redis that the task `stream` writes to.
-pub trait StreamConnections: Send + Sync + 'static {
-    /// A connection that works, as far as is known. Asked for before each entry, so one that is kept
-    /// and shared is best.
-    fn connection(&self) -> BoxFuture<'_, StoreResult<MultiplexedConnection>>;
+/// Where the task `stream` writes to.
+pub trait Streams: Send + Sync + 'static {
+    /// Appends an entry of these fields, names and values, to a stream. Answers with its id.
+    ///
+    /// Sent once: where no answer comes, the entry may be there.
+    fn append<'a>(
+        &'a self,
+        stream: &'a str,
+        fields: &'a [(&'a str, &'a str)],
+    ) -> BoxFuture<'a, StoreResult<String>>;
 }
 
-impl StreamConnections for RedisStore {
-    fn connection(&self) -> BoxFuture<'_, StoreResult<MultiplexedConnection>> {
-        Box::pin(Self::connection(self))
+impl Streams for RedisStore {
+    fn append<'a>(
+        &'a self,
+        stream: &'a str,
+        fields: &'a [(&'a str, &'a str)],
+    ) -> BoxFuture<'a, StoreResult<String>> {
+        Box::pin(self.append_to_stream(stream, fields))
     }
 }
 
@@ -80,28 +88,32 @@ fn fields<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>
 /// Appends the entries of all runs.
 #[derive(Clone)]
 pub(super) struct Writer {
-    connections: Option<Arc<dyn StreamConnections>>,
+    streams: Option<Arc<dyn Streams>>,
 }
 
 impl Writer {
-    pub(super) fn new(connections: Option<Arc<dyn StreamConnections>>) -> Self {
-        Self { connections }
+    pub(super) fn new(streams: Option<Arc<dyn Streams>>) -> Self {
+        Self { streams }
     }
 
     pub(super) async fn run(self, context: Context, args: StreamArgs) -> Result<String, String> {
-        let Some(connections) = self.connections else {
+        let Some(streams) = self.streams else {
             return Err(format!(
                 "stream {:?} needs Redis: this node has the embedded store (give --store redis://...)",
                 args.stream
             ));
         };
+        let own = own_fields(&context);
+        let own = OWN_FIELDS.iter().zip(&own);
+        let own = own.map(|(name, value)| (*name, value.as_str()));
+        let wished = args.fields.iter();
+        let wished = wished.map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields: Vec<_> = own.chain(wished).collect();
+        // Not tried again where no answer comes: the job's own policy decides about another attempt, and
+        // the fence tells the two entries apart.
         let append = async {
-            let connection = connections.connection().await;
-            let mut connection = connection.map_err(|error| error.to_string())?;
-            // Not tried again where no answer comes: the entry may be there. The job's own policy
-            // decides about another attempt, and the fence tells the two entries apart.
-            let id: Result<String, _> = entry(&context, &args).query_async(&mut connection).await;
-            id.map_err(|error| error.to_string())
+            let appended = streams.append(&args.stream, &fields).await;
+            appended.map_err(|error| error.to_string())
         };
         let appended = tokio::select! {
             appended = append => appended,
@@ -113,8 +125,8 @@ impl Writer {
     }
 }
 
-fn entry(context: &Context, args: &StreamArgs) -> redis::Cmd {
-    let own = [
+fn own_fields(context: &Context) -> [String; OWN_FIELDS.len()] {
+    [
         context.run_id().to_string(),
         context.job_id().to_string(),
         context.scheduled_at().as_ms().to_string(),
@@ -122,18 +134,10 @@ fn entry(context: &Context, args: &StreamArgs) -> redis::Cmd {
         context.node().to_string(),
         context.fence().to_string(),
         context.started_at().as_ms().to_string(),
-    ];
-    let mut command = redis::cmd("XADD");
-    command.arg(&args.stream).arg("*");
-    for (name, value) in OWN_FIELDS.iter().zip(own) {
-        command.arg(name).arg(value);
-    }
-    for (name, value) in &args.fields {
-        command.arg(name).arg(value);
-    }
-    command
+    ]
 }
 
 #[cfg(test)]
+#[cfg(feature = "cli")]
 #[path = "stream_tests.rs"]
 mod tests;

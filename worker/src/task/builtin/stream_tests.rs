@@ -1,6 +1,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use redis::RedisResult;
+use redis::aio::MultiplexedConnection;
 use scheduler_core::store::{StoreError, StoreErrorKind};
 use serde_json::json;
 use tempfile::TempDir;
@@ -39,14 +41,30 @@ impl Drop for Server {
     }
 }
 
-impl StreamConnections for Server {
-    fn connection(&self) -> BoxFuture<'_, StoreResult<MultiplexedConnection>> {
-        Box::pin(async {
-            let path = self.directory.path().join("redis.sock");
-            let client = redis::Client::open(format!("redis+unix://{}", path.display())).unwrap();
-            let connected = client.get_multiplexed_async_connection().await;
-            connected.map_err(|error| {
-                StoreError::new(StoreErrorKind::Unreachable, "connect", error.to_string())
+impl Server {
+    async fn connection(&self) -> RedisResult<MultiplexedConnection> {
+        let path = self.directory.path().join("redis.sock");
+        let client = redis::Client::open(format!("redis+unix://{}", path.display())).unwrap();
+        client.get_multiplexed_async_connection().await
+    }
+}
+
+impl Streams for Server {
+    fn append<'a>(
+        &'a self,
+        stream: &'a str,
+        fields: &'a [(&'a str, &'a str)],
+    ) -> BoxFuture<'a, StoreResult<String>> {
+        Box::pin(async move {
+            let mut redis = self.connection().await.unwrap();
+            let id = redis::cmd("XADD")
+                .arg(stream)
+                .arg("*")
+                .arg(fields)
+                .query_async(&mut redis)
+                .await;
+            id.map_err(|error: redis::RedisError| {
+                StoreError::new(StoreErrorKind::Refused, "append", error.to_string())
             })
         })
     }

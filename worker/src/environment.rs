@@ -1,0 +1,8 @@
+//! Variables of the environment.
+
+/// The variable that holds the store's password.
+pub const PASSWORD_VARIABLE: &str = "CARILLON_REDIS_PASSWORD";
+
+/// Variables that hold a password, or may. They are no business of the commands that jobs run.
+#[cfg(feature = "task-shell")]
+pub(crate) const SECRET_VARIABLES: [&str; 2] = [PASSWORD_VARIABLE, "CARILLON_STORE"];
