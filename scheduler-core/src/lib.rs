@@ -4,12 +4,13 @@
 //! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
 //! times), [`job`] and [`policy`] (what users define), [`plan`], [`change`] and [`patch`] (what
 //! becomes of fire times), [`run`] (what becomes of runs), [`share`] (which of them a node takes
-//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`lease`] and [`session`] (who may do what), and
+//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`lease`] and [`session`] (who may do what), and
 //! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
 #![forbid(unsafe_code)]
 
 pub mod change;
 pub mod duration;
+pub mod event;
 pub mod history;
 pub mod id;
 pub mod job;
@@ -29,6 +30,7 @@ pub mod time;
 pub mod trigger;
 
 pub use change::{JobState, Pause, Standing, StoredJob};
+pub use event::Event;
 pub use id::{
     Cause, Epoch, Fence, JobId, NameError, Namespace, NodeName, QueueName, RunId, SessionId, Tag,
     TaskName, Version,

@@ -1,114 +1,93 @@
-//! What a node tells its listeners: the process that embeds it, and tests, which wait for what
-//! happened in place of sleeping.
+//! Events, for the process that embeds a node, and for whoever watches the cluster.
+//!
+//! There are two ways to hear them. A node's own ([`Scheduler::events`](crate::Scheduler::events)) come
+//! from within the process: none is lost on the way, and tests wait for them in place of sleeping. Those
+//! of the cluster ([`Scheduler::cluster_events`](crate::Scheduler::cluster_events)) come through the
+//! store's channel: from all nodes, and from whoever changes jobs.
+//!
+//! | it happened | and is heard as |
+//! |---|---|
+//! | a node starts, shuts down | [`Event::SchedulerStarted`], [`Event::SchedulerShutDown`] |
+//! | the namespace, or a queue, is paused, resumed | [`Event::SchedulerPaused`], [`Event::SchedulerResumed`], [`Event::QueuePaused`], [`Event::QueueResumed`] |
+//! | a job is added, modified, paused, resumed, removed, or over | [`Event::JobAdded`] and so on |
+//! | a run is dispatched, or asked for | [`Event::RunSubmitted`] |
+//! | its handler is called | [`Event::RunStarted`] |
+//! | an attempt ends: succeeded, failed, timed out, cancelled, lost, retrying, ... | [`Event::Ended`], with the record |
+//! | a fire time becomes no run: misfired, max instances, coalesced, paused, ... | [`Event::Skipped`], with the record |
+//! | the lease is won, lost, given back | [`Event::LeaseWon`], [`Event::LeaseLost`], [`Event::LeaseReleased`] |
+//! | a session begins, is in doubt, dies | [`Event::Registered`], [`Event::TrustLost`], [`Event::SessionFenced`] and so on |
+//!
+//! Changes of jobs and pauses of the namespace are heard through the cluster's events alone, for they
+//! are nobody's in particular.
+//!
+//! No event is a promise: history is the record. A listener that is slow or cut off misses some, and
+//! hears of that as [`Event::Unheard`]. `run_submitted` and `run_started` are told to the cluster only
+//! where somebody listens, which nodes see within half a second.
+
+mod announcer;
+mod cluster;
 
 use std::time::Duration;
 
-use scheduler_core::run::Verdict;
-use scheduler_core::{Epoch, Fence, RunId, SessionId};
+pub use scheduler_core::event::Event;
 use tokio::sync::broadcast;
 
-/// Something that happened on this node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The node began a session.
-    Registered {
-        /// The session.
-        session: SessionId,
-    },
-    /// The node leads from now on.
-    LeaseWon {
-        /// The number of its lease.
-        epoch: Epoch,
-    },
-    /// The node no longer leads, and did not mean to stop.
-    LeaseLost {
-        /// The number of the lease that it had.
-        epoch: Epoch,
-    },
-    /// The node gave the lease back.
-    LeaseReleased {
-        /// The number of the lease that it had.
-        epoch: Epoch,
-    },
-    /// The node settled due fire times, as leader.
-    Dispatched {
-        /// How many runs it made.
-        runs: usize,
-        /// How many stretches of skipped fire times it recorded.
-        skips: usize,
-    },
-    /// A handler was begun.
-    RunBegun {
-        /// The run.
-        run: RunId,
-        /// The number of the attempt.
-        attempt: u32,
-        /// The claim that it runs under.
-        fence: Fence,
-    },
-    /// The store took in what becomes of a run that this node had claimed.
-    RunEnded {
-        /// The run.
-        run: RunId,
-        /// The number of the attempt.
-        attempt: u32,
-        /// What becomes of it.
-        verdict: Verdict,
-    },
-    /// The node could not renew its session in time, and stopped its handlers.
-    TrustLost {
-        /// The session.
-        session: SessionId,
-    },
-    /// The node's session turned out to live still.
-    TrustResumed {
-        /// The session.
-        session: SessionId,
-    },
-    /// The node's session is over; it begins another.
-    SessionGone {
-        /// The session.
-        session: SessionId,
-    },
-    /// The node declared another node's session dead.
-    SessionFenced {
-        /// The session.
-        session: SessionId,
-    },
-    /// The node settled claims of a dead session.
-    Recovered {
-        /// The dead session.
-        session: SessionId,
-        /// How many claims.
-        claims: usize,
-    },
-    /// The node has shut down in order.
-    ShutDown,
-}
+pub(crate) use announcer::Announcer;
+use announcer::Outbox;
+pub use cluster::{ClusterEvents, listen};
 
 /// How many events a listener may lie behind before it misses some.
 const CAPACITY: usize = 4096;
 
 /// Where a node tells its events.
-#[derive(Clone, Debug)]
-pub(crate) struct EventSender(broadcast::Sender<Event>);
+#[derive(Debug)]
+pub(crate) struct EventSender {
+    here: broadcast::Sender<Event>,
+    /// What goes out to the cluster.
+    outbox: Outbox,
+}
 
 impl EventSender {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(CAPACITY))
-    }
-
-    /// Tells an event, which is not even made where nobody listens.
-    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
-        if self.0.receiver_count() > 0 {
-            // Listeners may have gone meanwhile: then nobody misses it.
-            let _ = self.0.send(event());
+        Self {
+            here: broadcast::Sender::new(CAPACITY),
+            outbox: Outbox::default(),
         }
     }
 
+    /// Tells an event of the node's life, of which there are few.
+    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
+        if self.is_heard_here() || self.outbox.is_open() {
+            self.send(event());
+        }
+    }
+
+    /// Tells an event of a run, which is not even made where nobody listens.
+    pub(crate) fn tell_of_run(&self, event: impl FnOnce() -> Event) {
+        if self.is_heard_here() || self.outbox.is_wanted() {
+            self.send(event());
+        }
+    }
+
+    /// Tells of a record, which the store tells the cluster.
+    pub(crate) fn tell_of_record(&self, event: impl FnOnce() -> Event) {
+        if self.is_heard_here() {
+            // Listeners may have gone meanwhile: then nobody misses it.
+            let _ = self.here.send(event());
+        }
+    }
+
+    fn send(&self, event: Event) {
+        self.outbox.put(&event);
+        let _ = self.here.send(event);
+    }
+
+    fn is_heard_here(&self) -> bool {
+        self.here.receiver_count() > 0
+    }
+
     pub(crate) fn listen(&self) -> Events {
-        Events(self.0.subscribe())
+        Events(self.here.subscribe())
     }
 }
 
@@ -119,12 +98,10 @@ pub struct Events(broadcast::Receiver<Event>);
 impl Events {
     /// The next event; none once the node is gone. Cancel-safe.
     pub async fn next(&mut self) -> Option<Event> {
-        loop {
-            match self.0.recv().await {
-                Ok(event) => return Some(event),
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Event::Unheard),
+            Err(broadcast::error::RecvError::Closed) => None,
         }
     }
 

@@ -125,7 +125,7 @@ pub use carillon_macros::scheduled;
 #[cfg(feature = "macros")]
 pub use carillon_macros::task;
 pub use clock::SystemClock;
-pub use event::{Event, Events};
+pub use event::{ClusterEvents, Event, Events};
 pub use jobs::Jobs;
 pub use node::{AtStart, Counts, NodeError, NodeStatus, Readiness, Retention, Timing};
 pub use queues::Queues;

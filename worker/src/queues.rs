@@ -22,10 +22,11 @@
 
 use scheduler_core::queue::{HoldNote, QueueLimits, QueueState, SetBy};
 use scheduler_core::store::{QueueBoard, RequestId, Steer, Steered, Steering, StoreResult};
-use scheduler_core::{QueueName, Store};
+use scheduler_core::{Event, QueueName, Store};
 use uuid::Uuid;
 
 use crate::jobs::retry::until_known;
+use crate::jobs::telling;
 
 /// The queues of a store. See the [module](self).
 #[derive(Clone, Debug)]
@@ -134,6 +135,21 @@ impl<S: Store> Queues<S> {
             request: RequestId(Uuid::now_v7()),
             what,
         };
-        until_known(|| self.store.steer(&request)).await
+        let steered = until_known(|| self.store.steer(&request)).await?;
+        if steered == Steered::Done {
+            telling::tell(&self.store, Vec::from_iter(event_of(request.what))).await;
+        }
+        Ok(steered)
+    }
+}
+
+/// What listeners are told of it. Limits are no event.
+fn event_of(what: Steering) -> Option<Event> {
+    match what {
+        Steering::Pause(None, note) => Some(Event::SchedulerPaused { note }),
+        Steering::Pause(Some(queue), note) => Some(Event::QueuePaused { queue, note }),
+        Steering::Resume(None) => Some(Event::SchedulerResumed),
+        Steering::Resume(Some(queue)) => Some(Event::QueueResumed { queue }),
+        Steering::Limit { .. } | Steering::Unlimit(_) => None,
     }
 }

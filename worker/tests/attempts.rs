@@ -202,7 +202,7 @@ fn waiting() -> Tasks {
 }
 
 async fn begun(node: &mut Node) {
-    let begun = |event: &Event| matches!(event, Event::RunBegun { .. }).then_some(());
+    let begun = |event: &Event| matches!(event, Event::RunStarted { .. }).then_some(());
     node.sees("a handler", begun).await;
 }
 

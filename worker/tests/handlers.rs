@@ -30,7 +30,7 @@ async fn run_each(
     for id in ids {
         let run = run_now(store, id).await;
         let ended = |event: &Event| match event {
-            Event::RunEnded { run: of, .. } => (*of == run).then_some(()),
+            Event::Ended(record) => (record.run == run).then_some(()),
             _ => None,
         };
         events.find(LIMIT, ended).await.unwrap();
@@ -273,7 +273,7 @@ async fn handlers_that_compute_do_not_starve_the_heartbeats() {
     }
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(scheduler.run(shutdown.clone()));
-    let begun = |event: &Event| matches!(event, Event::RunBegun { .. }).then_some(());
+    let begun = |event: &Event| matches!(event, Event::RunStarted { .. }).then_some(());
     events.find(LIMIT, begun).await.unwrap();
     until("all ran", || async { is_idle(&store).await }).await;
     freed.store(true, Ordering::Relaxed);

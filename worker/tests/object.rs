@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use carillon::core::patch::JobPatch;
-use carillon::core::run::{Outcome, Verdict};
+use carillon::core::run::Outcome;
 use carillon::core::trigger::TriggerSpec;
 use carillon::core::{Grace, JobDefaults, JobState, TaskName};
 use carillon::jobs::Put;
@@ -176,8 +176,8 @@ async fn a_scheduler_starts_in_the_background_tells_what_happens_and_shuts_down(
     .await;
     let run = running.run_job("a").await.unwrap();
     let succeeded = |event: &Event| {
-        matches!(event, Event::RunEnded { run: of, verdict: Verdict::End(Outcome::Succeeded), .. }
-            if *of == run)
+        matches!(event, Event::Ended(record)
+            if record.run == run && record.outcome == Outcome::Succeeded)
     };
     until("its listener hears of the end", || async {
         heard.lock().unwrap().iter().any(succeeded)
@@ -217,7 +217,7 @@ async fn a_shutdown_waits_for_handlers_or_does_not() {
         let running = scheduler.start().unwrap();
         running.add_job(hourly("a")).await.unwrap();
         running.run_job("a").await.unwrap();
-        let begun = |event: &Event| matches!(event, Event::RunBegun { .. }).then_some(());
+        let begun = |event: &Event| matches!(event, Event::RunStarted { .. }).then_some(());
         events.find(LIMIT, begun).await.unwrap();
         let began = Instant::now();
         let shutdown = tokio::spawn(running.shutdown(wait));
@@ -237,7 +237,7 @@ async fn a_running_scheduler_that_is_dropped_shuts_down() {
     let scheduler = Scheduler::builder(store).build().unwrap();
     let mut events = scheduler.events();
     drop(scheduler.start().unwrap());
-    let ended = |event: &Event| matches!(event, Event::ShutDown).then_some(());
+    let ended = |event: &Event| matches!(event, Event::SchedulerShutDown { .. }).then_some(());
     events.find(LIMIT, ended).await.unwrap();
 }
 

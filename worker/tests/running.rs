@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carillon::core::history::MAX_DETAIL;
-use carillon::core::run::{Outcome, Verdict};
+use carillon::core::run::Outcome;
 use carillon::core::{Cause, ManualClock, MemoryStore, Store};
 use carillon::{AtStart, Context, Event, Scheduler, Tasks};
 use serde_json::json;
@@ -70,20 +70,18 @@ async fn a_panicking_handler_is_a_recorded_failure() {
     let mut ended = Vec::new();
     for name in names {
         let run = run_now(&store, name).await;
-        let verdict = node
+        let outcome = node
             .sees("its end", |event| match event {
-                Event::RunEnded {
-                    run: of, verdict, ..
-                } if *of == run => Some(*verdict),
+                Event::Ended(record) if record.run == run => Some(record.outcome),
                 _ => None,
             })
             .await;
-        ended.push(verdict);
+        ended.push(outcome);
     }
     node.stop().await;
     assert_eq!(
         ended,
-        [Outcome::Failed, Outcome::Failed, Outcome::Succeeded].map(Verdict::End)
+        [Outcome::Failed, Outcome::Failed, Outcome::Succeeded]
     );
     let records = run_records(&store).await;
     let details: Vec<_> = records.iter().map(|r| r.detail.clone().unwrap()).collect();
@@ -107,10 +105,7 @@ async fn a_task_that_only_another_node_has_is_run_there() {
     run_now(&store, "j").await;
     without
         .sees("the run put aside", |event| match event {
-            Event::RunEnded {
-                verdict: Verdict::Defer { .. },
-                ..
-            } => Some(()),
+            Event::Ended(record) if record.outcome == Outcome::Retrying => Some(()),
             _ => None,
         })
         .await;
@@ -169,7 +164,7 @@ async fn a_job_that_is_put_with_an_earlier_due_time_wakes_the_leader() {
     put(&store, [job("near", "note", every(0.05))]).await;
     let begun = node
         .sees("its first run", |event| match event {
-            Event::RunBegun { run, .. } => Some(run.clone()),
+            Event::RunStarted { run, .. } => Some(run.clone()),
             _ => None,
         })
         .await;
@@ -220,7 +215,7 @@ async fn a_node_lives_by_the_store_s_clock_whatever_its_own_says() {
     for _ in 0..3 {
         let run = node
             .sees("a run's end", |event| match event {
-                Event::RunEnded { run, .. } => Some(run.clone()),
+                Event::Ended(record) => Some(record.run.clone()),
                 _ => None,
             })
             .await;

@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use carillon::core::run::{Outcome, Verdict};
+use carillon::core::run::Outcome;
 use carillon::core::store::{ClaimWish, Exchange, ExchangeAnswer, FenceAnswer, FenceSession};
 use carillon::core::{QueueName, SessionId, Store};
 use carillon::{Context, Event, Tasks, Timing};
@@ -47,7 +47,7 @@ fn impatient() -> Timing {
 
 async fn begun(node: &mut Node) {
     node.sees("a run begun", |event| {
-        matches!(event, Event::RunBegun { .. }).then_some(())
+        matches!(event, Event::RunStarted { .. }).then_some(())
     })
     .await;
 }
@@ -224,16 +224,13 @@ async fn handlers_stop_when_trust_ends_and_run_again_when_it_is_back() {
         matches!(event, Event::TrustLost { .. }).then_some(())
     })
     .await;
-    let verdict = slow
+    let ended = slow
         .sees("the handler stopped", |event| match event {
-            Event::RunEnded { verdict, .. } => Some(*verdict),
+            Event::Ended(record) => Some((record.outcome, record.attempt)),
             _ => None,
         })
         .await;
-    assert!(
-        matches!(verdict, Verdict::Again { attempt: 2, .. }),
-        "{verdict:?}"
-    );
+    assert_eq!(ended, (Outcome::Retrying, 1));
     assert_eq!(log.read().len(), 1, "nothing is begun without trust");
     faulty.faults().thaw();
     until("it ran again", || async { is_idle(&store).await }).await;
@@ -363,7 +360,7 @@ async fn the_runs_of_a_node_that_fell_silent_are_recovered_after_its_handlers_st
     faulty.faults().freeze(&[ALL]);
     let fenced = other
         .sees("the silent node's end", |event| match event {
-            Event::SessionFenced { session } => Some(session.clone()),
+            Event::SessionFenced { session, .. } => Some(session.clone()),
             _ => None,
         })
         .await;

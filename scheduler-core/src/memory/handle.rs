@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bells::{self, Bells};
 use super::state::State;
+use crate::event::{Event, Feed};
 use crate::id::{JobId, RunId, SessionId, Version};
 use crate::lease::{LeaseToken, LeaseView};
 use crate::run::Claim;
@@ -238,6 +239,14 @@ impl Store for MemoryStore {
 
     async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
         Ok(self.step(|state, _| state.nodes()))
+    }
+
+    async fn announce(&self, events: &[Event]) -> StoreResult<usize> {
+        Ok(self.step(|state, _| state.journal.hearers.tell(events)))
+    }
+
+    async fn listen(&self) -> StoreResult<Feed> {
+        Ok(self.step(|state, _| state.journal.hearers.listen()))
     }
 
     async fn overview(&self) -> StoreResult<Overview> {

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::hearers::Hearers;
+use crate::event::Event;
 use crate::history::Record;
 use crate::store::{HistoryEntry, HistoryPage, HistoryQuery};
 use crate::time::Timestamp;
@@ -14,6 +16,8 @@ pub(super) struct Journal {
     forgotten: u64,
     /// How many records to keep, once that was said.
     keep: Option<usize>,
+    /// Who hears of each.
+    pub(super) hearers: Hearers,
 }
 
 /// How many records more than it is to keep a journal may hold before it forgets by itself.
@@ -24,6 +28,9 @@ const MAX_LOOKED_AT: usize = 10_000;
 
 impl Journal {
     pub(super) fn append(&mut self, at: Timestamp, record: Record) {
+        if self.hearers.are_there() {
+            self.hearers.tell(&[Event::from(record.clone())]);
+        }
         self.entries.push_back(HistoryEntry { at, record });
         // A few with each new one, so that it shrinks however many there are, and no append is slow.
         if let Some(keep) = self.keep

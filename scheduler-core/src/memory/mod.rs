@@ -12,6 +12,7 @@
 //! | lease, beat | `tenure` | who leads |
 //! | `failed`, `failures` | `failed` | runs that have failed for good |
 //! | history | `journal` | what became of fire times |
+//! | `events` | `hearers` | who listens |
 //! | requests | `requests` | answers to clients, by request id |
 //!
 //! `state` holds them all and the steps that several operations share; `leading`, `working`,
@@ -26,6 +27,7 @@ mod changing;
 mod failed;
 mod gates;
 mod handle;
+mod hearers;
 mod journal;
 mod leading;
 mod queueing;

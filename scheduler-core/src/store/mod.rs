@@ -57,6 +57,7 @@ pub use working::{
     MAX_CLAIMED, NodeInfo, Register, Registered, Resync, ResyncAnswer, Settled, Take,
 };
 
+use crate::event::{Event, Feed};
 use crate::id::{JobId, QueueName, RunId, SessionId, Version};
 use crate::lease::{LeaseToken, LeaseView};
 use crate::session::SessionSample;
@@ -320,6 +321,18 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// All nodes, with what they are doing.
     fn nodes(&self) -> impl Future<Output = StoreResult<Vec<NodeView>>> + Send;
+
+    // ----- listening ------------------------------------------------------------------------
+
+    /// Tells events to whoever listens at this moment; answers with how many do, as far as is known,
+    /// and with no events only that. Nobody keeps them: what is told while a listener is cut off is
+    /// lost for it. Records are told by the store itself, in the step that writes them. Asked again:
+    /// they are told again.
+    fn announce(&self, events: &[Event]) -> impl Future<Output = StoreResult<usize>> + Send;
+
+    /// Listens to the shard's events: to all that is told and recorded after this has answered, in
+    /// order.
+    fn listen(&self) -> impl Future<Output = StoreResult<Feed>> + Send;
 
     /// The shard in numbers.
     fn overview(&self) -> impl Future<Output = StoreResult<Overview>> + Send;

@@ -3,6 +3,7 @@
 mod dispatching;
 mod jobs;
 mod leading;
+mod listening;
 mod queueing;
 mod reading;
 mod recovery;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use deadpool_redis::Pool;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, ToRedisArgs};
+use scheduler_core::event::{Event, Feed};
 use scheduler_core::lease::{LeaseToken, LeaseView};
 use scheduler_core::run::Claim;
 use scheduler_core::session::SessionSample;
@@ -505,6 +507,14 @@ impl Store for RedisStore {
 
     async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
         self.read_nodes().await
+    }
+
+    async fn announce(&self, events: &[Event]) -> StoreResult<usize> {
+        self.do_announce(events).await
+    }
+
+    async fn listen(&self) -> StoreResult<Feed> {
+        self.do_listen().await
     }
 
     async fn overview(&self) -> StoreResult<Overview> {

@@ -142,6 +142,11 @@ macro_rules! conformance {
                 a_dead_nodes_run_makes_room_when_it_ends,
                 a_job_whose_schedule_is_over_stays_until_its_line_has_gone,
             }
+            listening {
+                all_who_listen_hear_what_is_told_in_order,
+                a_listener_hears_each_record_as_it_is_written,
+                who_stops_listening_is_counted_no_more,
+            }
             lost_replies {
                 of_a_node_that_comes_and_goes,
                 of_who_takes_and_gives_back_the_lease,

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::apply::ApplyArgs;
 use super::attend::RunsCommand;
 use super::bench::BenchArgs;
+use super::events::EventsArgs;
 use super::job::JobArgs;
 use super::preview::PreviewArgs;
 use super::queue::{PauseArgs, QueueArgs};
@@ -110,6 +111,8 @@ pub(super) enum Command {
     Runs(RunsArgs),
     /// Tell why a job ran at a time, or why it did not
     Explain(ExplainArgs),
+    /// Show what happens, as it happens
+    Events(EventsArgs),
     /// Show the workers
     Nodes(NodesArgs),
     /// Make keys for what workers serve over HTTP

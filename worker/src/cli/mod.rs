@@ -8,6 +8,7 @@ mod apply;
 mod args;
 mod attend;
 mod bench;
+mod events;
 mod explain;
 mod failure;
 #[cfg(feature = "http")]
@@ -53,6 +54,7 @@ pub(crate) fn main() -> ExitCode {
             None => runs::run(&cli.global, &args),
         },
         Command::Explain(args) => explain::run(&cli.global, &args),
+        Command::Events(args) => events::run(&cli.global, &args),
         Command::Nodes(args) => nodes::run(&cli.global, &args),
         Command::Bench(args) => bench::run(&cli.global, &args),
         #[cfg(feature = "http")]

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::client::{Jobs, Rounds, new_request, readable, uuid_at};
 use super::retry::until_known;
+use super::telling;
 use super::{JobsError, RunRequested};
 
 impl<S: Store> Jobs<S> {
@@ -87,7 +88,9 @@ impl<S: Store> Jobs<S> {
             match until_known(|| self.store().run_now(&request)).await? {
                 RunNowAnswer::Made => {
                     let job = id.clone();
-                    return Ok(RunRequested::Made(RunId { job, cause }));
+                    let run = RunId { job, cause };
+                    telling::submitted(self.store(), [&run]).await;
+                    return Ok(RunRequested::Made(run));
                 }
                 RunNowAnswer::Full { in_flight } => return Ok(RunRequested::Full { in_flight }),
                 RunNowAnswer::Conflict => rounds.again()?,

@@ -3,11 +3,12 @@
 use scheduler_core::change::{self, Change, Removal};
 use scheduler_core::store::{Changed, RemoveJob};
 use scheduler_core::{
-    JobDefaults, JobError, JobId, JobPatch, PatchError, Pause, Store, StoredJob, Timestamp,
+    Event, JobDefaults, JobError, JobId, JobPatch, PatchError, Pause, Store, StoredJob, Timestamp,
 };
 
 use super::client::{Jobs, Rounds, new_request, readable};
 use super::retry::until_known;
+use super::telling;
 use super::{JobsError, Modified, PauseWish, Removed, Switched};
 use crate::mistake::join;
 use crate::task::builtin;
@@ -37,9 +38,10 @@ impl<S: Store> Jobs<S> {
                 Ok(None) => return Ok(Modified::Unchanged(stored.version)),
                 Err(error) => return Ok(Modified::Refused(error)),
             };
-            match self.write(vec![(Some(stored.version), change)]).await?[..] {
-                [Changed::Done(version)] => return Ok(Modified::Done(version)),
-                _ => rounds.again()?,
+            let version = Some(stored.version);
+            match self.write_one(Some(&stored), version, change).await? {
+                Changed::Done(version) => return Ok(Modified::Done(version)),
+                Changed::Conflict => rounds.again()?,
             }
         }
     }
@@ -113,7 +115,11 @@ impl<S: Store> Jobs<S> {
                 detail: state.pause().and_then(Pause::words),
             };
             match until_known(|| self.store().remove(&request)).await? {
-                Changed::Done(_) => return Ok(Removed::Done),
+                Changed::Done(_) => {
+                    let job = id.clone();
+                    telling::tell(self.store(), vec![Event::JobRemoved { job }]).await;
+                    return Ok(Removed::Done);
+                }
                 Changed::Conflict => rounds.again()?,
             }
         }
@@ -135,9 +141,10 @@ impl<S: Store> Jobs<S> {
                 Ok(change) => change,
                 Err(otherwise) => return Ok(otherwise),
             };
-            match self.write(vec![(Some(stored.version), change)]).await?[..] {
-                [Changed::Done(_)] => return Ok(Switched::Done),
-                _ => rounds.again()?,
+            let version = Some(stored.version);
+            match self.write_one(Some(&stored), version, change).await? {
+                Changed::Done(_) => return Ok(Switched::Done),
+                Changed::Conflict => rounds.again()?,
             }
         }
     }

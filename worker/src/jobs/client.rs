@@ -9,6 +9,7 @@ use uuid::{NoContext, Uuid};
 
 use super::retry::until_known;
 use super::search::{Found, JobQuery};
+use super::telling;
 use super::{JobList, JobsError};
 
 /// How many jobs are read in one step of a listing.
@@ -141,7 +142,29 @@ impl<S: Store> Jobs<S> {
             request: new_request(),
             changes,
         };
-        until_known(|| self.store.put(&request)).await
+        let answers = until_known(|| self.store.put(&request)).await?;
+        telling::written(&self.store, &request.changes, &answers).await;
+        Ok(answers)
+    }
+
+    /// Writes one job as it is to be after `before`, and says whether it still was that.
+    pub(super) async fn write_one(
+        &self,
+        before: Option<&StoredJob>,
+        version: Option<Version>,
+        change: Change,
+    ) -> StoreResult<Changed> {
+        let request = PutJob {
+            request: new_request(),
+            changes: vec![(version, change)],
+        };
+        let answers = until_known(|| self.store.put(&request)).await?;
+        if let ([(_, change)], [Changed::Done(version)]) = (&request.changes[..], &answers[..]) {
+            let event = telling::changed(before, change, *version);
+            telling::tell(&self.store, vec![event]).await;
+            return Ok(Changed::Done(*version));
+        }
+        Ok(Changed::Conflict)
     }
 }
 

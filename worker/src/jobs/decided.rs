@@ -37,10 +37,11 @@ impl<S: Store> Jobs<S> {
                 Decided::Done(done) => return Ok(done),
                 Decided::Write(change, done) => (*change, done),
             };
-            let written = self.write(vec![(version, change)]).await;
-            match written.map_err(JobsError::from)?[..] {
-                [Changed::Done(_)] => return Ok(done),
-                _ => rounds.again()?,
+            let before = read.stored.as_ref();
+            let written = self.write_one(before, version, change).await;
+            match written.map_err(JobsError::from)? {
+                Changed::Done(_) => return Ok(done),
+                Changed::Conflict => rounds.again()?,
             }
         }
     }

@@ -40,6 +40,7 @@ mod saved;
 mod search;
 #[cfg(test)]
 mod shelf;
+pub(crate) mod telling;
 #[cfg(test)]
 mod tests;
 

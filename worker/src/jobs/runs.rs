@@ -8,7 +8,7 @@ use scheduler_core::{RunId, Store};
 use uuid::Uuid;
 
 use super::retry::until_known;
-use super::{Jobs, JobsError};
+use super::{Jobs, JobsError, telling};
 
 /// How many failed runs are run again, or forgotten, in one step.
 const BATCH: usize = 200;
@@ -86,6 +86,9 @@ impl<S: Store> Jobs<S> {
                 items: items.collect(),
             };
             let answers = until_known(|| self.store().rerun(&request)).await?;
+            let answered = request.items.iter().zip(&answers);
+            let made = answered.filter(|(_, answer)| **answer == RerunAnswer::Made);
+            telling::submitted(self.store(), made.map(|(item, _)| &item.run)).await;
             let mut answered = request.items.into_iter().zip(answers);
             outcomes.extend(chunk.iter().map(|failed| {
                 let asked = failed.job.as_ref().and_then(|_| answered.next());

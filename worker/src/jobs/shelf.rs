@@ -279,6 +279,12 @@ impl Store for Shelf {
     async fn queues(&self) -> StoreResult<QueueBoard> {
         error(StoreErrorKind::Refused)
     }
+    async fn announce(&self, _: &[scheduler_core::Event]) -> StoreResult<usize> {
+        Ok(0)
+    }
+    async fn listen(&self) -> StoreResult<scheduler_core::event::Feed> {
+        error(StoreErrorKind::Refused)
+    }
     async fn overview(&self) -> StoreResult<Overview> {
         // Those who change jobs ask for the clock alone.
         Ok(Overview {

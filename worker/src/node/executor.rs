@@ -230,7 +230,8 @@ impl<S: Store> Inner<S> {
             let ending = self.cut(Cut::Cancelled(reason.to_owned()), None);
             return self.settle(claim, Some(&job), &ending, Span::default());
         }
-        self.shared.events.tell(|| Event::RunBegun {
+        self.shared.events.tell_of_run(|| Event::RunStarted {
+            node: self.shared.settings.info.node.clone(),
             run: claim.run.clone(),
             attempt: claim.attempt,
             fence: claim.fence,

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::change;
+use scheduler_core::history::SkipRecord;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{move_past, plan, plan_paused};
 use scheduler_core::queue::Hold;
@@ -27,7 +28,7 @@ use scheduler_core::store::{
     Peek, PeekAnswer, Peeked, Promote, PutJob, Refusal, Refused, RequestId, Retire, StoreResult,
     Tidy, TidyAnswer, Wake,
 };
-use scheduler_core::{Job, Priority, QueueName, Store, Timestamp};
+use scheduler_core::{Job, Priority, QueueName, RunId, Store, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -341,10 +342,6 @@ impl<S: Store> Leader<S> {
         }
         if moved.runs + moved.skips > 0 {
             self.shared.counters.dispatched(moved.runs);
-            self.shared.events.tell(|| Event::Dispatched {
-                runs: moved.runs,
-                skips: moved.skips,
-            });
         }
         Ok(Some(moved))
     }
@@ -371,6 +368,7 @@ impl<S: Store> Leader<S> {
                     if refusals.binary_search(&index).is_err() {
                         moved.count(item);
                         link.meter.dispatched(item.plan.runs.len());
+                        self.tell_of(item);
                         item.plan
                             .skips
                             .iter()
@@ -382,6 +380,22 @@ impl<S: Store> Leader<S> {
             // Nothing was done, and all is due still: the next look finds it so.
             DispatchAnswer::Stale => Ok(Some(Vec::new())),
             DispatchAnswer::LeaseLost => Ok(None),
+        }
+    }
+
+    /// Tells what became of a due job.
+    fn tell_of(&self, item: &DispatchItem) {
+        let events = &self.shared.events;
+        for fire in &item.plan.runs {
+            events.tell_of_run(|| Event::RunSubmitted {
+                run: RunId::fire(item.job.clone(), *fire),
+            });
+        }
+        for skip in &item.plan.skips {
+            events.tell_of_record(|| {
+                let record = SkipRecord::new(item.job.clone(), skip);
+                Event::Skipped(record.with_detail(item.note.as_deref()))
+            });
         }
     }
 
@@ -431,16 +445,19 @@ impl<S: Store> Leader<S> {
             changes,
         };
         let answers = link.ask("put", link.store.put(&request)).await?;
-        let is_done = |answer: &Changed| matches!(answer, Changed::Done(_));
-        for ((_, change), _) in request
-            .changes
-            .iter()
-            .zip(&answers)
-            .filter(|(_, a)| is_done(a))
-        {
-            tracing::info!(job = %change.job.id(), "its pause has ended");
+        let mut any = false;
+        for ((_, change), answer) in request.changes.iter().zip(&answers) {
+            if let Changed::Done(version) = *answer {
+                any = true;
+                let job = change.job.id();
+                tracing::info!(%job, "its pause has ended");
+                self.shared.events.tell(|| Event::JobResumed {
+                    job: job.clone(),
+                    version,
+                });
+            }
         }
-        Ok(answers.iter().any(is_done))
+        Ok(any)
     }
 
     /// Lets runs go that are lined up, where their jobs have room. False where the lease is lost.
@@ -507,7 +524,13 @@ impl<S: Store> Leader<S> {
             jobs: peeked.finished.clone(),
         };
         let link = &self.shared.link;
-        link.ask("retire", link.store.retire(&request)).await
+        let leads = link.ask("retire", link.store.retire(&request)).await?;
+        if leads {
+            for job in request.jobs {
+                self.shared.events.tell(|| Event::JobFinished { job });
+            }
+        }
+        Ok(leads)
     }
 
     /// Forgets what is past keeping: now and then, and with each round while there is more of it

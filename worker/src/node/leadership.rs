@@ -28,7 +28,11 @@ pub(crate) async fn run<S: Store>(
         session.set_standing(Standing::Leader);
         let epoch = token.epoch;
         tracing::info!(%epoch, "leading");
-        shared.events.tell(|| Event::LeaseWon { epoch });
+        let node = || shared.settings.info.node.clone();
+        shared.events.tell(|| Event::LeaseWon {
+            node: node(),
+            epoch,
+        });
         shared.link.meter.lease(LeaseChange::Won);
         let led = Leader::new(Arc::clone(&shared), token.clone())
             .lead(&stop)
@@ -37,13 +41,19 @@ pub(crate) async fn run<S: Store>(
         match led {
             Led::LeaseLost => {
                 tracing::info!(%epoch, "the lease is another node's now");
-                shared.events.tell(|| Event::LeaseLost { epoch });
+                shared.events.tell(|| Event::LeaseLost {
+                    node: node(),
+                    epoch,
+                });
                 shared.link.meter.lease(LeaseChange::Lost);
                 watcher.stand_back();
             }
             Led::Stopped => {
                 release(&shared, &token).await;
-                shared.events.tell(|| Event::LeaseReleased { epoch });
+                shared.events.tell(|| Event::LeaseReleased {
+                    node: node(),
+                    epoch,
+                });
                 shared.link.meter.lease(LeaseChange::Released);
             }
         }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::clock::boottime;
-use crate::event::Event;
+use crate::event::{Announcer, Event};
 use crate::node::error::NodeError;
 use crate::node::heart::Heart;
 use crate::node::leadership;
@@ -39,26 +39,33 @@ pub(crate) async fn run<S: Store>(
     shared: Arc<Shared<S>>,
     shutdown: CancellationToken,
 ) -> Result<(), NodeError> {
-    let status = shared.status.clone();
-    let lived = live_on(shared, shutdown).await;
-    status.has_ended();
+    let announcer = Announcer::start(&shared);
+    let node = || shared.settings.info.node.clone();
+    shared
+        .events
+        .tell(|| Event::SchedulerStarted { node: node() });
+    let lived = live_on(&shared, shutdown).await;
+    shared
+        .events
+        .tell(|| Event::SchedulerShutDown { node: node() });
+    announcer.end().await;
+    shared.status.has_ended();
     lived
 }
 
 /// Lives one session after the other.
 async fn live_on<S: Store>(
-    shared: Arc<Shared<S>>,
+    shared: &Arc<Shared<S>>,
     shutdown: CancellationToken,
 ) -> Result<(), NodeError> {
     let mut at_start = shared.settings.at_start;
-    while let Some(session) = register(&shared, at_start, &shutdown).await? {
+    while let Some(session) = register(shared, at_start, &shutdown).await? {
         // Later trouble is waited out: the node has work that it must not drop.
         at_start = AtStart::Wait;
         shared.status.lives(&session);
-        live(&shared, session, &shutdown).await?;
+        live(shared, session, &shutdown).await?;
         shared.status.is_between_sessions();
     }
-    shared.events.tell(|| Event::ShutDown);
     tracing::info!("shut down");
     Ok(())
 }

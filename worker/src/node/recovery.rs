@@ -97,7 +97,10 @@ impl<S: Store> Recovery<S> {
         if answer.await? == FenceAnswer::Fenced {
             let session = request.session;
             tracing::warn!(%session, "a node shows no life: taking over its runs");
-            self.shared.events.tell(|| Event::SessionFenced { session });
+            self.shared.events.tell(|| Event::SessionFenced {
+                session,
+                by: self.shared.settings.info.node.clone(),
+            });
         }
         Ok(())
     }
@@ -161,6 +164,7 @@ impl<S: Store> Recovery<S> {
         self.shared.events.tell(|| Event::Recovered {
             session: session.clone(),
             claims: count,
+            by: self.shared.settings.info.node.clone(),
         });
         Ok(())
     }

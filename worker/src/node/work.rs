@@ -367,22 +367,20 @@ impl<S: Store> Work<S> {
         }
         self.shared.counters.settled(request.settled.len());
         for settled in request.settled {
-            let Settled {
-                claim,
-                verdict,
-                record,
-                ..
-            } = settled;
+            let Settled { claim, record, .. } = settled;
             self.held.remove(&claim.fence);
             if !stale.contains(&claim.run) {
-                if let Some(Record::Run(record)) = &record {
-                    self.shared.link.meter.ended(record);
+                let events = &self.shared.events;
+                if let Some(Record::Run(record)) = record {
+                    self.shared.link.meter.ended(&record);
+                    events.tell_of_record(|| Event::Ended(record));
+                } else {
+                    events.tell_of_run(|| Event::RunReturned {
+                        node: self.shared.settings.info.node.clone(),
+                        run: claim.run,
+                        attempt: claim.attempt,
+                    });
                 }
-                self.shared.events.tell(|| Event::RunEnded {
-                    run: claim.run,
-                    attempt: claim.attempt,
-                    verdict,
-                });
             }
         }
         let asked_for = request.wish.map_or(0, |wish| wish.limit);

@@ -4,11 +4,10 @@ use scheduler_core::patch::{Edit, JobPatch};
 use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::{JobId, RunId, Store, StoredJob};
 
-use crate::event::Event;
 use crate::jobs::{
     JobList, Jobs, Modified, OnConflict, PauseWish, Put, Removed, RunRequested, Switched,
 };
-use crate::scheduler::{Listener, NewJob, Scheduler, SchedulerError};
+use crate::scheduler::{NewJob, Scheduler, SchedulerError};
 
 /// The jobs of the scheduler's store: every node and client sees the same ones.
 impl<S: Store> Scheduler<S> {
@@ -220,22 +219,6 @@ impl<S: Store> Scheduler<S> {
                 job: id.to_string(),
             }),
         }
-    }
-
-    /// Calls `listener` with what happens on this node from now on, until what this returns is
-    /// dropped. Told one after the other, on a task of their own: a slow listener holds up nobody,
-    /// and misses the oldest events where it lies far behind.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub fn add_listener(&self, mut listener: impl FnMut(&Event) + Send + 'static) -> Listener {
-        let mut events = self.events();
-        Listener::new(tokio::spawn(async move {
-            while let Some(event) = events.next().await {
-                listener(&event);
-            }
-        }))
     }
 }
 

@@ -4,6 +4,7 @@ mod builder;
 mod declared;
 mod error;
 mod jobs;
+mod listening;
 mod new_job;
 mod object;
 mod pausing;

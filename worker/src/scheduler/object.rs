@@ -6,7 +6,6 @@ use scheduler_core::{JobDefaults, MemoryStore, NodeName, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
-use crate::event::Events;
 use crate::jobs::PutWish;
 use crate::node::shared::Shared;
 use crate::node::{Counts, NodeError, NodeStatus, life};
@@ -124,12 +123,6 @@ impl<S: Store> Scheduler<S> {
     #[must_use]
     pub fn node(&self) -> &NodeName {
         &self.shared.settings.info.node
-    }
-
-    /// What happens on this node from now on.
-    #[must_use]
-    pub fn events(&self) -> Events {
-        self.shared.events.listen()
     }
 
     /// What this node has counted, also while it runs.

@@ -5,6 +5,7 @@
 mod bench;
 mod binary;
 mod changing;
+mod events;
 mod preview;
 mod queues;
 mod redis;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use carillon::core::event::{Event, Feed};
 use carillon::core::lease::{LeaseToken, LeaseView};
 use carillon::core::run::Claim;
 use carillon::core::session::SessionSample;
@@ -274,4 +275,6 @@ operations! {
     overview() -> Overview;
     steer(request: &Steer) -> Steered;
     queues() -> QueueBoard;
+    announce(events: &[Event]) -> usize;
+    listen() -> Feed;
 }

@@ -14,6 +14,7 @@ pub mod history;
 pub mod jobs;
 pub mod lease;
 pub mod lines;
+pub mod listening;
 pub mod lost_replies;
 pub mod priorities;
 pub mod queues;
