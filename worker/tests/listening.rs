@@ -60,7 +60,7 @@ async fn a_cluster_listener_hears_the_life_of_a_job_wherever_it_runs() {
     let mut node = Node::start(&store, "a", &noting(&log), timing());
     node.leads().await;
     let begun = words(&mut events, "lease_won").await;
-    assert_eq!(begun, ["scheduler_started", "registered", "lease_won"]);
+    assert_eq!(begun, ["registered", "scheduler_started", "lease_won"]);
     is_heard(&mut events, &store).await;
 
     let hourly = NewJob::new("j", "note").every(Duration::from_secs(3600));

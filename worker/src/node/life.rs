@@ -40,14 +40,10 @@ pub(crate) async fn run<S: Store>(
     shutdown: CancellationToken,
 ) -> Result<(), NodeError> {
     let announcer = Announcer::start(&shared);
-    let node = || shared.settings.info.node.clone();
-    shared
-        .events
-        .tell(|| Event::SchedulerStarted { node: node() });
     let lived = live_on(&shared, shutdown).await;
-    shared
-        .events
-        .tell(|| Event::SchedulerShutDown { node: node() });
+    shared.events.tell(|| Event::SchedulerShutDown {
+        node: shared.settings.info.node.clone(),
+    });
     announcer.end().await;
     shared.status.has_ended();
     lived
@@ -59,9 +55,15 @@ async fn live_on<S: Store>(
     shutdown: CancellationToken,
 ) -> Result<(), NodeError> {
     let mut at_start = shared.settings.at_start;
+    let mut has_started = false;
     while let Some(session) = register(shared, at_start, &shutdown).await? {
         // Later trouble is waited out: the node has work that it must not drop.
         at_start = AtStart::Wait;
+        if !std::mem::replace(&mut has_started, true) {
+            shared.events.tell(|| Event::SchedulerStarted {
+                node: shared.settings.info.node.clone(),
+            });
+        }
         shared.status.lives(&session);
         live(shared, session, &shutdown).await?;
         shared.status.is_between_sessions();
