@@ -12,10 +12,10 @@ use futures_util::StreamExt as _;
 use scheduler_core::lease::LeaseToken;
 use tokio::task::JoinSet;
 
-use crate::config::RedisConfig;
 use crate::connect::Link;
 use crate::keys::Keys;
 use crate::script::Scripts;
+use crate::server::Server;
 
 /// How long to wait before a subscription that ended is made anew. Shorter than standbys wait
 /// before they believe that the leader is gone.
@@ -56,7 +56,7 @@ impl Attendance {
 
 /// What it takes to attend.
 pub(crate) struct Attendant {
-    pub(crate) config: RedisConfig,
+    pub(crate) server: Server,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) keys: Keys,
     pub(crate) link: Link,
@@ -78,7 +78,7 @@ impl Attendant {
 
     /// Attends until the connection ends; `false` where the lease is somebody else's.
     async fn attend_once(&self) -> redis::RedisResult<bool> {
-        let client = redis::Client::open(self.config.connection_info()?)?;
+        let (client, tenure) = self.server.find().await?;
         let mut subscription = client.get_async_pubsub().await?;
         let alive = self.keys.named("alive", None);
         subscription
@@ -93,7 +93,11 @@ impl Attendant {
             Err(_) => return Ok(true),
         }
         let mut messages = subscription.into_on_message();
-        while messages.next().await.is_some() {}
-        Ok(true)
+        let ended = async {
+            while messages.next().await.is_some() {}
+            Ok(true)
+        };
+        // On a server that is the primary no more nobody looks for it.
+        tenure.within(ended).await.or(Ok(true))
     }
 }

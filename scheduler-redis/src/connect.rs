@@ -1,7 +1,7 @@
 //! Connections: kept, dropped when they fail, and made anew.
 //!
-//! A [`Link`] is one connection that many callers share; their commands travel in a pipeline. It
-//! comes from a pool, is held as long as it works, and is thrown away on the first sign of trouble:
+//! A [`Link`] is one connection that many callers share; their commands travel in a pipeline. It is
+//! held as long as it works, and is thrown away on the first sign of trouble:
 //! after a failed write or a missing answer nobody knows what the server still has in its buffers.
 //! An answer is missing also where its caller would not wait for it any longer: callers may be less
 //! patient than a connection, and must not be left with a dead one for it.
@@ -14,14 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime};
+use futures_util::FutureExt as _;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind};
 use scheduler_core::store::{StoreError, StoreErrorKind, StoreResult};
 use tokio::sync::Mutex;
 
-use crate::config::RedisConfig;
 use crate::script::Script;
+use crate::server::{Server, Tenure};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,15 +32,15 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a blocking command waits on the server. Shorter than the answer may take.
 pub(crate) const BLOCK: Duration = Duration::from_secs(2);
 
-/// One shared connection, and the pool that it comes from.
+/// One shared connection, and how it is made. It is driven by a task of the runtime that first used it.
 #[derive(Clone)]
 pub(crate) struct Link {
-    pool: Pool,
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
+    server: Server,
+    settings: AsyncConnectionConfig,
     held: Mutex<Held>,
     /// Up to this generation connections are used no more.
     distrusted: AtomicU64,
@@ -50,34 +50,31 @@ struct Shared {
 struct Held {
     /// Counts connections, so that a late failure of an old one does not cost the new one.
     generation: u64,
-    connection: Option<Connection>,
-}
-
-/// A pool for one runtime: its connections are driven by tasks of the runtime that first used them.
-pub(crate) fn pool(config: &RedisConfig, blocking: bool) -> Result<Pool, RedisError> {
-    let response = if blocking {
-        BLOCK + RESPONSE_TIMEOUT
-    } else {
-        RESPONSE_TIMEOUT
-    };
-    let settings = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(response));
-    let manager = Manager::new_with_config(config.connection_info()?, settings)?;
-    Pool::builder(manager)
-        .max_size(8)
-        .runtime(Runtime::Tokio1)
-        .wait_timeout(Some(CONNECT_TIMEOUT))
-        .create_timeout(Some(CONNECT_TIMEOUT))
-        .build()
-        .map_err(|e| RedisError::from((ErrorKind::InvalidClientConfig, "pool", e.to_string())))
+    connection: Option<(MultiplexedConnection, Tenure)>,
 }
 
 impl Link {
-    pub(crate) fn new(pool: Pool) -> Self {
+    pub(crate) fn new(server: Server) -> Self {
+        Self::with_patience(server, RESPONSE_TIMEOUT)
+    }
+
+    /// For commands that wait up to [`BLOCK`] on the server.
+    pub(crate) fn blocking(server: Server) -> Self {
+        Self::with_patience(server, BLOCK + RESPONSE_TIMEOUT)
+    }
+
+    fn with_patience(server: Server, response: Duration) -> Self {
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(response));
+        let shared = Shared {
+            server,
+            settings,
+            held: Mutex::default(),
+            distrusted: AtomicU64::default(),
+        };
         Self {
-            pool,
-            shared: Arc::default(),
+            shared: Arc::new(shared),
         }
     }
 
@@ -88,7 +85,9 @@ impl Link {
         cmd: &Cmd,
     ) -> StoreResult<T> {
         let (asked, mut connection) = self.ask(operation).await?;
-        asked.answered(cmd.query_async(&mut connection).await)
+        let answer = cmd.query_async(&mut connection);
+        let answer = asked.tenure.within(answer).await;
+        asked.answered(answer)
     }
 
     /// Sends commands together, not as a transaction, and reads their answers.
@@ -98,7 +97,9 @@ impl Link {
         pipeline: &redis::Pipeline,
     ) -> StoreResult<T> {
         let (asked, mut connection) = self.ask(operation).await?;
-        asked.answered(pipeline.query_async(&mut connection).await)
+        let answer = pipeline.query_async(&mut connection);
+        let answer = asked.tenure.within(answer).await;
+        asked.answered(answer)
     }
 
     /// Calls a script; loads it where the server does not have it.
@@ -108,13 +109,16 @@ impl Link {
         call: &Cmd,
     ) -> StoreResult<T> {
         let (asked, mut connection) = self.ask(script.name).await?;
-        let result = match call.query_async(&mut connection).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                script.with_text(call).query_async(&mut connection).await
+        let answer = async {
+            match call.query_async(&mut connection).await {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    script.with_text(call).query_async(&mut connection).await
+                }
+                result => result,
             }
-            result => result,
         };
-        asked.answered(result)
+        let answer = asked.tenure.within(answer).await;
+        asked.answered(answer)
     }
 
     /// The connection, shared with whoever else uses the link.
@@ -122,17 +126,17 @@ impl Link {
         &self,
         operation: &'static str,
     ) -> StoreResult<MultiplexedConnection> {
-        self.connection(operation)
-            .await
-            .map(|(_, connection)| connection)
+        let (_, connection, _) = self.connection(operation).await?;
+        Ok(connection)
     }
 
     async fn ask(&self, operation: &'static str) -> StoreResult<(Asked, MultiplexedConnection)> {
-        let (generation, connection) = self.connection(operation).await?;
+        let (generation, connection, tenure) = self.connection(operation).await?;
         let asked = Asked {
             shared: Arc::clone(&self.shared),
             operation,
             generation,
+            tenure,
             is_answered: false,
         };
         Ok((asked, connection))
@@ -141,33 +145,26 @@ impl Link {
     async fn connection(
         &self,
         operation: &'static str,
-    ) -> StoreResult<(u64, MultiplexedConnection)> {
+    ) -> StoreResult<(u64, MultiplexedConnection, Tenure)> {
         let mut held = self.shared.held.lock().await;
-        if held.generation <= self.shared.distrusted.load(Ordering::Acquire)
-            && let Some(connection) = held.connection.take()
+        let is_distrusted = held.generation <= self.shared.distrusted.load(Ordering::Acquire);
+        if let Some((connection, tenure)) = &held.connection
+            && !is_distrusted
+            && !tenure.is_over()
         {
-            // Out of the pool for good, and closed with its last clone.
-            drop(Connection::take(connection));
+            return Ok((held.generation, connection.clone(), tenure.clone()));
         }
-        if let Some(connection) = &held.connection {
-            return Ok((held.generation, MultiplexedConnection::clone(connection)));
-        }
-        // Boxed: connecting is a deep nest of futures, and each program's `main` has all that it awaits
-        // in its type. Past a depth the compiler refuses that.
-        let connection = Box::pin(self.pool.get()).await.map_err(|error| {
-            let message = match error {
-                PoolError::Backend(error) => explain(&error),
-                PoolError::Timeout(_) => {
-                    format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
-                }
-                error => error.to_string(),
-            };
-            StoreError::new(StoreErrorKind::Unreachable, operation, message)
+        // Closed with its last clone.
+        held.connection = None;
+        // Boxed without its type: connecting is a deep nest of futures, and each program's `main` has all
+        // that it awaits in its type. Past a depth the compiler refuses that.
+        let connecting = self.shared.server.connect(&self.shared.settings).boxed();
+        let (connection, tenure) = connecting.await.map_err(|error| {
+            StoreError::new(StoreErrorKind::Unreachable, operation, explain(&error))
         })?;
-        let shared = MultiplexedConnection::clone(&connection);
-        held.connection = Some(connection);
+        held.connection = Some((connection.clone(), tenure.clone()));
         held.generation += 1;
-        Ok((held.generation, shared))
+        Ok((held.generation, connection, tenure))
     }
 }
 
@@ -176,6 +173,7 @@ struct Asked {
     shared: Arc<Shared>,
     operation: &'static str,
     generation: u64,
+    tenure: Tenure,
     is_answered: bool,
 }
 

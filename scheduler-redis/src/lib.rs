@@ -2,7 +2,8 @@
 //!
 //! Read in this order: `keys` (what every key is called), `lua/` (one script per operation, each
 //! with a header that says what it takes, checks and answers), `script` (how they are called),
-//! `codec` (what stands in the values), `connect` (connections and what their failures mean), and
+//! `codec` (what stands in the values), `server` (which server is asked), `connect` (connections and what
+//! their failures mean), and
 //! [`RedisStore`], which keeps the contract of [`scheduler_core::Store`] with all of these.
 #![forbid(unsafe_code)]
 
@@ -12,8 +13,11 @@ mod config;
 mod connect;
 mod keys;
 mod script;
+mod server;
 mod store;
+mod url;
 mod wait;
 
-pub use config::{RedisConfig, Secret, UrlError};
+pub use config::{Address, Host, RedisConfig, Secret, Sentinels};
 pub use store::RedisStore;
+pub use url::UrlError;

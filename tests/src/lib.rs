@@ -7,5 +7,6 @@ pub mod node;
 pub mod oracle;
 pub mod proxy;
 pub mod redis_server;
+pub mod sentinels;
 pub mod served;
 pub mod soak;

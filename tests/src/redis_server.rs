@@ -26,6 +26,7 @@ pub struct RedisServer {
     port: u16,
     persistence: Persistence,
     password: Option<String>,
+    arguments: Vec<String>,
     child: Option<Child>,
 }
 
@@ -45,6 +46,19 @@ impl RedisServer {
     ///
     /// Where there is no `redis-server`, or it does not come up.
     pub fn with(persistence: Persistence, password: Option<&str>) -> Result<Self> {
+        Self::with_arguments(persistence, password, &[])
+    }
+
+    /// Starts a server with more arguments.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no `redis-server`, or it does not come up.
+    pub fn with_arguments(
+        persistence: Persistence,
+        password: Option<&str>,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let password = password.map(str::to_owned);
         let port = free_port()?;
@@ -53,6 +67,7 @@ impl RedisServer {
             port,
             persistence,
             password,
+            arguments: arguments.iter().map(ToString::to_string).collect(),
             child: None,
         };
         server.run()?;
@@ -75,6 +90,7 @@ impl RedisServer {
         if let Some(password) = &self.password {
             command.args(["--requirepass", password]);
         }
+        command.args(&self.arguments);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -9,19 +9,26 @@ pub(crate) fn join(outer: &str, inner: &str) -> String {
     }
 }
 
+/// What stands before the password of sentinels in a URL.
+const SENTINEL_PASSWORD: &str = "sentinel_password=";
+
 /// The text with whatever stands between `://` and the `@` of a URL replaced by `***`.
 ///
 /// A password may hold any character, so everything up to the last `@` of the line goes: a little too
-/// much is better than a part of a password.
+/// much is better than a part of a password. So does what follows a `sentinel_password=`.
 pub(crate) fn without_passwords(text: &str) -> String {
     let lines = text.split('\n').map(|line| {
         let Some(scheme) = line.find("://") else {
             return line.to_owned();
         };
         let (head, tail) = line.split_at(scheme + 3);
-        match tail.rfind('@') {
-            Some(at) => format!("{head}***{}", &tail[at..]),
-            None => line.to_owned(),
+        let tail = match tail.rfind('@') {
+            Some(at) => format!("***{}", &tail[at..]),
+            None => tail.to_owned(),
+        };
+        match tail.split_once(SENTINEL_PASSWORD) {
+            Some((tail, _)) => format!("{head}{tail}{SENTINEL_PASSWORD}***"),
+            None => format!("{head}{tail}"),
         }
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -102,7 +102,7 @@ impl RedisStore {
     fn attend(&self, token: &LeaseToken) {
         let shared = &self.shared;
         self.shared.attendance.begin(token, || Attendant {
-            config: shared.config.clone(),
+            server: shared.server.clone(),
             scripts: Arc::clone(&shared.scripts),
             keys: shared.keys.clone(),
             link: shared.link.clone(),

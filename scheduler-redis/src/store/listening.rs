@@ -1,11 +1,10 @@
 //! The channel of events.
 
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::Stream;
-use redis::aio::PubSubStream;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use redis::{Msg, RedisResult};
 use scheduler_core::event::{Event, EventSource, Feed, read_lines};
 use scheduler_core::store::{StoreError, StoreErrorKind, StoreResult};
@@ -42,19 +41,21 @@ impl RedisStore {
     }
 
     /// A connection of its own, which hears nothing else.
-    async fn subscribe(&self) -> RedisResult<PubSubStream> {
-        let client = redis::Client::open(self.shared.config.connection_info()?)?;
+    async fn subscribe(&self) -> RedisResult<BoxStream<'static, Msg>> {
+        let (client, tenure) = self.shared.server.find().await?;
         let mut subscription = client.get_async_pubsub().await?;
         subscription.subscribe(self.key("events")).await?;
-        Ok(subscription.into_on_message())
+        let messages = subscription.into_on_message();
+        // What happens on another server is told there.
+        Ok(messages.take_until(tenure.over()).boxed())
     }
 }
 
-struct Channel(PubSubStream);
+struct Channel(BoxStream<'static, Msg>);
 
 impl EventSource for Channel {
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Vec<Event>>> {
-        let message: Option<Msg> = match Pin::new(&mut self.0).poll_next(context) {
+        let message: Option<Msg> = match self.0.poll_next_unpin(context) {
             Poll::Ready(message) => message,
             Poll::Pending => return Poll::Pending,
         };

@@ -15,7 +15,6 @@ mod working;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use deadpool_redis::Pool;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, ToRedisArgs};
 use scheduler_core::event::{Event, Feed};
@@ -35,9 +34,10 @@ use scheduler_core::{JobId, Namespace, Priority, QueueName, RunId, SessionId, Ti
 
 use crate::attendance::Attendance;
 use crate::config::RedisConfig;
-use crate::connect::{self, Link};
+use crate::connect::Link;
 use crate::keys::Keys;
 use crate::script::{Script, Scripts, ServerClock};
+use crate::server::Server;
 use crate::wait::Waiter;
 
 /// One shard of one namespace on a Redis.
@@ -64,7 +64,7 @@ struct Shared {
     scripts: Arc<Scripts>,
     keys: Keys,
     link: Link,
-    blocking: Pool,
+    server: Server,
     waiters: Mutex<Vec<Waiter>>,
     attendance: Attendance,
 }
@@ -99,15 +99,13 @@ impl RedisStore {
         clock: ServerClock,
         scripts: Arc<Scripts>,
     ) -> Self {
-        let pools = connect::pool(&config, false)
-            .and_then(|pool| connect::pool(&config, true).map(|blocking| (pool, blocking)));
-        let (pool, blocking) = match pools {
-            Ok(pools) => pools,
+        let server = match Server::new(&config) {
+            Ok(server) => server,
             // The library refuses only what a `RedisConfig` cannot hold.
             Err(error) => unreachable!("a checked address was refused: {error}"),
         };
         let keys = Keys::new(&namespace, 0);
-        let link = Link::new(pool);
+        let link = Link::new(server.clone());
         let waiters = Mutex::default();
         let shared = Shared {
             config,
@@ -116,7 +114,7 @@ impl RedisStore {
             scripts,
             keys,
             link,
-            blocking,
+            server,
             waiters,
             attendance: Attendance::default(),
         };
@@ -240,7 +238,7 @@ impl RedisStore {
         if let Some(waiter) = waiters.iter().find(|waiter| waiter.keys() == keys) {
             return waiter.clone();
         }
-        let waiter = Waiter::new(Link::new(self.shared.blocking.clone()), keys);
+        let waiter = Waiter::new(Link::blocking(self.shared.server.clone()), keys);
         waiters.push(waiter.clone());
         waiter
     }

@@ -57,7 +57,8 @@ pub(super) struct Global {
         hide_env_values = true
     )]
     pub(super) config: Option<PathBuf>,
-    /// Where the jobs live: redis://user:password@host:port/db, rediss:// for TLS, or memory
+    /// Where the jobs live: redis://user:password@host:port/db, or by sentinels
+    /// redis+sentinel://user:password@host,host/primary/db, with rediss for TLS, or memory
     #[arg(
         long,
         global = true,

@@ -2,7 +2,9 @@
 
 use std::env;
 
-use carillon::config::{Overrides, PASSWORD_VARIABLE, Password, Settings, StoreSettings};
+use carillon::config::{
+    Overrides, PASSWORD_VARIABLE, Password, SENTINEL_PASSWORD_VARIABLE, Settings, StoreSettings,
+};
 use scheduler_redis::RedisStore;
 use tokio::runtime::{Builder, Runtime};
 
@@ -13,14 +15,17 @@ impl Global {
     /// What these options say. Empty is as good as absent: that is how a variable is switched off
     /// where it cannot be unset.
     pub(super) fn overrides(&self) -> Overrides {
-        let password = env::var(PASSWORD_VARIABLE)
-            .ok()
-            .filter(|password| !password.is_empty());
+        let password = |variable| {
+            let password = env::var(variable).ok();
+            let password = password.filter(|password| !password.is_empty());
+            password.map(Password::new)
+        };
         let non_empty = |path: &std::path::PathBuf| !path.as_os_str().is_empty();
         Overrides {
             config: self.config.clone().filter(non_empty),
             store: given(&self.store),
-            password: password.map(Password::new),
+            password: password(PASSWORD_VARIABLE),
+            sentinel_password: password(SENTINEL_PASSWORD_VARIABLE),
             password_file: self.password_file.clone().filter(non_empty),
             namespace: given(&self.namespace),
             ..Overrides::default()

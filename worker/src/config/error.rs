@@ -84,7 +84,8 @@ impl fmt::Display for Problem {
 /// The text with whatever stands between `://` and the `@` of a URL replaced by `***`.
 ///
 /// For texts that repeat what somebody typed. A password may hold any character, so everything up
-/// to the last `@` of the line goes: a little too much is better than a part of a password.
+/// to the last `@` of the line goes: a little too much is better than a part of a password. So does
+/// what follows a `sentinel_password=`.
 ///
 /// ```
 /// use carillon::config::without_passwords;

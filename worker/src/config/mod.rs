@@ -26,7 +26,7 @@ mod tests;
 mod typed;
 mod worker;
 
-pub use crate::environment::PASSWORD_VARIABLE;
+pub use crate::environment::{PASSWORD_VARIABLE, SENTINEL_PASSWORD_VARIABLE};
 pub use error::{ConfigError, without_passwords};
 pub use http::{AllowedHosts, DEFAULT_BIND, FlaskSettings, HttpBind, HttpKey, HttpSettings, Role};
 pub use jobs::{ConfiguredJob, JobDocument, read_patch};

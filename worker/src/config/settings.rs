@@ -36,6 +36,8 @@ pub struct Overrides {
     pub password: Option<Password>,
     /// A file that holds the store's password.
     pub password_file: Option<PathBuf>,
+    /// The password of the sentinels.
+    pub sentinel_password: Option<Password>,
     /// The namespace.
     pub namespace: Option<String>,
     /// The node's name.

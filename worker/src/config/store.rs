@@ -6,6 +6,7 @@ use scheduler_redis::RedisConfig;
 
 use super::document::Document;
 use super::error::Problem;
+use super::password::Password;
 use super::settings::Overrides;
 use super::typed::StoreTable;
 
@@ -52,14 +53,33 @@ impl StoreSettings {
         let Some(config) = typed.redis()? else {
             return Ok(Self::Memory);
         };
-        if let Some(password) = from_overrides(overrides)? {
-            return Ok(Self::Redis(config.with_password(password)));
-        }
-        if overriding.is_some() && config.password.is_some() {
-            return Ok(Self::Redis(config));
-        }
-        Ok(Self::Redis(match from_file(table, document, directory)? {
+        let of_file = FilePassword {
+            field: "store.password",
+            password: table.password.as_ref(),
+            file: table.password_file.as_deref(),
+        };
+        let password = match from_overrides(overrides)? {
+            Some(password) => Some(password),
+            None if overriding.is_some() && config.password.is_some() => None,
+            None => of_file.read(document, directory)?,
+        };
+        let config = match password {
             Some(password) => config.with_password(password),
+            None => config,
+        };
+        let by_url = config.sentinels().map(|sentinels| &sentinels.password);
+        let of_file = FilePassword {
+            field: "store.sentinel_password",
+            password: table.sentinel_password.as_ref(),
+            file: table.sentinel_password_file.as_deref(),
+        };
+        let password = match (&overrides.sentinel_password, by_url) {
+            (Some(password), _) => Some(password.expose().to_owned()),
+            (None, Some(Some(_))) if overriding.is_some() => None,
+            (None, _) => of_file.read(document, directory)?,
+        };
+        Ok(Self::Redis(match password {
+            Some(password) => config.with_sentinel_password(password),
             None => config,
         }))
     }
@@ -89,21 +109,28 @@ fn from_overrides(overrides: &Overrides) -> Result<Option<String>, Problem> {
         .transpose()
 }
 
-fn from_file(
-    table: &StoreTable,
-    document: &Document,
-    directory: &Path,
-) -> Result<Option<String>, Problem> {
-    match (&table.password, &table.password_file) {
-        (Some(_), Some(_)) => {
-            let message = "give password or password_file, not both";
-            Err(document.problem("store.password_file", message))
+/// A password of the configuration file: as it is, or in a file of its own.
+struct FilePassword<'a> {
+    field: &'a str,
+    password: Option<&'a Password>,
+    file: Option<&'a Path>,
+}
+
+impl FilePassword<'_> {
+    fn read(&self, document: &Document, directory: &Path) -> Result<Option<String>, Problem> {
+        let field_of_file = format!("{}_file", self.field);
+        match (self.password, self.file) {
+            (Some(_), Some(_)) => {
+                let name = self.field.rsplit('.').next().unwrap_or(self.field);
+                let message = format!("give {name} or {name}_file, not both");
+                Err(document.problem(&field_of_file, message))
+            }
+            (Some(password), None) => Ok(Some(password.expose().to_owned())),
+            (None, Some(path)) => read(&directory.join(path))
+                .map(Some)
+                .map_err(|message| document.problem(&field_of_file, message)),
+            (None, None) => Ok(None),
         }
-        (Some(password), None) => Ok(Some(password.expose().to_owned())),
-        (None, Some(path)) => read(&directory.join(path))
-            .map(Some)
-            .map_err(|message| document.problem("store.password_file", message)),
-        (None, None) => Ok(None),
     }
 }
 

@@ -311,6 +311,22 @@ fn the_password_nearest_to_the_caller_counts() {
         errors(&both),
         ["carillon.toml:4: store.password_file: give password or password_file, not both"]
     );
+    let sentinels = |text: &str, overrides: &Overrides| {
+        let settings = Settings::check("c.toml", text, Path::new("/"), overrides).unwrap();
+        let StoreSettings::Redis(config) = settings.store else {
+            panic!("no redis");
+        };
+        config.sentinels().and_then(|s| s.password.clone())
+    };
+    let by_url = "redis+sentinel://a,b/main?sentinel_password=url";
+    let in_file = "[store]\nurl = \"redis+sentinel://a/main\"\nsentinel_password = \"given\"";
+    assert_eq!(sentinels(in_file, &none), secret("given"));
+    assert_eq!(sentinels(in_file, &flag(by_url)), secret("url"));
+    let environment = Overrides {
+        sentinel_password: Some(Password::new("env".to_owned())),
+        ..flag(by_url)
+    };
+    assert_eq!(sentinels(in_file, &environment), secret("env"));
     let missing = format!("{url}password_file = \"/nowhere/secret\"");
     assert!(
         errors(&missing)[0].starts_with("carillon.toml:3: store.password_file: /nowhere/secret: ")
@@ -323,6 +339,8 @@ fn no_error_repeats_a_password() {
         "store = \"redis://:hunter2@db\"",
         "[store]\nurl = \"http://:hunter2@db\"",
         "[store]\nurl = \"redis://:hunter2@db:port\"",
+        "[store]\nurl = \"redis+sentinel://db?sentinel_password=hunter2\"",
+        "[[jobs]]\nid = \"redis+sentinel://db/main?sentinel_password=hunter2\"",
         "[store]\nurl = \"redis://:hunter2@db",
         "[store]\npassword = \"hunter2",
         "[store]\npassword = [\"hunter2\"]",

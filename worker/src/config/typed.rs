@@ -51,14 +51,18 @@ pub(crate) struct TimezoneOnly {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct StoreTable {
-    /// `redis://user:password@host:port/db`, `rediss://` for TLS, or `memory`. Defaults to
-    /// `memory`: the store lives and ends with the process.
+    /// `redis://user:password@host:port/db`, `redis+sentinel://user:password@host,host/primary/db`,
+    /// `rediss` for TLS, or `memory`. Defaults to `memory`: the store lives and ends with the process.
     pub(crate) url: Option<String>,
     /// The password, in place of one in the URL. Defaults to the URL's.
     pub(crate) password: Option<Password>,
     /// A file that holds the password, beside the configuration file where it is relative.
     /// Defaults to none.
     pub(crate) password_file: Option<PathBuf>,
+    /// The password of the sentinels, in place of one in the URL. Defaults to the URL's.
+    pub(crate) sentinel_password: Option<Password>,
+    /// A file that holds the password of the sentinels. Defaults to none.
+    pub(crate) sentinel_password_file: Option<PathBuf>,
 }
 
 /// `[job_defaults]`.
