@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::certificates::Certificates;
+
 /// A password. Never shown: not by `Debug`, not by `Display`, not in errors.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -71,6 +73,9 @@ pub struct RedisConfig {
     pub password: Option<Secret>,
     /// Whether connections are encrypted (`rediss://`, `rediss+sentinel://`), those to sentinels too.
     pub tls: bool,
+    /// Whom to trust, and as whom, where they are encrypted. Defaults to the machine's authorities, and
+    /// nobody.
+    pub certificates: Certificates,
 }
 
 impl RedisConfig {
@@ -78,6 +83,13 @@ impl RedisConfig {
     #[must_use]
     pub fn with_password(mut self, password: String) -> Self {
         self.password = Some(Secret::new(password));
+        self
+    }
+
+    /// The same with these certificates.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: Certificates) -> Self {
+        self.certificates = certificates;
         self
     }
 

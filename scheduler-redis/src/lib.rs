@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod attendance;
+mod certificates;
 mod codec;
 mod config;
 mod connect;
@@ -18,6 +19,7 @@ mod store;
 mod url;
 mod wait;
 
+pub use certificates::{CertificateError, Certificates};
 pub use config::{Address, Host, RedisConfig, Secret, Sentinels};
 pub use store::RedisStore;
 pub use url::UrlError;

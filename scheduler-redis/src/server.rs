@@ -85,7 +85,7 @@ impl Server {
             config.password.as_ref(),
         );
         let origin = match &config.address {
-            Address::Server(host) => Origin::Fixed(client(host, config.tls, settings)?),
+            Address::Server(host) => Origin::Fixed(client(host, config, settings)?),
             Address::Sentinels(sentinels) => Origin::Watched(Watched::new(config, sentinels)?),
         };
         Ok(Self(Arc::new(origin)))
@@ -161,6 +161,11 @@ impl Watched {
                 .set_client_to_redis_tls_mode(TlsMode::Secure)
                 .set_client_to_sentinel_tls_mode(TlsMode::Secure);
         }
+        if let Some(certificates) = config.certificates.reveal() {
+            finder = finder
+                .set_client_to_redis_certificates(certificates.clone())
+                .set_client_to_sentinel_certificates(certificates);
+        }
         if let Some(username) = &config.username {
             finder = finder.set_client_to_redis_username(username);
         }
@@ -183,7 +188,7 @@ impl Watched {
         Ok(Self {
             finder: tokio::sync::Mutex::new(finder.build()?),
             sentinels: hosts
-                .map(|host| client(host, config.tls, to_sentinel()))
+                .map(|host| client(host, config, to_sentinel()))
                 .collect::<RedisResult<_>>()?,
             primary: sentinels.primary.clone(),
             latest: Arc::default(),
@@ -304,9 +309,13 @@ fn settings(db: i64, username: Option<&String>, password: Option<&Secret>) -> Re
     settings
 }
 
-fn client(host: &Host, tls: bool, settings: RedisConnectionInfo) -> RedisResult<Client> {
-    let info = address(host, tls).into_connection_info()?;
-    Client::open(info.set_redis_settings(settings))
+fn client(host: &Host, config: &RedisConfig, settings: RedisConnectionInfo) -> RedisResult<Client> {
+    let info = address(host, config.tls).into_connection_info()?;
+    let info = info.set_redis_settings(settings);
+    match config.certificates.reveal() {
+        Some(certificates) if config.tls => Client::build_with_tls(info, certificates),
+        _ => Client::open(info),
+    }
 }
 
 #[cfg(test)]

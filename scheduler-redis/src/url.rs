@@ -1,5 +1,6 @@
 //! URLs of stores: from text to [`RedisConfig`].
 
+use crate::certificates::Certificates;
 use crate::config::{Address, Host, RedisConfig, Secret, Sentinels};
 
 /// A URL that is not one of ours. Never repeats what may hold a password.
@@ -60,6 +61,7 @@ fn read(url: &str) -> Result<RedisConfig, String> {
         username: non_empty(user),
         password: non_empty(password).map(Secret::new),
         tls,
+        certificates: Certificates::default(),
     })
 }
 

@@ -76,6 +76,36 @@ pub(super) struct Global {
         hide_env_values = true
     )]
     pub(super) password_file: Option<PathBuf>,
+    /// Authorities that sign the store's certificate (PEM), with rediss [default: the machine's]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CARILLON_CA_FILE",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Certificate to show to the store (PEM)
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CARILLON_CERT_FILE",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub(super) cert_file: Option<PathBuf>,
+    /// Key of that certificate (PEM)
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CARILLON_KEY_FILE",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub(super) key_file: Option<PathBuf>,
     /// One of several independent schedulers on the same store [default: default]
     #[arg(
         long,

@@ -27,6 +27,9 @@ impl Global {
             password: password(PASSWORD_VARIABLE),
             sentinel_password: password(SENTINEL_PASSWORD_VARIABLE),
             password_file: self.password_file.clone().filter(non_empty),
+            ca_file: self.ca_file.clone().filter(non_empty),
+            cert_file: self.cert_file.clone().filter(non_empty),
+            key_file: self.key_file.clone().filter(non_empty),
             namespace: given(&self.namespace),
             ..Overrides::default()
         }

@@ -13,6 +13,7 @@
 //!
 //! Flags come first, then the environment, then the file, then defaults.
 
+mod certificates;
 mod check;
 mod document;
 mod error;

@@ -38,6 +38,12 @@ pub struct Overrides {
     pub password_file: Option<PathBuf>,
     /// The password of the sentinels.
     pub sentinel_password: Option<Password>,
+    /// A file with the authorities that sign the servers' certificates.
+    pub ca_file: Option<PathBuf>,
+    /// A file with the certificate to show to servers.
+    pub cert_file: Option<PathBuf>,
+    /// A file with the key of that certificate.
+    pub key_file: Option<PathBuf>,
     /// The namespace.
     pub namespace: Option<String>,
     /// The node's name.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use scheduler_redis::RedisConfig;
 
+use super::certificates;
 use super::document::Document;
 use super::error::Problem;
 use super::password::Password;
@@ -78,10 +79,11 @@ impl StoreSettings {
             (None, Some(Some(_))) if overriding.is_some() => None,
             (None, _) => of_file.read(document, directory)?,
         };
-        Ok(Self::Redis(match password {
+        let config = match password {
             Some(password) => config.with_sentinel_password(password),
             None => config,
-        }))
+        };
+        certificates::add(config, overrides, table, document, directory).map(Self::Redis)
     }
 }
 

@@ -63,6 +63,12 @@ pub(crate) struct StoreTable {
     pub(crate) sentinel_password: Option<Password>,
     /// A file that holds the password of the sentinels. Defaults to none.
     pub(crate) sentinel_password_file: Option<PathBuf>,
+    /// Authorities that sign the servers' certificates (PEM). Defaults to those that the machine trusts.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The certificate to show to servers that ask (PEM). Defaults to none.
+    pub(crate) cert_file: Option<PathBuf>,
+    /// The key of that certificate (PEM). Defaults to none.
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// `[job_defaults]`.
