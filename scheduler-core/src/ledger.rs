@@ -6,10 +6,10 @@
 
 use crate::change::{JobState, StoredJob};
 use crate::history::{Record, RunRecord, SkipRecord};
-use crate::id::{Cause, SessionId};
+use crate::id::Cause;
 use crate::job::Job;
 use crate::run::Outcome;
-use crate::store::{HistoryEntry, RunInFlight};
+use crate::store::{HistoryEntry, RunInFlight, RunPlace};
 use crate::time::Timestamp;
 use crate::trigger::{Trigger, TriggerSpec};
 
@@ -41,8 +41,8 @@ pub enum Fate {
     InFlight {
         /// Attempts that have ended.
         attempts: Vec<RunRecord>,
-        /// Who executes it; nobody while it waits.
-        by: Option<SessionId>,
+        /// Where it is.
+        place: RunPlace,
     },
     /// It was skipped.
     Skipped {
@@ -149,7 +149,7 @@ fn fate_of_run(facts: &Facts, at: Timestamp) -> Option<Fate> {
     match in_flight {
         Some(run) => Some(Fate::InFlight {
             attempts,
-            by: run.claimed_by.clone(),
+            place: run.place.clone(),
         }),
         None if attempts.is_empty() => None,
         None => Some(Fate::Ran(attempts)),

@@ -249,6 +249,9 @@ pub struct QueueState {
     pub waiting: [u64; 3],
     /// How many of its runs are claimed.
     pub in_use: u64,
+    /// How many runs of its jobs are lined up behind others of their job: they come to the queue when
+    /// it is their turn.
+    pub lined_up: u64,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use scheduler_core::history::{Record, RunRecord, SkipRecord};
 use scheduler_core::ledger::{Facts, Fate, fate, neighbours, yields};
 use scheduler_core::plan::{Skip, SkipReason};
 use scheduler_core::run::Outcome;
-use scheduler_core::store::{HistoryEntry, RunInFlight};
+use scheduler_core::store::{HistoryEntry, RunInFlight, RunPlace};
 use scheduler_core::{Fence, Job, QueueName, RunId, SessionId, Timestamp, Trigger, Version};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -91,9 +91,13 @@ fn told(facts: &Facts, seconds: i64) -> String {
                 .collect();
             format!("ran: {}", words.join(", "))
         }
-        Fate::InFlight { attempts, by } => {
-            let by = by.map_or_else(|| "nobody".to_owned(), |by| by.node().to_owned());
-            format!("in flight by {by} after {}", attempts.len())
+        Fate::InFlight { attempts, place } => {
+            let place = match place {
+                RunPlace::Claimed { by, .. } => format!(" by {}", by.node()),
+                RunPlace::Waiting => ", waiting".to_owned(),
+                RunPlace::LinedUp { before } => format!(", lined up behind {before}"),
+            };
+            format!("in flight{place} after {}", attempts.len())
         }
         Fate::Skipped {
             skip, because_of, ..
@@ -135,15 +139,24 @@ fn a_run_in_flight_is_told_with_who_has_it() {
     facts.in_flight = vec![
         RunInFlight {
             run: run_at(900),
-            claimed_by: Some(session),
+            place: RunPlace::Claimed {
+                by: session,
+                attempt: 2,
+                fence: Fence(7),
+            },
         },
         RunInFlight {
             run: run_at(910),
-            claimed_by: None,
+            place: RunPlace::Waiting,
+        },
+        RunInFlight {
+            run: run_at(920),
+            place: RunPlace::LinedUp { before: 3 },
         },
     ];
     assert_eq!(told(&facts, 900), "in flight by web after 1");
-    assert_eq!(told(&facts, 910), "in flight by nobody after 0");
+    assert_eq!(told(&facts, 910), "in flight, waiting after 0");
+    assert_eq!(told(&facts, 920), "in flight, lined up behind 3 after 0");
 }
 
 #[test]

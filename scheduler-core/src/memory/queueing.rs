@@ -40,12 +40,22 @@ impl State {
                 hold: gate.and_then(|gate| gate.hold.clone()),
                 waiting: self.runs.waiting(queue),
                 in_use: self.in_use(queue),
+                lined_up: self.lined_up_for(queue),
             }
         };
         QueueBoard {
             hold: self.gates.hold().cloned(),
             queues: self.gates.known().map(state).collect(),
         }
+    }
+
+    /// How many runs of the queue's jobs are lined up.
+    fn lined_up_for(&self, queue: &QueueName) -> u64 {
+        let lined_up = self.runs.lined_up_jobs().filter(|(job, _)| {
+            let entry = self.catalog.get(job);
+            entry.is_some_and(|entry| entry.job.queue() == queue)
+        });
+        lined_up.map(|(_, count)| count as u64).sum()
     }
 
     /// How many runs of the queue are claimed, also by dead nodes.

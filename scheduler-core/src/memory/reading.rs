@@ -4,7 +4,7 @@ use super::sessions::Session;
 use super::state::State;
 use crate::id::{JobId, RunId, SessionId};
 use crate::store::{
-    HistoryPage, HistoryQuery, NodeView, Overview, RunInFlight, StoreError, StoreErrorKind,
+    HistoryPage, HistoryQuery, NodeView, Overview, RunInFlight, RunPlace, StoreError, StoreErrorKind,
     StoreResult,
 };
 use crate::time::Timestamp;
@@ -27,11 +27,25 @@ impl State {
     }
 
     pub(super) fn runs_in_flight(&self, job: &JobId) -> Vec<RunInFlight> {
-        let in_flight = |run: &RunId| RunInFlight {
-            run: run.clone(),
-            claimed_by: self.sessions.holder(run).cloned(),
+        let line: Vec<_> = self.runs.line(job).collect();
+        let place = |run: &RunId| match self.sessions.claim_of(run) {
+            Some((by, claim)) => RunPlace::Claimed {
+                by: by.clone(),
+                attempt: claim.attempt,
+                fence: claim.fence,
+            },
+            None => match line.iter().position(|lined_up| *lined_up == run) {
+                Some(before) => RunPlace::LinedUp { before },
+                None => RunPlace::Waiting,
+            },
         };
-        self.runs.of(job).map(in_flight).collect()
+        let at_work = self.runs.of(job).filter(|run| !line.contains(run));
+        let in_order = at_work.chain(line.iter().copied());
+        let in_flight = in_order.map(|run| RunInFlight {
+            run: run.clone(),
+            place: place(run),
+        });
+        in_flight.collect()
     }
 
     pub(super) fn nodes(&self) -> Vec<NodeView> {

@@ -70,6 +70,16 @@ impl Runs {
         self.lines.get(job).map_or(0, VecDeque::len)
     }
 
+    /// The runs of the job that are lined up, the first first.
+    pub(super) fn line(&self, job: &JobId) -> impl Iterator<Item = &RunId> {
+        self.lines.get(job).into_iter().flatten()
+    }
+
+    /// Jobs with runs that are lined up, and how many.
+    pub(super) fn lined_up_jobs(&self) -> impl Iterator<Item = (&JobId, usize)> {
+        self.lines.iter().map(|(job, line)| (job, line.len()))
+    }
+
     /// Whether a new run of the job, which allows so many at once, has to line up.
     pub(super) fn must_line_up(&self, job: &JobId, max_instances: usize) -> bool {
         self.lines.contains_key(job) || self.in_flight(job) >= max_instances

@@ -83,11 +83,10 @@ impl Sessions {
         self.dead.get_mut(session)
     }
 
-    /// The session, alive or dead, that has claimed this run.
-    pub(super) fn holder(&self, run: &RunId) -> Option<&SessionId> {
+    /// The session, alive or dead, that has claimed this run, and its claim.
+    pub(super) fn claim_of(&self, run: &RunId) -> Option<(&SessionId, &Claim)> {
         let mut all = self.all_live().chain(self.all_dead());
-        all.find(|(_, session)| session.claims.contains_key(run))
-            .map(|(id, _)| id)
+        all.find_map(|(id, session)| Some((id, session.claims.get(run)?)))
     }
 
     /// Whether a session is dead and still holds claims.

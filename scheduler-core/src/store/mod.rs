@@ -45,7 +45,7 @@ pub use leading::{
 pub use queues::{QueueBoard, Steer, Steered, Steering};
 pub use reading::{
     CLOCK_SLACK, HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView,
-    RunInFlight,
+    RunInFlight, RunPlace,
 };
 pub use recovery::{Drain, DrainAnswer, DrainItem, FenceAnswer, FenceSession};
 pub use runs::{
@@ -316,7 +316,7 @@ pub trait Store: Clone + Send + Sync + 'static {
         query: &HistoryQuery,
     ) -> impl Future<Output = StoreResult<HistoryPage>> + Send;
 
-    /// The runs of a job that are in flight, with who has claimed them.
+    /// The runs of a job that are in flight, and where they are: those that are lined up in their order.
     fn in_flight(&self, job: &JobId) -> impl Future<Output = StoreResult<Vec<RunInFlight>>> + Send;
 
     /// All nodes, with what they are doing.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::history::{Became, Record};
-use crate::id::{JobId, QueueName, RunId, SessionId};
+use crate::id::{Fence, JobId, QueueName, RunId, SessionId};
 use crate::lease::LeaseToken;
 use crate::store::NodeInfo;
 use crate::time::Timestamp;
@@ -86,13 +86,55 @@ pub struct HistoryPage {
     pub older: Option<String>,
 }
 
-/// A run in flight, and who has it.
+/// A run in flight, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunInFlight {
     /// The run.
     pub run: RunId,
-    /// The session that has claimed it; none while it waits.
-    pub claimed_by: Option<SessionId>,
+    /// Where it is.
+    pub place: RunPlace,
+}
+
+/// Where a run in flight is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunPlace {
+    /// Lined up behind others of its job.
+    LinedUp {
+        /// How many go before it.
+        before: usize,
+    },
+    /// In a queue, or until its next attempt.
+    Waiting,
+    /// A session has claimed it.
+    Claimed {
+        /// The session.
+        by: SessionId,
+        /// The number of the attempt.
+        attempt: u32,
+        /// The number of the claim.
+        fence: Fence,
+    },
+}
+
+impl RunPlace {
+    /// The session that has claimed the run, if one has.
+    #[must_use]
+    pub const fn claimed_by(&self) -> Option<&SessionId> {
+        match self {
+            Self::Claimed { by, .. } => Some(by),
+            Self::LinedUp { .. } | Self::Waiting => None,
+        }
+    }
+
+    /// The place as one word.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::LinedUp { .. } => "lined_up",
+            Self::Waiting => "waiting",
+            Self::Claimed { .. } => "running",
+        }
+    }
 }
 
 /// A node, as others see it.

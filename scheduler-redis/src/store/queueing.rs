@@ -7,9 +7,10 @@ use std::time::Duration;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::queue::{Hold, HoldNote, QueueLimits, QueueState, Rate, SetBy};
 use scheduler_core::store::{QueueBoard, Steer, Steered, Steering, StoreResult};
-use scheduler_core::{Priority, QueueName, Timestamp};
+use scheduler_core::{JobId, Priority, QueueName, Timestamp};
 
 use super::{Queues, RedisStore};
+use crate::codec;
 
 /// The field of `gates` that is the namespace's. No queue is called so.
 const NAMESPACE: &str = "*";
@@ -114,6 +115,7 @@ impl RedisStore {
         } else {
             self.shared.link.pipeline("queues", &pipeline).await?
         };
+        let lined_up = self.lined_up_by_queue().await?;
         let state = |(queue, waiting): (QueueName, &[u64; 3])| {
             let gate = gates.get(queue.as_str());
             let gate = gate.map(|line| Gate::read(line)).unwrap_or_default();
@@ -124,6 +126,7 @@ impl RedisStore {
                 hold: gate.hold,
                 waiting: *waiting,
                 in_use: in_use.and_then(|n| n.parse().ok()).unwrap_or_default(),
+                lined_up: lined_up.get(queue.as_str()).copied().unwrap_or_default(),
                 queue,
             }
         };
@@ -133,6 +136,33 @@ impl RedisStore {
             hold,
             queues: names.into_iter().zip(lengths).map(state).collect(),
         })
+    }
+
+    /// How many runs are lined up that go to each queue. They are in none yet: their jobs say where
+    /// they would go now.
+    async fn lined_up_by_queue(&self) -> StoreResult<BTreeMap<String, u64>> {
+        let mut lined_up = Vec::new();
+        self.each_busy(|job, runs| {
+            let count = codec::count_lined_up(runs) as u64;
+            if let (1.., Ok(job)) = (count, JobId::new(job)) {
+                lined_up.push((job, count));
+            }
+        })
+        .await?;
+        let mut found = BTreeMap::new();
+        for some in lined_up.chunks(500) {
+            let mut pipeline = redis::pipe();
+            for (job, _) in some {
+                let job = self.shared.keys.job(job);
+                pipeline.cmd("HGET").arg(job).arg("queue");
+            }
+            let queues: Vec<Option<String>> =
+                self.shared.link.pipeline("queues", &pipeline).await?;
+            for (queue, (_, count)) in queues.into_iter().zip(some) {
+                *found.entry(queue.unwrap_or_default()).or_default() += count;
+            }
+        }
+        Ok(found)
     }
 
     /// Counts claims anew where the count cannot be right.

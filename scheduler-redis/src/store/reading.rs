@@ -6,7 +6,7 @@ use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::store::{
     HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView, RunInFlight,
-    StoreError, StoreErrorKind, StoreResult,
+    RunPlace, StoreError, StoreErrorKind, StoreResult,
 };
 use scheduler_core::{JobId, Priority, QueueName, RunId, SessionId, Timestamp};
 
@@ -134,19 +134,24 @@ impl RedisStore {
         type Answer = (Option<String>, Vec<String>, Vec<String>);
         let (busy, live, dead): Answer = self.shared.link.pipeline("in_flight", &pipeline).await?;
         let words = busy.unwrap_or_default();
-        let runs = words.split_whitespace();
-        let runs: Vec<RunId> = runs
-            .map(|word| word.trim_start_matches(codec::LINED_UP))
-            .filter_map(|word| format!("{job}{word}").parse().ok())
-            .collect();
+        let named = |word: &str| format!("{job}{word}").parse().ok();
+        let words = words.split_whitespace();
+        let (line, runs): (Vec<&str>, Vec<&str>) =
+            words.partition(|word| word.starts_with(codec::LINED_UP));
+        let runs: Vec<RunId> = runs.into_iter().filter_map(named).collect();
+        let line = line.iter().filter_map(|word| named(&word[1..]));
+        let line = line.enumerate().map(|(before, run)| RunInFlight {
+            run,
+            place: RunPlace::LinedUp { before },
+        });
         let sessions = live.into_iter().chain(dead);
         let sessions: Vec<SessionId> = sessions.filter_map(|s| SessionId::new(s).ok()).collect();
         if runs.is_empty() || sessions.is_empty() {
             let waiting = runs.into_iter().map(|run| RunInFlight {
                 run,
-                claimed_by: None,
+                place: RunPlace::Waiting,
             });
-            return Ok(waiting.collect());
+            return Ok(waiting.chain(line).collect());
         }
         let mut pipeline = redis::pipe();
         for session in &sessions {
@@ -157,19 +162,26 @@ impl RedisStore {
         }
         let claims: Vec<Vec<Option<String>>> =
             self.shared.link.pipeline("in_flight", &pipeline).await?;
-        let holder = |number: usize| {
+        let place = |number: usize, run: &RunId| {
             let mut held = sessions.iter().zip(&claims);
-            held.find(|(_, claims)| claims.get(number).is_some_and(Option::is_some))
-                .map(|(session, _)| session.clone())
+            let claim = held.find_map(|(session, claims)| {
+                let text = claims.get(number)?.as_ref()?;
+                Some((session, codec::claim_from_text(run.clone(), text)?))
+            });
+            claim.map_or(RunPlace::Waiting, |(by, claim)| RunPlace::Claimed {
+                by: by.clone(),
+                attempt: claim.attempt,
+                fence: claim.fence,
+            })
         };
         let found = runs
             .into_iter()
             .enumerate()
             .map(|(number, run)| RunInFlight {
+                place: place(number, &run),
                 run,
-                claimed_by: holder(number),
             });
-        Ok(found.collect())
+        Ok(found.chain(line).collect())
     }
 
     pub(super) async fn read_nodes(&self) -> StoreResult<Vec<NodeView>> {
@@ -262,7 +274,12 @@ impl RedisStore {
         } else {
             self.shared.link.pipeline("overview", &pipeline).await?
         };
-        let (busy, lined_up) = self.count_busy().await?;
+        let (mut busy, mut lined_up) = (0, 0);
+        self.each_busy(|_, runs| {
+            busy += codec::count_busy(Some(runs)) as u64;
+            lined_up += codec::count_lined_up(runs) as u64;
+        })
+        .await?;
         let queues = queues
             .into_iter()
             .zip(lengths.chunks(Priority::ALL.len()))
@@ -284,9 +301,8 @@ impl RedisStore {
         })
     }
 
-    /// Counts the runs in flight, and those of them that are lined up, a page of jobs at a time.
-    async fn count_busy(&self) -> StoreResult<(u64, u64)> {
-        let (mut runs, mut lined_up) = (0, 0);
+    /// Looks at the runs in flight of each job, a page of jobs at a time.
+    pub(super) async fn each_busy(&self, mut look: impl FnMut(&str, &str)) -> StoreResult<()> {
         let mut cursor = 0_u64;
         loop {
             let mut cmd = redis::cmd("HSCAN");
@@ -295,12 +311,9 @@ impl RedisStore {
                 .arg("COUNT")
                 .arg(1_000);
             let (next, jobs): (u64, Vec<(String, String)>) = self.query("overview", &cmd).await?;
-            for (_, text) in &jobs {
-                runs += codec::count_busy(Some(text)) as u64;
-                lined_up += codec::count_lined_up(text) as u64;
-            }
+            jobs.iter().for_each(|(job, runs)| look(job, runs));
             if next == 0 {
-                return Ok((runs, lined_up));
+                return Ok(());
             }
             cursor = next;
         }

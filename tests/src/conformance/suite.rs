@@ -129,6 +129,7 @@ macro_rules! conformance {
                 a_standby_sees_the_lease_and_what_is_due,
             }
             lines {
+                runs_that_are_lined_up_are_told_with_their_place,
                 runs_that_find_their_job_full_go_one_by_one_in_order,
                 the_leader_is_woken_when_a_line_may_go_on,
                 a_line_has_an_end,

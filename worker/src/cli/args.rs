@@ -308,7 +308,7 @@ Tells what became of a fire time: on which worker it ran, how late and how it en
 skipped; or why nothing happened. A time without seconds means the fire time of that minute.
 
 With --json: an object with job, fire_time (RFC 3339 in UTC), fate and text (the lines). The fate is
-ran, running, waiting, the reason of a skip (misfired, coalesced, ...), pending, paused, parked,
+ran, running, waiting, lined_up, the reason of a skip (misfired, coalesced, ...), pending, paused, parked,
 not_due_yet, excluded, no_fire_time, forgotten, before_schedule, unreadable or no_job.";
 
 /// `carillon explain`.

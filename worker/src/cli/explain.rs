@@ -8,6 +8,7 @@ use carillon::core::ledger::{Facts, Fate, fate, neighbours};
 use carillon::core::plan::SkipReason;
 use carillon::core::policy::{Coalesce, Grace};
 use carillon::core::run::Outcome;
+use carillon::core::store::RunPlace;
 use carillon::core::{JobId, JobState, Store, Timestamp};
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use chrono_tz::Tz;
@@ -219,8 +220,7 @@ fn meant(facts: &Facts, from: Timestamp, to: Timestamp) -> Timestamp {
 const fn word(fate: &Fate) -> &'static str {
     match fate {
         Fate::Ran(_) => "ran",
-        Fate::InFlight { by: Some(_), .. } => "running",
-        Fate::InFlight { by: None, .. } => "waiting",
+        Fate::InFlight { place, .. } => place.as_str(),
         Fate::Skipped { skip, .. } => skip.skipped.as_str(),
         Fate::Pending => "pending",
         Fate::Paused => "paused",
@@ -251,11 +251,14 @@ impl Words<'_> {
     fn of(&self, fate: &Fate, at: Timestamp) -> Vec<String> {
         match fate {
             Fate::Ran(attempts) => self.attempts(attempts, true),
-            Fate::InFlight { attempts, by } => {
+            Fate::InFlight { attempts, place } => {
                 let mut lines = self.attempts(attempts, false);
-                lines.push(match by {
-                    Some(session) => format!("is being executed by node {}", session.node()),
-                    None => "is in flight: its run waits for a node".to_owned(),
+                lines.push(match place {
+                    RunPlace::Claimed { by, attempt, .. } => {
+                        format!("is being executed by node {}, attempt {attempt}", by.node())
+                    }
+                    RunPlace::Waiting => "is in flight: its run waits for a node".to_owned(),
+                    RunPlace::LinedUp { before } => self.lined_up(*before),
                 });
                 lines
             }
@@ -303,6 +306,21 @@ impl Words<'_> {
             Fate::Unreadable(why) => vec![format!("the job cannot be read: {why}")],
             Fate::NoJob => vec!["there is no such job, and nothing is recorded of it".to_owned()],
         }
+    }
+
+    /// Why a run has not begun that is lined up.
+    fn lined_up(&self, before: usize) -> String {
+        let stored = self.facts.stored.as_ref();
+        let at_once = stored.map_or(1, |stored| stored.job.policy().max_instances.get());
+        let before = match before {
+            0 => "it is the next to go".to_owned(),
+            1 => "one goes before it".to_owned(),
+            before => format!("{before} go before it"),
+        };
+        format!(
+            "is lined up: the job has as many runs at work as it allows (max_instances = {at_once}), \
+             and overlap = \"queue\" lets it wait its turn; {before}"
+        )
     }
 
     /// How the attempts ended; of a run that is over, the last one decided.

@@ -56,7 +56,8 @@ enum QueueCommand {
 
 const JSON_HELP: &str = "\
 With --json, a queue is an object with queue, concurrency and rate (or null), set_by (\"operator\",
-\"config\" or null), paused, paused_since, paused_by, reason, waiting, high, normal, low and running.
+\"config\" or null), paused, paused_since, paused_by, reason, waiting, high, normal, low, running and lined_up (runs of its jobs
+that wait behind others of their job).
 `queue list --json` is an object with the namespace's paused, paused_since, paused_by and reason, and
 a list of queues.";
 
@@ -285,6 +286,7 @@ impl Desk {
             "HIGH",
             "LOW",
             "RUNNING",
+            "LINED UP",
             "CONCURRENCY",
             "RATE",
             "PAUSED",
@@ -298,6 +300,7 @@ impl Desk {
                 view.high.to_string(),
                 view.low.to_string(),
                 view.running.to_string(),
+                view.lined_up.to_string(),
                 or_dash(view.concurrency.map(|n| n.to_string())),
                 or_dash(view.rate.clone()),
                 or_dash(hold),
@@ -333,6 +336,7 @@ impl Desk {
             ("normal", view.normal.to_string()),
             ("low", view.low.to_string()),
             ("running", view.running.to_string()),
+            ("lined_up", view.lined_up.to_string()),
         ] {
             output::line(&format!("{name:<20} {value}"))?;
         }
@@ -400,6 +404,7 @@ struct View<'a> {
     normal: u64,
     low: u64,
     running: u64,
+    lined_up: u64,
 }
 
 impl<'a> View<'a> {
@@ -416,6 +421,7 @@ impl<'a> View<'a> {
             normal,
             low,
             running: state.in_use,
+            lined_up: state.lined_up,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use scheduler_core::store::{
     Cancel, CancelAnswer, FailedPage, FailedQuery, FailedRun, RequestId, Rerun, RerunAnswer,
-    RerunItem,
+    RerunItem, RunInFlight,
 };
-use scheduler_core::{RunId, Store};
+use scheduler_core::{JobId, RunId, Store};
 use uuid::Uuid;
 
 use super::retry::until_known;
@@ -14,6 +14,15 @@ use super::{Jobs, JobsError, telling};
 const BATCH: usize = 200;
 
 impl<S: Store> Jobs<S> {
+    /// The runs of a job that are in flight, and where they are.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer.
+    pub async fn in_flight(&self, job: &JobId) -> Result<Vec<RunInFlight>, JobsError> {
+        Ok(until_known(|| self.store().in_flight(job)).await?)
+    }
+
     /// Cancels a run that waits or is executed: who does so (`by`) and `why` stand in its record.
     ///
     /// A run that waits for its next attempt ends at once; one in a queue when a node comes to it; one

@@ -44,7 +44,9 @@ fn a_job_lives_from_add_to_remove() {
     assert_eq!(job["name"], "A and B");
     assert_eq!(job["args"]["message"], "hi");
     assert_eq!(job["state"], "active");
-    assert_eq!(redis.json(&["job", "list", "--json"])[0], job);
+    let mut listed = redis.json(&["job", "list", "--json"])[0].clone();
+    listed["runs"] = serde_json::json!([]);
+    assert_eq!(listed, job);
 
     assert_eq!(redis.said(&["job", "pause", "a b"], 0).out, "paused a b\n");
     assert_eq!(

@@ -6,7 +6,7 @@ use scheduler_core::Store;
 use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::run::Ending;
-use scheduler_core::store::{HistoryPage, HistoryQuery, Tidy, TidyAnswer};
+use scheduler_core::store::{HistoryPage, HistoryQuery, RunPlace, Tidy, TidyAnswer};
 
 use crate::conformance::{Harness, World, done, job, name};
 
@@ -295,8 +295,16 @@ pub async fn runs_in_flight_are_told_with_their_holders<H: Harness>(world: World
     let found = done(world.store.in_flight(&name("even")).await);
     assert_eq!(found.len(), 2, "{found:?}");
     for run in &found {
-        let holder = (run.run == claim.run).then(|| a.session.clone());
-        assert_eq!(run.claimed_by, holder, "{found:?}");
+        let place = if run.run == claim.run {
+            RunPlace::Claimed {
+                by: a.session.clone(),
+                attempt: 1,
+                fence: claim.fence,
+            }
+        } else {
+            RunPlace::Waiting
+        };
+        assert_eq!(run.place, place, "{found:?}");
     }
     world
         .hand_in(&mut a, &claim, &Ending::Succeeded(None))

@@ -6,7 +6,9 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{Skip, SkipReason};
 use scheduler_core::policy::{MAX_LINED_UP, Overlap};
 use scheduler_core::run::{Claim, Ending, Verdict};
-use scheduler_core::store::{Drain, FenceAnswer, Opening, Retire, RunNowAnswer, Wake};
+use scheduler_core::store::{
+    Drain, FenceAnswer, Opening, Retire, RunNowAnswer, RunPlace, Wake,
+};
 use scheduler_core::{JobBuilder, Policy, RunId, Store};
 
 use super::dispatch::two;
@@ -70,6 +72,41 @@ impl Line {
         let claims = world.claim(&mut self.a, 10).await;
         claims.into_iter().map(|claim| claim.run).collect()
     }
+}
+
+pub async fn runs_that_are_lined_up_are_told_with_their_place<H: Harness>(mut world: World<H>) {
+    let mut line = Line::form(&mut world).await;
+    let places = async |world: &World<H>| {
+        let found = done(world.store.in_flight(&name("j")).await);
+        let places = found.into_iter().map(|run| (run.run, run.place));
+        (places.collect::<Vec<_>>(), world.queue("default").await)
+    };
+    let held = RunPlace::Claimed {
+        by: line.a.session.clone(),
+        attempt: 1,
+        fence: line.claim.fence,
+    };
+    let [second, third] = line.behind.clone();
+    let lined_up = |before| RunPlace::LinedUp { before };
+    let (found, queue) = places(&world).await;
+    assert_eq!(
+        found,
+        [
+            (line.claim.run.clone(), held),
+            (second.clone(), lined_up(0)),
+            (third.clone(), lined_up(1))
+        ]
+    );
+    assert_eq!((queue.lined_up, queue.waiting, queue.in_use), (2, [0; 3], 1));
+    let claim = line.claim.clone();
+    line.end(&world, &claim).await;
+    world.admit(&line.token).await;
+    let (found, queue) = places(&world).await;
+    assert_eq!(
+        found,
+        [(second, RunPlace::Waiting), (third, lined_up(0))]
+    );
+    assert_eq!((queue.lined_up, queue.waiting), (1, [0, 1, 0]));
 }
 
 pub async fn runs_that_find_their_job_full_go_one_by_one_in_order<H: Harness>(mut world: World<H>) {

@@ -64,7 +64,8 @@ coalesce, misfire_grace_time (seconds, or \"none\"), max_catch_up, max_instances
 timeout (seconds, or null), delivery, on_lost, max_lost, priority, spread (seconds, or null), keep,
 state (\"active\", \"paused\", \"parked\" or \"finished\"), pause (null, or since, until, by and reason),
 next_run_time, last_fire_time (RFC 3339 in UTC, or null), running and version.
-`job list --json` is a list of them.";
+`job list --json` is a list of them; `job show --json` has runs besides, those in flight: run, state
+(\"running\", \"waiting\" or \"lined_up\"), node, attempt, and before: how many go before it.";
 
 const LIST_HELP: &str = "\
 Examples:

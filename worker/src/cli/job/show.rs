@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use carillon::core::store::{RunInFlight, RunPlace};
 use carillon::core::{
     Backoff, Coalesce, Delivery, Grace, JobId, OnLost, Overlap, Pause, Policy, Priority, Retry,
     Store, StoredJob, Timestamp, duration,
@@ -35,11 +36,27 @@ impl<S: Store> Desk<S> {
     pub(super) async fn show(&self, id: &JobId, json: bool) -> Result<(), Failure> {
         let stored = self.jobs.get(id).await.map_err(|e| self.failed(&e))?;
         let stored = stored.ok_or_else(|| Self::not_found(id))?;
+        let runs = self.jobs.in_flight(id).await.map_err(|e| self.failed(&e))?;
         if json {
-            return Ok(output::json(&JobView::new(&stored))?);
+            let view = WithRuns {
+                job: JobView::new(&stored),
+                runs: runs.iter().map(RunView::new).collect(),
+            };
+            return Ok(output::json(&view)?);
         }
         for (name, value) in lines(&stored) {
             output::line(&format!("{name:<20} {value}"))?;
+        }
+        for run in &runs {
+            let place = match &run.place {
+                RunPlace::Claimed { by, attempt, .. } => {
+                    format!("is executed by {}, attempt {attempt}", by.node())
+                }
+                RunPlace::Waiting => "waits for a worker, or for its next attempt".to_owned(),
+                RunPlace::LinedUp { before: 0 } => "is lined up, and goes next".to_owned(),
+                RunPlace::LinedUp { before } => format!("is lined up, {before} before it"),
+            };
+            output::line(&format!("{:<20} {} {place}", "run", run.run))?;
         }
         Ok(())
     }
@@ -211,6 +228,41 @@ impl<'a> JobView<'a> {
             last_fire_time: stored.fired.map(|at| at.to_string()),
             running: stored.in_flight,
             version: stored.version.0,
+        }
+    }
+}
+
+/// A job and its runs in flight, as `job show --json` shows them.
+#[derive(Debug, Serialize)]
+struct WithRuns<'a> {
+    #[serde(flatten)]
+    job: JobView<'a>,
+    runs: Vec<RunView<'a>>,
+}
+
+/// A run in flight, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct RunView<'a> {
+    run: String,
+    state: &'static str,
+    node: Option<&'a str>,
+    attempt: Option<u32>,
+    before: Option<usize>,
+}
+
+impl<'a> RunView<'a> {
+    fn new(run: &'a RunInFlight) -> Self {
+        let (attempt, before) = match run.place {
+            RunPlace::Claimed { attempt, .. } => (Some(attempt), None),
+            RunPlace::Waiting => (None, None),
+            RunPlace::LinedUp { before } => (None, Some(before)),
+        };
+        Self {
+            run: run.run.to_string(),
+            state: run.place.as_str(),
+            node: run.place.claimed_by().map(|session| session.node()),
+            attempt,
+            before,
         }
     }
 }
