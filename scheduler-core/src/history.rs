@@ -236,9 +236,15 @@ impl fmt::Display for Became {
 /// Shortens free text to what a record keeps, at a character boundary; says that it did.
 #[must_use]
 pub fn clip(text: String) -> String {
-    if text.len() <= MAX_DETAIL {
+    clip_to(text, MAX_DETAIL)
+}
+
+/// The same to so many bytes.
+#[must_use]
+pub fn clip_to(text: String, bytes: usize) -> String {
+    if text.len() <= bytes {
         return text;
     }
-    let end = text.floor_char_boundary(MAX_DETAIL);
+    let end = text.floor_char_boundary(bytes);
     format!("{} ... ({} bytes in all)", &text[..end], text.len())
 }

@@ -4,7 +4,7 @@
 //! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
 //! times), [`job`] and [`policy`] (what users define), [`plan`], [`change`] and [`patch`] (what
 //! becomes of fire times), [`run`] (what becomes of runs), [`share`] (which of them a node takes
-//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`lease`] and [`session`] (who may do what), and
+//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`notes`] (what handlers tell while they run), [`lease`] and [`session`] (who may do what), and
 //! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
 #![forbid(unsafe_code)]
 
@@ -17,6 +17,7 @@ pub mod job;
 pub mod lease;
 pub mod ledger;
 pub mod memory;
+pub mod notes;
 pub mod patch;
 pub mod plan;
 pub mod policy;

@@ -2,7 +2,7 @@
 //!
 //! All keys of one shard share a hash tag, and so a slot: `carillon:{default/0}:due`.
 
-use scheduler_core::{JobId, Namespace, Priority, QueueName, SessionId};
+use scheduler_core::{JobId, Namespace, Priority, QueueName, RunId, SessionId};
 
 /// The keys of one shard.
 #[derive(Clone, Debug)]
@@ -29,6 +29,11 @@ impl Keys {
 
     pub(crate) fn job(&self, id: &JobId) -> String {
         self.of("job", id.as_str())
+    }
+
+    /// What handlers told of a run.
+    pub(crate) fn notes(&self, run: &RunId) -> String {
+        self.of("notes", &run.to_string())
     }
 
     /// The list of a queue's waiting runs of one priority. A queue's name may hold `:`, so the

@@ -170,6 +170,7 @@ scripts! {
     fence_session [],
     heartbeat [],
     leave [],
+    note [],
     observe [PRESENCE],
     park [],
     peek [GATES],

@@ -111,6 +111,9 @@ fn keys_of(script: &str) -> BTreeSet<String> {
         let names = ["ready-high", "ready", "ready-low", "wake"];
         keys.extend(names.map(|name| format!("{name}:<queue>")));
     }
+    if rest.contains("notes") {
+        keys.insert("notes:<run>".to_owned());
+    }
     if rest.contains("job") {
         keys.insert("job:<id>".to_owned());
     }

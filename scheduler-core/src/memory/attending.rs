@@ -4,6 +4,7 @@ use super::requests::Answer;
 use super::state::State;
 use crate::history::Record;
 use crate::id::{RunId, Version};
+use crate::notes::{Note, NoteAnswer};
 use crate::store::{Cancel, CancelAnswer, FailedRun, Rerun, RerunAnswer, RerunItem, StoreResult};
 use crate::time::Timestamp;
 
@@ -71,6 +72,14 @@ impl State {
         let record = FailedRun::rerun_record(failed, job, run);
         self.journal.append(now, Record::Run(record));
         RerunAnswer::Made
+    }
+
+    pub(super) fn note(&mut self, request: &Note, now: Timestamp) -> NoteAnswer {
+        if self.sessions.live(&request.session).is_none() {
+            return NoteAnswer::Gone;
+        }
+        self.notes.keep(request, now);
+        NoteAnswer::Noted
     }
 
     pub(super) fn purge(&mut self, runs: &[RunId]) {

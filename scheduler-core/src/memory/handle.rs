@@ -8,6 +8,7 @@ use super::state::State;
 use crate::event::{Event, Feed};
 use crate::id::{JobId, RunId, SessionId, Version};
 use crate::lease::{LeaseToken, LeaseView};
+use crate::notes::{Note, NoteAnswer, RunNotes};
 use crate::run::Claim;
 use crate::session::SessionSample;
 use crate::store::{
@@ -219,6 +220,14 @@ impl Store for MemoryStore {
     async fn purge(&self, runs: &[RunId]) -> StoreResult<()> {
         self.step(|state, _| state.purge(runs));
         Ok(())
+    }
+
+    async fn note(&self, request: &Note) -> StoreResult<NoteAnswer> {
+        Ok(self.step(|state, now| state.note(request, now)))
+    }
+
+    async fn notes(&self, run: &RunId) -> StoreResult<Vec<RunNotes>> {
+        Ok(self.step(|state, now| state.notes.of(run, now)))
     }
 
     async fn steer(&self, request: &Steer) -> StoreResult<Steered> {

@@ -13,6 +13,7 @@
 //! | `failed`, `failures` | `failed` | runs that have failed for good |
 //! | history | `journal` | what became of fire times |
 //! | `events` | `hearers` | who listens |
+//! | notes | `notes` | what handlers told of their attempts |
 //! | requests | `requests` | answers to clients, by request id |
 //!
 //! `state` holds them all and the steps that several operations share; `leading`, `working`,
@@ -30,6 +31,7 @@ mod handle;
 mod hearers;
 mod journal;
 mod leading;
+mod notes;
 mod queueing;
 mod reading;
 mod recovering;

@@ -4,8 +4,8 @@ use super::sessions::Session;
 use super::state::State;
 use crate::id::{JobId, RunId, SessionId};
 use crate::store::{
-    HistoryPage, HistoryQuery, NodeView, Overview, RunInFlight, RunPlace, StoreError, StoreErrorKind,
-    StoreResult,
+    HistoryPage, HistoryQuery, NodeView, Overview, RunInFlight, RunPlace, StoreError,
+    StoreErrorKind, StoreResult,
 };
 use crate::time::Timestamp;
 

@@ -5,6 +5,7 @@ use super::catalog::Catalog;
 use super::failed::Failed;
 use super::gates::Gates;
 use super::journal::Journal;
+use super::notes::NotesOfRuns;
 use super::requests::Requests;
 use super::runs::Runs;
 use super::schedule::Schedule;
@@ -30,6 +31,7 @@ pub(super) struct State {
     pub(super) sessions: Sessions,
     pub(super) tenure: Tenure,
     pub(super) failed: Failed,
+    pub(super) notes: NotesOfRuns,
     pub(super) journal: Journal,
     pub(super) requests: Requests,
     pub(super) rings: Rings,

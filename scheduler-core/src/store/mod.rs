@@ -60,6 +60,7 @@ pub use working::{
 use crate::event::{Event, Feed};
 use crate::id::{JobId, QueueName, RunId, SessionId, Version};
 use crate::lease::{LeaseToken, LeaseView};
+use crate::notes::{Note, NoteAnswer, RunNotes};
 use crate::session::SessionSample;
 
 /// The result of a store's operation.
@@ -293,6 +294,16 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Forgets failed runs, at most 500. Asked again: nothing more happens.
     fn purge(&self, runs: &[RunId]) -> impl Future<Output = StoreResult<()>> + Send;
+
+    // ----- notes ----------------------------------------------------------------------------
+
+    /// Keeps what handlers tell of their attempts with the runs, for a while from then on. Of one
+    /// attempt the later claim counts, and under one claim what was told last. Changes nothing
+    /// else. Asked again: the same.
+    fn note(&self, request: &Note) -> impl Future<Output = StoreResult<NoteAnswer>> + Send;
+
+    /// What handlers told of a run, attempt by attempt, as far as it is kept still.
+    fn notes(&self, run: &RunId) -> impl Future<Output = StoreResult<Vec<RunNotes>>> + Send;
 
     // ----- queues ---------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ mod dispatching;
 mod jobs;
 mod leading;
 mod listening;
+mod noting;
 mod queueing;
 mod reading;
 mod recovery;
@@ -19,6 +20,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, ToRedisArgs};
 use scheduler_core::event::{Event, Feed};
 use scheduler_core::lease::{LeaseToken, LeaseView};
+use scheduler_core::notes::{Note, NoteAnswer, RunNotes};
 use scheduler_core::run::Claim;
 use scheduler_core::session::SessionSample;
 use scheduler_core::store::{
@@ -485,6 +487,14 @@ impl Store for RedisStore {
 
     async fn purge(&self, runs: &[RunId]) -> StoreResult<()> {
         self.do_purge(runs).await
+    }
+
+    async fn note(&self, request: &Note) -> StoreResult<NoteAnswer> {
+        self.do_note(request).await
+    }
+
+    async fn notes(&self, run: &RunId) -> StoreResult<Vec<RunNotes>> {
+        self.read_notes(run).await
     }
 
     async fn steer(&self, request: &Steer) -> StoreResult<Steered> {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::store::{
-    HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView, RunInFlight,
-    RunPlace, StoreError, StoreErrorKind, StoreResult,
+    HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView, RunInFlight, RunPlace,
+    StoreError, StoreErrorKind, StoreResult,
 };
 use scheduler_core::{JobId, Priority, QueueName, RunId, SessionId, Timestamp};
 

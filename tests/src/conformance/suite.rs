@@ -168,6 +168,12 @@ macro_rules! conformance {
                 of_what_begins_at_most_once,
                 of_who_runs_failed_runs_again,
             }
+            noting {
+                what_is_told_of_attempts_is_kept_with_their_runs,
+                what_was_overtaken_changes_no_notes,
+                of_many_attempts_the_last_are_kept,
+                a_dead_node_notes_nothing_more,
+            }
             priorities {
                 high_ones_are_claimed_first_and_each_in_its_order,
                 runs_are_taken_as_the_wish_says,

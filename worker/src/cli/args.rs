@@ -256,6 +256,7 @@ Examples:
   carillon runs --limit 100
   carillon runs --job hello --follow
   carillon runs --outcome skipped --since 24h
+  carillon runs show hello@1795372342170
   carillon runs cancel hello@1795372342170 --why 'wrong file'
   carillon runs --job hello --json | jq '.[] | select(.outcome == \"failed\")'
 

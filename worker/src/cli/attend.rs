@@ -1,6 +1,7 @@
-//! `carillon runs cancel|failed|rerun|purge`: looking after runs.
+//! `carillon runs show|cancel|failed|rerun|purge`: looking after runs.
 
 mod failed;
+mod show;
 
 use carillon::Jobs;
 use carillon::core::store::CancelAnswer;
@@ -14,6 +15,8 @@ use super::{output, store};
 /// What to do with runs.
 #[derive(Debug, Subcommand)]
 pub(super) enum RunsCommand {
+    /// Show all that is known about one run
+    Show(ShowArgs),
     /// Cancel runs that wait or are executed
     Cancel(CancelArgs),
     /// Show runs that have failed for good, the newest first
@@ -22,6 +25,36 @@ pub(super) enum RunsCommand {
     Rerun(Chosen),
     /// Forget failed runs
     Purge(Chosen),
+}
+
+const SHOW_HELP: &str = "\
+Examples:
+  carillon runs show report@1795372342170
+  carillon runs show report@1795372342170 --watch
+
+Shows where the run is or how it ended, each of its attempts, and what its handler tells: how far it
+is, its result, its log lines (of each attempt the last 200, of 16 KiB in all). A handler's words
+show within a second, and are kept for 7 days unless set otherwise.
+
+With --watch: what is new, line by line, until the run is over. With --json: an object with run, job,
+scheduled_at, state (running, waiting, lined_up, or how it ended), node, attempt, fence, before, and
+attempts: a list of objects with attempt, outcome, node, fence, started_at, ended_at,
+next_attempt_at, detail, progress (fraction, text, at), result, log (at, text) and dropped_lines;
+with --watch too, one object a line whenever it has changed.";
+
+/// `carillon runs show`.
+#[derive(Args, Debug)]
+#[command(after_help = SHOW_HELP)]
+pub(super) struct ShowArgs {
+    /// The run, as `carillon runs` shows it
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Go on until it is over
+    #[arg(long, short)]
+    watch: bool,
+    /// Show it as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 const CANCEL_HELP: &str = "\
@@ -101,6 +134,12 @@ pub(super) struct Chosen {
 pub(super) fn run(global: &Global, command: RunsCommand) -> Result<(), Failure> {
     let settings = global.settings()?;
     match command {
+        RunsCommand::Show(args) => {
+            let run = args.run.parse()?;
+            let store = store::shared(&settings)?;
+            let zone = settings.job_defaults.timezone;
+            store::runtime()?.block_on(show::show(&store, &run, &args, zone))
+        }
         RunsCommand::Cancel(args) => {
             let runs = read(&args.runs)?;
             let store = store::shared(&settings)?;

@@ -192,9 +192,16 @@ fn retention(check: &mut Check<'_>, table: &HistoryTable) -> Retention {
         let message = format!("{keep:?} is less than {MIN_HISTORY:?}");
         check.refuse("history.keep_for", message);
     }
+    if let Some(keep) = table.keep_notes_for
+        && keep < MIN_HISTORY
+    {
+        let message = format!("{keep:?} is less than {MIN_HISTORY:?}");
+        check.refuse("history.keep_notes_for", message);
+    }
     Retention {
         history,
         history_for: table.keep_for,
+        notes_for: table.keep_notes_for.unwrap_or(default.notes_for),
         ..default
     }
 }

@@ -114,6 +114,9 @@ pub(crate) struct HistoryTable {
     /// How long they are kept. Defaults to however long.
     #[serde(with = "duration::option")]
     pub(crate) keep_for: Option<Duration>,
+    /// How long is kept what handlers noted of their runs. Defaults to 7 days.
+    #[serde(with = "duration::option")]
+    pub(crate) keep_notes_for: Option<Duration>,
 }
 
 /// `[worker]`.

@@ -33,6 +33,7 @@ mod ledger;
 mod once;
 mod outcome;
 mod put;
+mod report;
 mod restore;
 pub(crate) mod retry;
 mod runs;
@@ -52,6 +53,7 @@ pub use outcome::{
     JobList, JobsError, Modified, OnConflict, Once, PauseEnd, PauseWish, Put, PutWish, Removed,
     Restored, RunRequested, Switched,
 };
+pub use report::RunReport;
 pub use runs::RunAgain;
 pub use saved::{SavedJob, SavedPause};
 pub use search::{JobOrder, JobQuery};

@@ -279,6 +279,18 @@ impl Store for Shelf {
     async fn queues(&self) -> StoreResult<QueueBoard> {
         error(StoreErrorKind::Refused)
     }
+    async fn note(
+        &self,
+        _: &scheduler_core::notes::Note,
+    ) -> StoreResult<scheduler_core::notes::NoteAnswer> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn notes(
+        &self,
+        _: &scheduler_core::RunId,
+    ) -> StoreResult<Vec<scheduler_core::notes::RunNotes>> {
+        error(StoreErrorKind::Refused)
+    }
     async fn announce(&self, _: &[scheduler_core::Event]) -> StoreResult<usize> {
         Ok(0)
     }

@@ -71,6 +71,10 @@ impl<S: Store> ByHand<S> {
     pub(crate) async fn round(&mut self) -> Rest {
         let round = self.leader.run_once().await;
         let worked = self.work.work_off().await;
+        self.shared
+            .desk
+            .write_down(&self.shared, &self.session.id)
+            .await;
         match round {
             Ok(Round::RestUntil(next)) if worked == 0 => Rest::Until(next),
             Ok(Round::LeaseLost) => {

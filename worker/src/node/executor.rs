@@ -220,6 +220,11 @@ impl<S: Store> Inner<S> {
             // A child: a handler that cancels its own token has told nobody to stop it.
             cancellation: stop.child_token(),
             states: self.shared.states.clone(),
+            notebook: self
+                .shared
+                .desk
+                .notebook(&claim.run, claim.attempt, claim.fence),
+            clock: Arc::clone(&self.shared.clock),
         };
         // The last look before the first poll. A process that is frozen between the two lines is
         // beyond anybody's help but the fence's.
@@ -239,6 +244,7 @@ impl<S: Store> Inner<S> {
         let ending = self
             .call(handler.as_ref(), context, &job, &stop, &cancelling)
             .await;
+        self.shared.desk.ended(claim.fence);
         let span = Span {
             started_at: Some(started_at),
             ended_at: Some(self.shared.clock.now()),

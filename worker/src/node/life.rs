@@ -23,6 +23,7 @@ use crate::node::heart::Heart;
 use crate::node::leadership;
 use crate::node::link::Backoff;
 use crate::node::recovery::Recovery;
+use crate::node::scribe;
 use crate::node::session::Session;
 use crate::node::settings::AtStart;
 use crate::node::shared::Shared;
@@ -145,6 +146,14 @@ async fn live<S: Store>(
     let mut work = JoinSet::new();
     work.spawn(Work::new(Arc::clone(shared), Arc::clone(&session), stop.clone()).run());
 
+    let scribe_stop = CancellationToken::new();
+    let mut scribe = JoinSet::new();
+    scribe.spawn(scribe::run(
+        Arc::clone(shared),
+        session.id.clone(),
+        scribe_stop.clone(),
+    ));
+
     let mut sound = tokio::select! {
         () = shutdown.cancelled() => true,
         () = stop.cancelled() => true,
@@ -168,6 +177,10 @@ async fn live<S: Store>(
         tracing::warn!("some loops wait for the store still: giving them up");
         loops.shutdown().await;
     }
+
+    scribe_stop.cancel();
+    // What it could not write down within this is lost, and nothing else with it.
+    let _ = tokio::time::timeout(LEAVE_WITHIN, join_all(&mut scribe)).await;
 
     if session.over().is_cancelled() {
         let id = &session.id;

@@ -4,7 +4,7 @@
 //! (what keeps that true), `leadership` with `standby` and `leader` (who dispatches), `work` and
 //! `executor` with `attempt` (who executes), `recovery` (what becomes of the dead). Beside them: `settings` and
 //! `shared` (what all of these are handed), `link` (the way to the store), `waiter` (its wake-ups),
-//! `definitions` (the cache), `settling` (from an ending to a record), `batch` (how much at once).
+//! `definitions` (the cache), `scribe` (what handlers note), `settling` (from an ending to a record), `batch` (how much at once).
 //!
 //! Each loop is a task that `life` owns and joins, takes a token that stops it, and does its work in
 //! a `run_once`. Stopping is looked at between two rounds, never within one. Where a loop is given
@@ -26,6 +26,7 @@ pub(crate) mod life;
 mod link;
 pub(crate) mod meter;
 mod recovery;
+pub(crate) mod scribe;
 mod session;
 pub(crate) mod settings;
 mod settling;

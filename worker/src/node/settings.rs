@@ -66,6 +66,9 @@ pub struct Retention {
     pub failed: u64,
     /// How long each of them. Defaults to 30 days.
     pub failed_for: Duration,
+    /// What handlers noted of a run (progress, result, log lines), from when they did last. Defaults
+    /// to 7 days.
+    pub notes_for: Duration,
 }
 
 impl Default for Retention {
@@ -77,6 +80,7 @@ impl Default for Retention {
             fired: Duration::from_secs(7 * 24 * 3600),
             failed: 10_000,
             failed_for: Duration::from_secs(30 * 24 * 3600),
+            notes_for: Duration::from_secs(7 * 24 * 3600),
         }
     }
 }

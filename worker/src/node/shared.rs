@@ -1,7 +1,7 @@
 //! What all loops of a node share, across its sessions.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use scheduler_core::Store;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +10,7 @@ use crate::clock::StoreClock;
 use crate::event::EventSender;
 use crate::node::definitions::Definitions;
 use crate::node::link::Link;
+use crate::node::scribe::Desk;
 use crate::node::settings::Settings;
 use crate::node::status::NodeStatus;
 use crate::task::{States, Tasks};
@@ -22,9 +23,11 @@ pub(crate) struct Shared<S> {
     pub(crate) states: States,
     pub(crate) link: Link<S>,
     pub(crate) definitions: Definitions<S>,
-    pub(crate) clock: StoreClock,
+    pub(crate) clock: Arc<StoreClock>,
     pub(crate) events: EventSender,
     pub(crate) counters: Counters,
+    /// What handlers tell of their attempts.
+    pub(crate) desk: Desk,
     pub(crate) status: NodeStatus,
     /// The highest number from the shard's counter that this node has seen.
     floor: AtomicU64,
@@ -49,9 +52,10 @@ impl<S: Store> Shared<S> {
             states,
             definitions: Definitions::new(link.clone()),
             link,
-            clock,
+            clock: Arc::new(clock),
             events: EventSender::new(),
             counters: Counters::default(),
+            desk: Desk::default(),
             status: NodeStatus::default(),
             floor: AtomicU64::new(0),
             lives: AtomicBool::new(false),

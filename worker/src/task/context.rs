@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use scheduler_core::notes::NoteError;
 use scheduler_core::{Fence, Job, JobId, NodeName, RunId, Timestamp};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::StoreClock;
+use crate::node::scribe::Notebook;
 use crate::task::States;
 
 /// The run that a handler executes. Cheap to clone.
@@ -18,6 +22,8 @@ pub struct Context {
     pub(crate) started_at: Timestamp,
     pub(crate) cancellation: CancellationToken,
     pub(crate) states: States,
+    pub(crate) notebook: Notebook,
+    pub(crate) clock: Arc<StoreClock>,
 }
 
 impl Context {
@@ -75,6 +81,51 @@ impl Context {
     #[must_use]
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.states.get()
+    }
+
+    /// Tells how far the run is: a fraction from 0 to 1, and what that means in words. Seen within a
+    /// second in `carillon runs show RUN --watch`; each call takes the place of the last.
+    ///
+    /// ```
+    /// # async fn import(context: carillon::Context, rows: Vec<String>) -> Result<(), carillon::TaskError> {
+    /// for (done, row) in rows.iter().enumerate() {
+    ///     context.progress(done as f64 / rows.len() as f64, format!("row {done}"))?;
+    ///     if row.is_empty() {
+    ///         context.log(format!("row {done} is empty"));
+    ///     }
+    /// }
+    /// context.keep_result(&rows.len())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What is no fraction.
+    pub fn progress(&self, fraction: f64, text: impl AsRef<str>) -> Result<(), NoteError> {
+        let now = self.clock.now();
+        self.notebook.progress(fraction, text.as_ref(), now)
+    }
+
+    /// Keeps a line with the run, for people; a text of several lines is several. Of each attempt the
+    /// last 200 lines are kept, of 16 KiB in all, and the others counted.
+    ///
+    /// Lines are written to the store once a second: what a node that dies had not written yet is
+    /// lost. What must not be lost belongs into a log of the service's own.
+    pub fn log(&self, text: impl AsRef<str>) {
+        self.notebook.log(text.as_ref(), self.clock.now());
+    }
+
+    /// Keeps a small result with the run, for a while; each call takes the place of the last. Written
+    /// down as lines are. What a handler *returns* stands in the run's record besides, as text.
+    ///
+    /// # Errors
+    ///
+    /// What has more than 16 KiB as JSON, or is none.
+    pub fn keep_result(&self, result: &impl Serialize) -> Result<(), NoteError> {
+        let result = serde_json::to_value(result);
+        let result = result.map_err(|error| NoteError::NotJson(error.to_string()))?;
+        self.notebook.result(result)
     }
 
     /// Fires when the handler should stop: its node is shutting down and the grace has ended, or

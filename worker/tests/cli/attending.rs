@@ -79,7 +79,10 @@ fn a_run_is_cancelled_wherever_it_is() {
     );
     let record = ended(&redis, &running, "cancelled");
     let detail = record["detail"].as_str().unwrap();
-    assert!(detail.starts_with("cancelled by anna: wrong file"), "{detail}");
+    assert!(
+        detail.starts_with("cancelled by anna: wrong file"),
+        "{detail}"
+    );
     assert_eq!(record["node"], "n1");
 
     // One that waits for its next attempt.
@@ -94,7 +97,10 @@ fn a_run_is_cancelled_wherever_it_is() {
     let record = ended(&redis, &retrying, "cancelled");
     assert_eq!(record["attempt"], 2);
     assert_eq!(worker.stop(), 0);
-    assert_eq!(redis.json(&["runs", "failed", "--json"]), serde_json::json!([]));
+    assert_eq!(
+        redis.json(&["runs", "failed", "--json"]),
+        serde_json::json!([])
+    );
 }
 
 #[test]
@@ -114,8 +120,20 @@ fn failed_runs_are_shown_run_again_and_forgotten() {
     ended(&redis, &other, "failed");
 
     let failed = redis.json(&["runs", "failed", "--json"]);
-    let runs: Vec<_> = failed.as_array().unwrap().iter().map(|run| &run["run"]).collect();
-    assert_eq!(runs, [&other, &second, &first].map(|run| Value::from(run.as_str())).iter().collect::<Vec<_>>(), "the newest first");
+    let runs: Vec<_> = failed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| &run["run"])
+        .collect();
+    assert_eq!(
+        runs,
+        [&other, &second, &first]
+            .map(|run| Value::from(run.as_str()))
+            .iter()
+            .collect::<Vec<_>>(),
+        "the newest first"
+    );
     let last = &failed[2];
     assert_eq!(
         [&last["job"], &last["task"], &last["outcome"], &last["node"]],
@@ -126,13 +144,18 @@ fn failed_runs_are_shown_run_again_and_forgotten() {
     let of_job = redis.json(&["runs", "failed", "--job", "fails", "--limit", "1", "--json"]);
     assert_eq!(of_job.as_array().unwrap().len(), 1);
     let table = redis.said(&["runs", "failed", "--job", "other"], 0).out;
-    assert!(table.starts_with("FAILED ") && table.contains(&other), "{table}");
+    assert!(
+        table.starts_with("FAILED ") && table.contains(&other),
+        "{table}"
+    );
     assert!(!table.contains(&first), "{table}");
 
     // Run again it is another run, of what it was, whatever has become of the job.
     redis.said(&["job", "remove", "fails"], 0);
     let said = redis.said(&["runs", "rerun", &first], 0).out;
-    let again = said.strip_prefix(&format!("{first} runs again as ")).unwrap();
+    let again = said
+        .strip_prefix(&format!("{first} runs again as "))
+        .unwrap();
     let again = again.trim_end();
     assert!(again.starts_with("fails!"), "{again}");
     ended(&redis, again, "failed");
@@ -149,15 +172,26 @@ fn failed_runs_are_shown_run_again_and_forgotten() {
     // They go one after the other, as the job says: what is refused is still kept.
     let said = redis.said(&["runs", "rerun", "--job", "fails"], 1);
     assert_eq!(said.out.lines().count(), 1, "{}", said.all());
-    assert!(said.err.contains("1 run(s) in flight, as many as it allows"), "{}", said.all());
+    assert!(
+        said.err
+            .contains("1 run(s) in flight, as many as it allows"),
+        "{}",
+        said.all()
+    );
     let left = redis.json(&["runs", "failed", "--json"]);
     assert_eq!(left.as_array().unwrap().len(), 2);
 
     assert_eq!(redis.said(&["runs", "purge", &other], 0).out, "purged 1\n");
     let none = redis.said(&["runs", "purge", &other], 1);
-    assert_eq!((none.out.as_str(), none.err.lines().count()), ("purged 0\n", 1));
+    assert_eq!(
+        (none.out.as_str(), none.err.lines().count()),
+        ("purged 0\n", 1)
+    );
     assert_eq!(redis.said(&["runs", "purge", "--all"], 0).out, "purged 1\n");
-    assert_eq!(redis.json(&["runs", "failed", "--json"]), serde_json::json!([]));
+    assert_eq!(
+        redis.json(&["runs", "failed", "--json"]),
+        serde_json::json!([])
+    );
     assert_eq!(redis.keys("*:failures") + redis.keys("*:failed"), 0);
     redis.said(&["runs", "purge"], 2);
 }
@@ -166,8 +200,22 @@ fn failed_runs_are_shown_run_again_and_forgotten() {
 fn runs_that_are_lined_up_are_told_wherever_one_looks() {
     let redis = Redis::start();
     let (directory, _) = config(WORKER);
-    let add = ["job", "add", "--id", "j", "--cron", "* * * * * *", "--overlap", "queue"];
-    let args = ["--task", "shell", "--args", r#"{"command":["sleep","600"]}"#];
+    let add = [
+        "job",
+        "add",
+        "--id",
+        "j",
+        "--cron",
+        "* * * * * *",
+        "--overlap",
+        "queue",
+    ];
+    let args = [
+        "--task",
+        "shell",
+        "--args",
+        r#"{"command":["sleep","600"]}"#,
+    ];
     redis.said(&[&add[..], &args[..]].concat(), 0);
     let worker = worker(&redis, directory.path());
     until("a line", || {
@@ -177,22 +225,37 @@ fn runs_that_are_lined_up_are_told_wherever_one_looks() {
     });
     redis.said(&["job", "pause", "j"], 0);
     let shown = redis.json(&["job", "show", "j", "--json"])["runs"].clone();
-    assert_eq!((&shown[0]["node"], &shown[0]["attempt"]), (&"n1".into(), &1.into()));
+    assert_eq!(
+        (&shown[0]["node"], &shown[0]["attempt"]),
+        (&"n1".into(), &1.into())
+    );
     for (place, run) in shown.as_array().unwrap()[1..].iter().enumerate() {
         assert_eq!(run["state"], "lined_up");
         assert_eq!(run["before"], place);
     }
     let lined_up = shown.as_array().unwrap().len() - 1;
     let text = redis.said(&["job", "show", "j"], 0).out;
-    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("run ")).collect();
-    assert!(lines[0].ends_with(" is executed by n1, attempt 1"), "{text}");
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("run "))
+        .collect();
+    assert!(
+        lines[0].ends_with(" is executed by n1, attempt 1"),
+        "{text}"
+    );
     assert!(lines[1].ends_with(" is lined up, and goes next"), "{text}");
     assert!(lines[2].ends_with(" is lined up, 1 before it"), "{text}");
 
     let queue = redis.json(&["queue", "show", "default", "--json"]);
-    assert_eq!((&queue["lined_up"], &queue["running"]), (&lined_up.into(), &1.into()));
+    assert_eq!(
+        (&queue["lined_up"], &queue["running"]),
+        (&lined_up.into(), &1.into())
+    );
     let table = redis.said(&["queue", "list"], 0).out;
-    assert!(table.lines().next().unwrap().contains("LINED UP"), "{table}");
+    assert!(
+        table.lines().next().unwrap().contains("LINED UP"),
+        "{table}"
+    );
 
     let run = shown[2]["run"].as_str().unwrap();
     let fire: i64 = run.rsplit_once('@').unwrap().1.parse().unwrap();
@@ -201,9 +264,73 @@ fn runs_that_are_lined_up_are_told_wherever_one_looks() {
     assert_eq!(told["fate"], "lined_up");
     let text = told["text"][1].as_str().unwrap();
     assert!(
-        text.contains("is lined up: the job has as many runs at work as it allows (max_instances = 1)")
-            && text.ends_with("; one goes before it"),
+        text.contains(
+            "is lined up: the job has as many runs at work as it allows (max_instances = 1)"
+        ) && text.ends_with("; one goes before it"),
         "{text}"
     );
     drop(worker);
+}
+
+#[test]
+fn everything_about_one_run_is_shown_while_it_runs_and_after() {
+    let redis = Redis::start();
+    let (directory, _) = config(WORKER);
+    let gate = directory.path().join("go on");
+    let command = format!(
+        "echo begun; while [ ! -e '{}' ]; do sleep 0.05; done; echo over >&2; exit 3",
+        gate.display()
+    );
+    let run = run_of(&redis, "j", &command, &[]);
+    let waiting = redis.json(&["runs", "show", &run, "--json"]);
+    assert_eq!(
+        (&waiting["state"], &waiting["attempts"]),
+        (&"waiting".into(), &serde_json::json!([]))
+    );
+    redis.said(&["runs", "show", "j@5"], 1);
+    redis.said(&["runs", "show", "j"], 2);
+
+    let worker = worker(&redis, directory.path());
+    let live = until("a line of it", || {
+        let shown = redis.json(&["runs", "show", &run, "--json"]);
+        (shown["attempts"][0]["log"][0]["text"] == "begun").then_some(shown)
+    });
+    assert_eq!(
+        (&live["state"], &live["node"], &live["attempt"]),
+        (&"running".into(), &"n1".into(), &1.into())
+    );
+    let text = redis.said(&["runs", "show", &run], 0).out;
+    assert!(text.contains("running on n1, attempt 1, fence "), "{text}");
+    assert!(
+        text.contains("attempt 1: 20") && text.contains(" begun\n"),
+        "{text}"
+    );
+
+    let seen = directory.path().join("seen");
+    let mut watch = redis.carillon(&["runs", "show", &run, "--watch"]);
+    let out = std::fs::File::create(&seen).unwrap();
+    let mut watcher = Running(watch.stdout(out).spawn().unwrap());
+    until("it is watched", || {
+        let seen = std::fs::read_to_string(&seen).unwrap();
+        seen.contains(" begun\n").then_some(())
+    });
+    std::fs::write(&gate, "").unwrap();
+    assert!(watcher.0.wait().unwrap().success(), "it ends with the run");
+    let seen = std::fs::read_to_string(&seen).unwrap();
+    assert!(seen.ends_with(&format!("{run} failed\n")), "{seen}");
+    assert_eq!(
+        seen.matches(" begun\n").count(),
+        1,
+        "nothing is told twice: {seen}"
+    );
+    assert_eq!(worker.stop(), 0);
+    let over = redis.json(&["runs", "show", &run, "--json"]);
+    let attempt = &over["attempts"][0];
+    assert_eq!(
+        (&over["state"], &attempt["outcome"]),
+        (&"failed".into(), &"failed".into())
+    );
+    let lines = attempt["log"].as_array().unwrap().iter();
+    let lines: Vec<_> = lines.map(|line| line["text"].as_str().unwrap()).collect();
+    assert_eq!(lines, ["begun", "over"]);
 }

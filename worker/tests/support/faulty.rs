@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use carillon::core::event::{Event, Feed};
 use carillon::core::lease::{LeaseToken, LeaseView};
+use carillon::core::notes::{Note, NoteAnswer, RunNotes};
 use carillon::core::run::Claim;
 use carillon::core::session::SessionSample;
 use carillon::core::store::*;
@@ -275,6 +276,8 @@ operations! {
     overview() -> Overview;
     steer(request: &Steer) -> Steered;
     queues() -> QueueBoard;
+    note(request: &Note) -> NoteAnswer;
+    notes(run: &RunId) -> Vec<RunNotes>;
     announce(events: &[Event]) -> usize;
     listen() -> Feed;
 }

@@ -6,9 +6,7 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{Skip, SkipReason};
 use scheduler_core::policy::{MAX_LINED_UP, Overlap};
 use scheduler_core::run::{Claim, Ending, Verdict};
-use scheduler_core::store::{
-    Drain, FenceAnswer, Opening, Retire, RunNowAnswer, RunPlace, Wake,
-};
+use scheduler_core::store::{Drain, FenceAnswer, Opening, Retire, RunNowAnswer, RunPlace, Wake};
 use scheduler_core::{JobBuilder, Policy, RunId, Store};
 
 use super::dispatch::two;
@@ -97,15 +95,15 @@ pub async fn runs_that_are_lined_up_are_told_with_their_place<H: Harness>(mut wo
             (third.clone(), lined_up(1))
         ]
     );
-    assert_eq!((queue.lined_up, queue.waiting, queue.in_use), (2, [0; 3], 1));
+    assert_eq!(
+        (queue.lined_up, queue.waiting, queue.in_use),
+        (2, [0; 3], 1)
+    );
     let claim = line.claim.clone();
     line.end(&world, &claim).await;
     world.admit(&line.token).await;
     let (found, queue) = places(&world).await;
-    assert_eq!(
-        found,
-        [(second, RunPlace::Waiting), (third, lined_up(0))]
-    );
+    assert_eq!(found, [(second, RunPlace::Waiting), (third, lined_up(0))]);
     assert_eq!((queue.lined_up, queue.waiting), (1, [0, 1, 0]));
 }
 

@@ -16,6 +16,7 @@ pub mod lease;
 pub mod lines;
 pub mod listening;
 pub mod lost_replies;
+pub mod noting;
 pub mod priorities;
 pub mod queues;
 pub mod refusals;

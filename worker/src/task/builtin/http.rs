@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
@@ -111,6 +111,7 @@ impl Client {
             return Err(format!("{what}: no TLS on this node: {why}"));
         }
         let request = request(&sender.client, &context, args);
+        let sent = Instant::now();
         let answered = async {
             let mut response = request.send().await?;
             let body = first_bytes(&mut response).await?;
@@ -122,6 +123,7 @@ impl Client {
                 return Err(format!("{what}: cancelled before the answer was there"));
             }
         };
+        let took = sent.elapsed();
         let (response, body) = answered.map_err(|error| {
             if error.is_timeout() {
                 format!("{what}: no answer within {timeout:?}")
@@ -129,6 +131,10 @@ impl Client {
                 format!("{what}: {}", root_cause(error))
             }
         })?;
+        let status = response.status();
+        context.log(format!("{what}: {status} after {took:.1?}"));
+        // A number is small enough.
+        let _ = context.keep_result(&serde_json::json!({ "status": status.as_u16() }));
         report(&what, &response, &body)
     }
 }

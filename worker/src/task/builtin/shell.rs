@@ -5,8 +5,8 @@
 //! the node itself is killed, the kernel kills the command (not what the command has started in
 //! turn: no process outlives its node to see to that).
 //!
-//! Standard output and error share one pipe, so that their order is kept, and only the end of it
-//! is held in memory.
+//! Standard output and error share one pipe, so that their order is kept. Their lines go into the
+//! run's log, and the end of them into its record.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,6 +17,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use scheduler_core::notes::MAX_LINE;
 use serde::{Deserialize, Deserializer, de};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
@@ -87,7 +88,7 @@ pub(super) async fn run(context: Context, args: ShellArgs) -> Result<String, Str
     let mut tail = Tail::new(KEPT_OUTPUT);
     let (status, stopped) = {
         let mut ended = pin!(watch(&mut child, &mut group, &context, args.timeout));
-        let mut reading = pin!(read(output, &mut tail));
+        let mut reading = pin!(read(output, &context, &mut tail));
         let mut all_read = false;
         let ended = loop {
             tokio::select! {
@@ -103,11 +104,21 @@ pub(super) async fn run(context: Context, args: ShellArgs) -> Result<String, Str
     report(&program, status, stopped.as_ref(), tail)
 }
 
-async fn read(mut output: Receiver, tail: &mut Tail) {
+/// Reads all output: each line goes into the run's log as it comes, and the end of it is kept.
+async fn read(mut output: Receiver, context: &Context, tail: &mut Tail) {
     let mut buffer = [0; 4096];
+    let mut line = Vec::new();
     while let Ok(length @ 1..) = output.read(&mut buffer).await {
         tail.push(&buffer[..length]);
+        for piece in buffer[..length].split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || line.len() > MAX_LINE {
+                context.log(String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        }
     }
+    context.log(String::from_utf8_lossy(&line));
 }
 
 fn prepare(context: &Context, args: &ShellArgs, output: io::PipeWriter) -> io::Result<Command> {

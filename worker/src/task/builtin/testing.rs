@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::StoreClock;
+use crate::node::scribe::Desk;
 use crate::task::Context;
 
 /// The second attempt of a run of a job of this id.
@@ -19,8 +21,11 @@ pub(super) fn context(id: &str) -> Context {
     let spec: JobSpec = serde_json::from_value(spec).unwrap();
     let job: Job = spec.resolve(&JobDefaults::default()).unwrap();
     let at = Timestamp::from_ms(1_766_595_600_123);
+    let run = RunId::fire(job.id().clone(), at);
     Context {
-        run: RunId::fire(job.id().clone(), at),
+        notebook: Desk::default().notebook(&run, 2, Fence(77)),
+        clock: Arc::new(StoreClock::new()),
+        run,
         job: Arc::new(job),
         attempt: 2,
         fence: Fence(77),

@@ -1,0 +1,323 @@
+//! `carillon runs show`: all that is known about one run.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use carillon::Jobs;
+use carillon::core::history::RunRecord;
+use carillon::core::notes::{LogLine, Notes};
+use carillon::core::store::RunPlace;
+use carillon::core::{RunId, Store, Timestamp};
+use carillon::jobs::RunReport;
+use chrono_tz::Tz;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::ShowArgs;
+use crate::cli::failure::Failure;
+use crate::cli::output::{self, brief, local};
+
+/// How often `--watch` looks.
+const LOOK: Duration = Duration::from_millis(250);
+
+pub(super) async fn show(
+    store: &impl Store,
+    run: &RunId,
+    args: &ShowArgs,
+    zone: Tz,
+) -> Result<(), Failure> {
+    let jobs = Jobs::new(store.clone());
+    let read = async || {
+        let report = jobs.report(run).await;
+        report.map_err(|error| Failure::of_jobs(&store.describe(), &error))
+    };
+    let mut report = read().await?;
+    if !report.is_known() {
+        return Err(Failure::Refused(format!(
+            "nothing is known of a run \"{run}\": it never was, or history has forgotten it"
+        )));
+    }
+    let page = Page { zone };
+    if !args.watch {
+        if args.json {
+            return Ok(output::json(&View::new(&report))?);
+        }
+        for line in page.all(&report) {
+            output::line(&line)?;
+        }
+        return Ok(());
+    }
+    let mut told = BTreeSet::new();
+    loop {
+        if args.json {
+            let view = serde_json::to_string(&View::new(&report)).unwrap_or_default();
+            if told.insert(view.clone()) {
+                output::line(&view)?;
+            }
+        } else {
+            for line in page.news(&report) {
+                if told.insert(line.clone()) {
+                    output::line(&line)?;
+                }
+            }
+        }
+        if report.place.is_none() {
+            return Ok(());
+        }
+        sleep(LOOK).await;
+        report = read().await?;
+    }
+}
+
+/// A report in words.
+struct Page {
+    zone: Tz,
+}
+
+impl Page {
+    fn all(&self, report: &RunReport) -> Vec<String> {
+        let field = |name: &str, value: String| format!("{name:<20} {value}");
+        let scheduled_at = report.run.scheduled_at();
+        let mut lines = vec![
+            field("run", report.run.to_string()),
+            field("job", report.run.job.to_string()),
+            field("scheduled_at", local(scheduled_at, self.zone)),
+            field("state", self.state(report)),
+        ];
+        if let Some((_, record)) = report.records.iter().rfind(|(_, r)| r.task.is_some()) {
+            let task = record.task.as_ref().map(ToString::to_string);
+            lines.push(field("task", task.unwrap_or_default()));
+            lines.push(field("queue", record.queue.to_string()));
+        }
+        if let Some(last) = report.notes.last() {
+            if let Some(progress) = &last.notes.progress {
+                let ago = brief(report.now.since(progress.at));
+                let is_live = matches!(report.place, Some(RunPlace::Claimed { .. }));
+                let when = if is_live {
+                    format!(" ({ago} ago)")
+                } else {
+                    String::new()
+                };
+                lines.push(field("progress", format!("{}{when}", words(&last.notes))));
+            }
+            if let Some(result) = &last.notes.result {
+                lines.push(field("result", result.to_string()));
+            }
+        }
+        for (written, record) in &report.records {
+            let name = format!("attempt {}", record.attempt);
+            lines.push(field(&name, self.attempt(*written, record)));
+        }
+        for told in &report.notes {
+            if told.notes.dropped > 0 {
+                let dropped = told.notes.dropped;
+                lines.push(format!(
+                    "attempt {}: {dropped} earlier lines were dropped",
+                    told.attempt
+                ));
+            }
+            let written = told.notes.log.iter();
+            lines.extend(written.map(|line| self.log_line(told.attempt, line)));
+        }
+        lines
+    }
+
+    /// Line by line, what may be new.
+    fn news(&self, report: &RunReport) -> Vec<String> {
+        let mut lines = Vec::new();
+        for told in &report.notes {
+            let written = told.notes.log.iter();
+            lines.extend(written.map(|line| self.log_line(told.attempt, line)));
+            if told.notes.progress.is_some() {
+                lines.push(format!("attempt {}: {}", told.attempt, words(&told.notes)));
+            }
+            if let Some(result) = &told.notes.result {
+                lines.push(format!("attempt {}: result {result}", told.attempt));
+            }
+        }
+        for (written, record) in &report.records {
+            let attempt = self.attempt(*written, record);
+            lines.push(format!("attempt {}: {attempt}", record.attempt));
+        }
+        lines.push(format!("{} {}", report.run, self.state(report)));
+        lines
+    }
+
+    fn state(&self, report: &RunReport) -> String {
+        match &report.place {
+            Some(RunPlace::Claimed { by, attempt, fence }) => {
+                format!("running on {}, attempt {attempt}, fence {fence}", by.node())
+            }
+            Some(RunPlace::Waiting) => "waiting for a worker, or for its next attempt".to_owned(),
+            Some(RunPlace::LinedUp { before }) => {
+                format!("lined up behind others of its job, {before} before it")
+            }
+            None => match report.outcome() {
+                Some(outcome) => outcome.to_string(),
+                None => "over, and history does not say how (any more)".to_owned(),
+            },
+        }
+    }
+
+    fn attempt(&self, written: Timestamp, record: &RunRecord) -> String {
+        let mut text = record.outcome.to_string();
+        if !record.node.is_empty() {
+            text += &format!(" on {}", record.node);
+        }
+        if record.fence.0 > 0 {
+            text += &format!(", fence {}", record.fence);
+        }
+        if let Some(late) = record.late() {
+            text += &format!(", {} late", brief(late));
+        }
+        if let Some(took) = record.took() {
+            text += &format!(", took {}", brief(took));
+        }
+        if let Some(next) = record.next_at {
+            text += &format!(", next at {}", local(next, self.zone));
+        }
+        text += &format!(", recorded {}", local(written, self.zone));
+        if let Some(detail) = &record.detail {
+            let detail = detail.split_whitespace().collect::<Vec<_>>().join(" ");
+            text += &format!(": {detail}");
+        }
+        text
+    }
+
+    fn log_line(&self, attempt: u32, line: &LogLine) -> String {
+        format!(
+            "attempt {attempt}: {} {}",
+            local(line.at, self.zone),
+            line.text
+        )
+    }
+}
+
+/// How far it is: `42 %, half of it`.
+fn words(notes: &Notes) -> String {
+    let Some(progress) = &notes.progress else {
+        return String::new();
+    };
+    let percent = progress.fraction * 100.0;
+    if progress.text.is_empty() {
+        format!("{percent:.0} %")
+    } else {
+        format!("{percent:.0} %, {}", progress.text)
+    }
+}
+
+/// A run, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct View<'a> {
+    run: String,
+    job: &'a str,
+    scheduled_at: String,
+    state: &'static str,
+    node: Option<&'a str>,
+    attempt: Option<u32>,
+    fence: Option<u64>,
+    before: Option<usize>,
+    attempts: Vec<AttemptView<'a>>,
+}
+
+/// An attempt: what is recorded of it, and what its handler noted.
+#[derive(Debug, Serialize)]
+struct AttemptView<'a> {
+    attempt: u32,
+    outcome: Option<&'static str>,
+    node: Option<&'a str>,
+    fence: Option<u64>,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    next_attempt_at: Option<String>,
+    detail: Option<&'a str>,
+    progress: Option<ProgressView<'a>>,
+    result: Option<&'a Value>,
+    log: Vec<LineView<'a>>,
+    dropped_lines: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ProgressView<'a> {
+    fraction: f64,
+    text: &'a str,
+    at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct LineView<'a> {
+    at: String,
+    text: &'a str,
+}
+
+impl<'a> View<'a> {
+    fn new(report: &'a RunReport) -> Self {
+        let (mut node, mut attempt, mut fence, mut before) = (None, None, None, None);
+        match &report.place {
+            Some(RunPlace::Claimed {
+                by,
+                attempt: number,
+                fence: claim,
+            }) => {
+                (node, attempt, fence) = (Some(by.node()), Some(*number), Some(claim.0));
+            }
+            Some(RunPlace::LinedUp { before: others }) => before = Some(*others),
+            Some(RunPlace::Waiting) | None => {}
+        }
+        let recorded = report.records.iter().map(|(_, record)| record.attempt);
+        let noted = report.notes.iter().map(|told| told.attempt);
+        let attempts: BTreeSet<u32> = recorded.chain(noted).collect();
+        Self {
+            run: report.run.to_string(),
+            job: report.run.job.as_str(),
+            scheduled_at: report.run.scheduled_at().to_string(),
+            state: report.state(),
+            node,
+            attempt,
+            fence,
+            before,
+            attempts: attempts
+                .into_iter()
+                .map(|attempt| AttemptView::new(report, attempt))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> AttemptView<'a> {
+    fn new(report: &'a RunReport, attempt: u32) -> Self {
+        let mut records = report.records.iter().map(|(_, record)| record);
+        let record = records.rfind(|record| record.attempt == attempt);
+        let notes = report.notes_of(attempt);
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        Self {
+            attempt,
+            outcome: record.map(|record| record.outcome.as_str()),
+            node: record.map(|record| record.node.as_str()),
+            fence: record.map(|record| record.fence.0),
+            started_at: text(record.and_then(|record| record.started_at)),
+            ended_at: text(record.and_then(|record| record.ended_at)),
+            next_attempt_at: text(record.and_then(|record| record.next_at)),
+            detail: record.and_then(|record| record.detail.as_deref()),
+            progress: notes
+                .and_then(|notes| notes.progress.as_ref())
+                .map(|progress| ProgressView {
+                    fraction: progress.fraction,
+                    text: &progress.text,
+                    at: progress.at.to_string(),
+                }),
+            result: notes.and_then(|notes| notes.result.as_ref()),
+            log: notes.map(lines).unwrap_or_default(),
+            dropped_lines: notes.map_or(0, |notes| notes.dropped),
+        }
+    }
+}
+
+fn lines(notes: &Notes) -> Vec<LineView<'_>> {
+    let lines = notes.log.iter().map(|line| LineView {
+        at: line.at.to_string(),
+        text: &line.text,
+    });
+    lines.collect()
+}
