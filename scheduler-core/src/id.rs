@@ -157,6 +157,10 @@ name! {
     Tag, "tag", word
 }
 name! {
+    /// What stands for one piece of work: up to 255 bytes of free text, see [`crate::unique`].
+    UniqueKey, "unique key", free_text
+}
+name! {
     /// The name of one worker process, for people.
     NodeName, "node", word
 }

@@ -15,6 +15,7 @@ use crate::policy::{
     Retry,
 };
 use crate::trigger::{Pointer, Trigger, TriggerError, TriggerSpec};
+use crate::unique::Unique;
 
 /// A job: which task runs with which args, when, and under which policies.
 ///
@@ -36,6 +37,8 @@ pub struct Job {
     tags: BTreeSet<Tag>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unique: Option<Unique>,
 }
 
 /// How many tags a job has at most.
@@ -54,6 +57,7 @@ impl Job {
             policy: Policy::default(),
             tags: BTreeSet::new(),
             owner: None,
+            unique: None,
         })
     }
 
@@ -135,6 +139,12 @@ impl Job {
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
         self.owner.as_deref()
+    }
+
+    /// The key that no other live job may have, if it has one.
+    #[must_use]
+    pub const fn unique(&self) -> Option<&Unique> {
+        self.unique.as_ref()
     }
 }
 
@@ -223,6 +233,13 @@ impl JobBuilder {
     /// Who declares it. Defaults to nobody.
     pub fn owner(mut self, owner: Option<String>) -> Self {
         self.0.owner = owner;
+        self
+    }
+
+    /// A key that no other live job may have, for jobs that run once; see [`crate::unique`]. Defaults
+    /// to none.
+    pub fn unique(mut self, unique: Option<Unique>) -> Self {
+        self.0.unique = unique;
         self
     }
 
@@ -320,6 +337,9 @@ pub struct JobSpec {
     /// What people sort and find it by. Defaults to nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// A key that no other live job may have, for jobs that run once. Defaults to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<Unique>,
     /// Whether the job takes the place of a stored one with the same id. Defaults to what the
     /// reader of the spec says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -348,6 +368,7 @@ impl From<&Job> for JobSpec {
             spread: policy.spread,
             keep: Some(policy.keep),
             tags: job.tags().iter().map(ToString::to_string).collect(),
+            unique: job.unique().cloned(),
             ..Self::new(
                 job.id().as_str(),
                 job.task().as_str(),
@@ -422,6 +443,7 @@ impl JobSpec {
             spread: None,
             keep: None,
             tags: Vec::new(),
+            unique: None,
             replace_existing: None,
         }
     }
@@ -459,6 +481,7 @@ impl JobSpec {
             pointer: None,
         })?;
         let tags = self.checked_tags()?;
+        let unique = self.checked_unique()?;
         let name = self.name.clone();
         Ok(Job {
             id,
@@ -470,7 +493,27 @@ impl JobSpec {
             policy,
             tags,
             owner: None,
+            unique,
         })
+    }
+
+    fn checked_unique(&self) -> Result<Option<Unique>, JobError> {
+        let Some(unique) = &self.unique else {
+            return Ok(None);
+        };
+        let wrong = |field: String, message: String| JobError {
+            field,
+            message,
+            pointer: None,
+        };
+        if !matches!(self.trigger, TriggerSpec::Date(_)) {
+            let message = "is for jobs that run once: their trigger is a date".to_owned();
+            return Err(wrong("unique".to_owned(), message));
+        }
+        unique
+            .check()
+            .map_err(|(field, message)| wrong(format!("unique.{field}"), message))?;
+        Ok(Some(unique.clone()))
     }
 
     fn policy(&self, defaults: &Policy) -> Policy {

@@ -2,7 +2,7 @@
 //! decided, without any runtime, store, clock or network.
 //!
 //! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
-//! times), [`job`] and [`policy`] (what users define), [`plan`], [`change`] and [`patch`] (what
+//! times), [`job`], [`policy`] and [`unique`] (what users define), [`plan`], [`change`] and [`patch`] (what
 //! becomes of fire times), [`run`] (what becomes of runs), [`share`] (which of them a node takes
 //! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`notes`] (what handlers tell while they run), [`lease`] and [`session`] (who may do what), and
 //! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
@@ -29,12 +29,13 @@ pub mod spread;
 pub mod store;
 pub mod time;
 pub mod trigger;
+pub mod unique;
 
 pub use change::{JobState, Pause, Standing, StoredJob};
 pub use event::Event;
 pub use id::{
     Cause, Epoch, Fence, JobId, NameError, Namespace, NodeName, QueueName, RunId, SessionId, Tag,
-    TaskName, Version,
+    TaskName, UniqueKey, Version,
 };
 pub use job::{Job, JobBuilder, JobDefaults, JobError, JobSpec};
 pub use memory::MemoryStore;
@@ -43,3 +44,4 @@ pub use policy::{Backoff, Coalesce, Delivery, Grace, OnLost, Overlap, Policy, Pr
 pub use store::{Store, StoreError};
 pub use time::{Clock, ManualClock, Timestamp};
 pub use trigger::{Trigger, TriggerError};
+pub use unique::{OnDuplicate, Unique};

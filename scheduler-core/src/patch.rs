@@ -212,6 +212,7 @@ impl JobPatch {
             args: self.args.clone().over(job.args().clone(), Value::Null),
             queue: text(&self.queue, job.queue().as_str()),
             tags: self.tags.clone().over(kept_tags, Vec::new()),
+            unique: job.unique().cloned(),
             ..JobSpec::new(
                 job.id().as_str(),
                 text(&self.task, job.task().as_str()).ok_or_else(|| required("task"))?,

@@ -15,6 +15,7 @@ const CLOCK: &str = include_str!("lua/_clock.lua");
 const LIB: &str = include_str!("lua/_lib.lua");
 const SETTLE: &str = include_str!("lua/_settle.lua");
 const GATES: &str = include_str!("lua/_gates.lua");
+const REMOVAL: &str = include_str!("lua/_removal.lua");
 const PRESENCE: &str = include_str!("lua/_presence.lua");
 
 /// Where the scripts' `now()` comes from.
@@ -169,6 +170,7 @@ scripts! {
     exchange [SETTLE GATES],
     fence_session [],
     heartbeat [],
+    holders [REMOVAL],
     leave [],
     note [],
     observe [PRESENCE],
@@ -176,15 +178,15 @@ scripts! {
     peek [GATES],
     promote [],
     purge [],
-    put [],
+    put [REMOVAL],
     read_jobs [],
     recount [],
     register [],
     release [],
-    remove [],
+    remove [REMOVAL],
     rerun [],
     resync [],
-    retire [],
+    retire [REMOVAL],
     run_now [],
     steer [GATES],
     tidy [],
@@ -233,7 +235,7 @@ mod tests {
                 script.name
             );
             // The rest may be there for what the shared part uses.
-            let shared = named_keys(&[CLOCK, LIB, SETTLE, GATES, PRESENCE].concat());
+            let shared = named_keys(&[CLOCK, LIB, SETTLE, GATES, REMOVAL, PRESENCE].concat());
             let idle: Vec<_> = header
                 .iter()
                 .filter(|key| !used.contains(*key) && !shared.contains(*key))

@@ -6,13 +6,14 @@ use super::catalog::Entry;
 use super::requests::Answer;
 use super::state::State;
 use crate::change::{Change, JobState, StoredJob};
-use crate::id::{JobId, RunId, Version};
+use crate::id::{JobId, RunId, UniqueKey, Version};
 use crate::plan::Skip;
 use crate::store::{
     Changed, Definition, JobPage, JobWrite, PutJob, RemoveJob, RunNow, RunNowAnswer, StoreError,
-    StoreErrorKind, StoreResult,
+    StoreErrorKind, StoreResult, Supersede,
 };
 use crate::time::Timestamp;
+use crate::unique::Holder;
 
 impl State {
     pub(super) fn jobs(&self, ids: &[JobId], now: Timestamp) -> Vec<JobWrite> {
@@ -72,14 +73,74 @@ impl State {
         }
         let changes = request.changes.iter();
         let answers: Vec<_> = changes
-            .map(|(expected, change)| self.change(*expected, change, now))
+            .map(
+                |(expected, change)| match self.refusal_of(*expected, change, None, now) {
+                    Some(refusal) => refusal,
+                    None => self.change(change, now),
+                },
+            )
             .collect();
         let answer = Answer::Put(answers.clone());
         self.requests.keep(request.request, now, answer);
         Ok(answers)
     }
 
-    fn change(&mut self, expected: Option<Version>, change: &Change, now: Timestamp) -> Changed {
+    pub(super) fn supersede(
+        &mut self,
+        request: &Supersede,
+        now: Timestamp,
+    ) -> StoreResult<Changed> {
+        match self.requests.answer(request.request) {
+            Some(Answer::Superseded(answer)) => return Ok(answer),
+            Some(other) => return other.mismatch("supersede"),
+            None => {}
+        }
+        let (holder, change) = (&request.holder, &request.change);
+        let removal = request.removal.as_ref();
+        let may_remove = match removal {
+            Some(removal) => removal.job == *holder && self.may_remove(removal, now),
+            None => self.catalog.version(holder).is_none(),
+        };
+        let key = change.job.unique().map(|unique| &unique.key);
+        let holds = key.and_then(|key| self.holder(key, now));
+        let holds = holds.is_some_and(|holds| holds.job == *holder);
+        let is_same = removal.is_some() && holder == change.job.id();
+        let refusal = self.refusal_of(request.expected, change, Some(holder), now);
+        let answer = match refusal {
+            _ if !holds || is_same || !may_remove => Changed::Conflict,
+            Some(refusal) => refusal,
+            None => {
+                if let Some(removal) = removal {
+                    self.take_away(removal, now);
+                }
+                self.change(change, now)
+            }
+        };
+        let kept = Answer::Superseded(answer);
+        self.requests.keep(request.request, now, kept);
+        Ok(answer)
+    }
+
+    pub(super) fn holders(&self, keys: &[UniqueKey], now: Timestamp) -> Vec<Option<Holder>> {
+        let holder = |key| self.holder(key, now).cloned();
+        keys.iter().map(holder).collect()
+    }
+
+    fn holder(&self, key: &UniqueKey, now: Timestamp) -> Option<&Holder> {
+        self.uniques.holder(key, now, |job| {
+            let is_over = self.schedule.is_finished(job) && self.runs.in_flight(job) == 0;
+            self.catalog.version(job).is_some() && !is_over
+        })
+    }
+
+    /// Why a change may not be done, if it may not. `instead_of` is removed with it.
+    fn refusal_of(
+        &self,
+        expected: Option<Version>,
+        change: &Change,
+        instead_of: Option<&JobId>,
+        now: Timestamp,
+    ) -> Option<Changed> {
         let id = change.job.id();
         let from = match change.state {
             JobState::Active => change.next_fire,
@@ -89,7 +150,25 @@ impl State {
             && from.is_none_or(|from| self.schedule.is_open(id, from))
             && self.keeps_pending(id, from, &change.skips, now);
         if !may_change {
-            return Changed::Conflict;
+            return Some(Changed::Conflict);
+        }
+        let key = &change.job.unique()?.key;
+        let has_it = expected.is_some() && self.uniques.of(id) == Some(key);
+        let holder = self.holder(key, now)?;
+        // Also one of the same id that has ended, and holds the key for longer.
+        let is_others = holder.job != *id || expected.is_none();
+        let is_others = is_others && Some(&holder.job) != instead_of;
+        (is_others && !has_it).then_some(Changed::Taken)
+    }
+
+    fn change(&mut self, change: &Change, now: Timestamp) -> Changed {
+        let id = change.job.id();
+        let key = change.job.unique().map(|unique| &unique.key);
+        if self.catalog.version(id).is_none() || self.uniques.of(id) != key {
+            self.uniques.free(id);
+            if let Some(unique) = change.job.unique() {
+                self.uniques.take(id, unique, now);
+            }
         }
         let version = Version(self.next_number(0));
         self.gates.name(change.job.queue());
@@ -119,21 +198,8 @@ impl State {
             Some(other) => return other.mismatch("remove"),
             None => {}
         }
-        let id = &request.job;
-        let may_remove = self.catalog.version(id) == Some(request.version)
-            && self.schedule.due(id) == request.next_fire
-            && request.next.is_none_or(|next| next > now)
-            && self.keeps_pending(id, None, &request.skips, now);
-        let queue = self.catalog.get(id).map(|entry| entry.job.queue().clone());
-        let answer = if may_remove {
-            let runs = &self.runs;
-            self.catalog
-                .remove(id, now, |removed| runs.is_bound(id, removed));
-            self.schedule.clear(id);
-            self.skip(id, &request.skips, request.detail.as_deref(), now);
-            if let Some(queue) = queue {
-                self.end_line(id, &queue, now);
-            }
+        let answer = if self.may_remove(request, now) {
+            self.take_away(request, now);
             Changed::Done(request.version)
         } else {
             Changed::Conflict
@@ -141,6 +207,28 @@ impl State {
         let kept = Answer::Removed(answer);
         self.requests.keep(request.request, now, kept);
         Ok(answer)
+    }
+
+    fn may_remove(&self, request: &RemoveJob, now: Timestamp) -> bool {
+        let id = &request.job;
+        self.catalog.version(id) == Some(request.version)
+            && self.schedule.due(id) == request.next_fire
+            && request.next.is_none_or(|next| next > now)
+            && self.keeps_pending(id, None, &request.skips, now)
+    }
+
+    fn take_away(&mut self, request: &RemoveJob, now: Timestamp) {
+        let id = &request.job;
+        let queue = self.catalog.get(id).map(|entry| entry.job.queue().clone());
+        let runs = &self.runs;
+        self.catalog
+            .remove(id, now, |removed| runs.is_bound(id, removed));
+        self.schedule.clear(id);
+        self.uniques.free(id);
+        self.skip(id, &request.skips, request.detail.as_deref(), now);
+        if let Some(queue) = queue {
+            self.end_line(id, &queue, now);
+        }
     }
 
     /// Whether a change loses no fire time: the one that is pending, if it is due by now, must stay

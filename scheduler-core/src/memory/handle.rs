@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::bells::{self, Bells};
 use super::state::State;
 use crate::event::{Event, Feed};
-use crate::id::{JobId, RunId, SessionId, Version};
+use crate::id::{JobId, RunId, SessionId, UniqueKey, Version};
 use crate::lease::{LeaseToken, LeaseView};
 use crate::notes::{Note, NoteAnswer, RunNotes};
 use crate::run::Claim;
@@ -17,9 +17,10 @@ use crate::store::{
     FailedQuery, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage, HistoryQuery,
     JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, QueueBoard,
     Register, Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight,
-    RunNow, RunNowAnswer, Steer, Steered, Store, StoreResult, Tidy, TidyAnswer, Wake,
+    RunNow, RunNowAnswer, Steer, Steered, Store, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
 };
 use crate::time::{Clock, Timestamp};
+use crate::unique::Holder;
 
 /// The store in one process.
 ///
@@ -195,6 +196,14 @@ impl Store for MemoryStore {
 
     async fn put(&self, request: &PutJob) -> StoreResult<Vec<Changed>> {
         self.step(|state, now| state.put(request, now))
+    }
+
+    async fn supersede(&self, request: &Supersede) -> StoreResult<Changed> {
+        self.step(|state, now| state.supersede(request, now))
+    }
+
+    async fn holders(&self, keys: &[UniqueKey]) -> StoreResult<Vec<Option<Holder>>> {
+        Ok(self.step(|state, now| state.holders(keys, now)))
     }
 
     async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {

@@ -237,6 +237,7 @@ impl State {
                     let entry = self.catalog.get(job);
                     let keeps = entry.is_some_and(|entry| entry.job.policy().keep);
                     self.schedule.clear(job);
+                    self.uniques.end(job);
                     if !keeps {
                         self.catalog.remove(job, now, |_| false);
                     }
@@ -265,8 +266,9 @@ impl State {
         let failed = self.failed.trim(request.keep_failed, MAX_TIDIED, |at| {
             now.since(at) > request.keep_failed_for
         });
+        let keys = self.uniques.forget(MAX_TIDIED, now);
         // As many as allowed: there may be more.
-        if [records, expired, answers, buried.len(), failed].contains(&MAX_TIDIED) {
+        if [records, expired, answers, buried.len(), failed, keys].contains(&MAX_TIDIED) {
             TidyAnswer::More
         } else {
             TidyAnswer::Done

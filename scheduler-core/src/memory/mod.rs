@@ -41,6 +41,7 @@ mod schedule;
 mod sessions;
 mod state;
 mod tenure;
+mod uniques;
 mod working;
 
 pub use handle::MemoryStore;

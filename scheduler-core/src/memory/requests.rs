@@ -13,6 +13,7 @@ use crate::time::Timestamp;
 pub(super) enum Answer {
     Put(Vec<Changed>),
     Removed(Changed),
+    Superseded(Changed),
     RunNow(RunNowAnswer),
     Cancelled(CancelAnswer),
     Rerun(Vec<RerunAnswer>),

@@ -11,6 +11,7 @@ use super::runs::Runs;
 use super::schedule::Schedule;
 use super::sessions::Sessions;
 use super::tenure::Tenure;
+use super::uniques::Uniques;
 use crate::history::{Record, RunRecord, SkipRecord};
 use crate::id::{Fence, JobId, QueueName, RunId, Version};
 use crate::plan::Skip;
@@ -26,6 +27,7 @@ pub(super) struct State {
     seq: u64,
     pub(super) catalog: Catalog,
     pub(super) schedule: Schedule,
+    pub(super) uniques: Uniques,
     pub(super) runs: Runs,
     pub(super) gates: Gates,
     pub(super) sessions: Sessions,

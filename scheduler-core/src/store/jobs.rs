@@ -52,6 +52,23 @@ pub enum Changed {
     Done(Version),
     /// The job is not as it was read: changed, removed, put, or dispatched meanwhile.
     Conflict,
+    /// Another job holds the [unique key](crate::unique) that this one would take.
+    Taken,
+}
+
+/// Puts a job that takes the place of another one, which holds its [unique key](crate::unique).
+#[derive(Clone, Debug)]
+pub struct Supersede {
+    /// The request.
+    pub request: RequestId,
+    /// The job that holds the key.
+    pub holder: JobId,
+    /// How that one is removed, if it is stored: its request says nothing.
+    pub removal: Option<RemoveJob>,
+    /// The version that the job that is put must still have: none where there must be no such job.
+    pub expected: Option<Version>,
+    /// The job that is put.
+    pub change: Change,
 }
 
 /// Removes a job.

@@ -36,6 +36,7 @@ use std::future::Future;
 pub use error::{StoreError, StoreErrorKind};
 pub use jobs::{
     Changed, Definition, JobPage, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer,
+    Supersede,
 };
 pub use leading::{
     Acquire, AcquireAnswer, Admit, AdmitItem, Dispatch, DispatchAnswer, DispatchItem, DueJob,
@@ -58,10 +59,11 @@ pub use working::{
 };
 
 use crate::event::{Event, Feed};
-use crate::id::{JobId, QueueName, RunId, SessionId, Version};
+use crate::id::{JobId, QueueName, RunId, SessionId, UniqueKey, Version};
 use crate::lease::{LeaseToken, LeaseView};
 use crate::notes::{Note, NoteAnswer, RunNotes};
 use crate::session::SessionSample;
+use crate::unique::Holder;
 
 /// The result of a store's operation.
 pub type StoreResult<T> = Result<T, StoreError>;
@@ -153,7 +155,10 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Sets due jobs aside whose definition is missing or cannot be read, so that they hold up
     /// nobody: they are no longer due, and history says why; the fire time is settled with that.
-    /// They show as parked until a change puts them on a schedule again. Does nothing to a job that
+    /// They show as parked until a change puts them on a schedule again.
+    ///
+    /// A job whose pause has ended is set aside likewise, if nobody can read it to bring it back: it
+    /// is no longer shown as one. It stays paused, and nothing of it is settled. Does nothing to a job that
     /// is not as it was seen. Asked again: nothing more happens.
     /// `false`: the lease was lost.
     fn park(&self, request: &Park) -> impl Future<Output = StoreResult<bool>> + Send;
@@ -163,7 +168,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn promote(&self, request: &Promote) -> impl Future<Output = StoreResult<bool>> + Send;
 
     /// Removes jobs whose schedule is over and whose last run has ended. Those that are to be kept
-    /// stay, finished, and are not shown to leaders again. Jobs that were changed meanwhile are left
+    /// stay, finished, and are not shown to leaders again. Unique keys that they hold for longer than
+    /// that stay held. Jobs that were changed meanwhile are left
     /// alone. `false`: the lease was lost.
     fn retire(&self, request: &Retire) -> impl Future<Output = StoreResult<bool>> + Send;
 
@@ -260,10 +266,25 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Conflicts are: another version; a pending fire time (the next one, or the one a pause began
     /// with) that has been settled; and one in the store that became due and that the change would
     /// neither keep pending nor record, so that it would be lost.
+    ///
+    /// A job that has a [unique key](crate::unique) which it was not stored with before takes it with
+    /// that, or is [taken](Changed::Taken) where another one holds it, also one of the same request.
+    /// One that is stored with another key, or none, gives up the one that it had.
     fn put(&self, request: &PutJob) -> impl Future<Output = StoreResult<Vec<Changed>>> + Send;
 
+    /// Puts a job in the place of the one that holds its unique key: as [`remove`](Self::remove) and
+    /// [`put`](Self::put) in one step, both or neither. A conflict also where another job, or none,
+    /// holds the key by then. Asked again under the same request id: the same answer.
+    fn supersede(&self, request: &Supersede) -> impl Future<Output = StoreResult<Changed>> + Send;
+
+    /// Who holds each of these unique keys, in order; at most 500.
+    fn holders(
+        &self,
+        keys: &[UniqueKey],
+    ) -> impl Future<Output = StoreResult<Vec<Option<Holder>>>> + Send;
+
     /// Removes a job if it still is as it was read, and no fire time would be lost (see
-    /// [`put`](Self::put)). Runs that have been claimed once go on; those that have not end as
+    /// [`put`](Self::put)). A unique key that it holds is free. Runs that have been claimed once go on; those that have not end as
     /// removed when a node comes to them, or at once where they are lined up. Answers with the
     /// removed version. Asked again under the same request id: the same answer.
     fn remove(&self, request: &RemoveJob) -> impl Future<Output = StoreResult<Changed>> + Send;

@@ -1,14 +1,16 @@
--- Writes jobs, each if it still is as it was read.
+-- Writes jobs, each if it still is as it was read; or one, in the place of the holder of its unique key.
 -- KEYS: due fired versions busy old finished gone parked resume seq queues requests replies history lines packed
---   events wake-leader openings, then the job of each item
+--   events wake-leader openings cancelled unique unique-until, then the job of each item, then the
+--   job of the holder
 -- ARGV: request, items (at most 200), then per item: job, expected version or "", next due or "",
 --   first and last of the skipped fire times or "" and "", records of these (one a line), state,
 --   paused from or "", record, name, task, trigger, queue, paused since, until, by and why, each or "", whether
---   it is kept (1 or 0)
--- Answers: one word per item: its new version, or "conflict". The same request asked again: the
+--   it is kept (1 or 0), unique key or "", for how many ms it is held or ""; then, for one that takes the
+--   place of a holder: the holder, and if it is stored how it is removed (see _removal.lua)
+-- Answers: one word per item: its new version, "conflict" or "taken". The same request asked again: the
 --   same words.
 local PAUSE = { 'paused_from', 'paused_since', 'paused_until', 'paused_by', 'paused_why' }
-local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 18
+local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 20
 local reply = redis.call('HGET', K.replies, request)
 if reply then
   return reply
@@ -25,23 +27,55 @@ local dues = redis.call('ZMSCORE', K.due, unpack(jobs))
 local head = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
 head = head[2] and tonumber(head[2]) or math.huge
 
+-- The holder whose place is taken, if there is to be one.
+local at_holder = FIRST + count * ARGS
+local holder, removal, may_take = ARGV[at_holder], nil, true
+if holder then
+  local key = ARGV[FIRST + 18]
+  if #ARGV > at_holder then
+    removal = read_removal(at_holder + 1, KEYS[TAIL + count + 1], t)
+    may_take = removal and removal.job == holder and holder ~= jobs[1]
+  else
+    may_take = redis.call('HEXISTS', K.versions, holder) == 0
+  end
+  may_take = may_take and key ~= '' and holder_of(key, t) == holder
+end
+
 local words, accepted, lines = {}, {}, {}
+local had, frees, taken = {}, {}, {}
 for i = 1, count do
   local at = FIRST + (i - 1) * ARGS
   local fired = fireds[i] and tonumber(fireds[i])
   -- No due time, and no beginning of a pause, at or before what has been settled.
   local next, from = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 7])
-  local settled = tonumber(ARGV[at + 4])
-  local pending = dues[i] or redis.call('HGET', KEYS[TAIL + i], 'paused_from')
+  local settled, key = tonumber(ARGV[at + 4]), ARGV[at + 18]
+  local pending = dues[i]
+  if versions[i] then
+    local stored = redis.call('HMGET', KEYS[TAIL + i], 'paused_from', 'unique')
+    pending = pending or stored[1]
+    had[i] = stored[2]
+    frees[i] = had[i] ~= key and key_to_free(had[i], jobs[i])
+  end
   local floor = math.max(fired or -math.huge, settled or -math.huge)
   if (versions[i] or '') ~= ARGV[at + 1] or (next and next <= floor) or (from and from <= floor)
-    or (settled and fired and settled <= fired)
+    or (settled and fired and settled <= fired) or not may_take
     or not keeps_pending(pending, next or from, ARGV[at + 3], t) then
     words[i] = 'conflict'
   else
-    accepted[#accepted + 1] = i
-    for line in string.gmatch(ARGV[at + 5], '[^\n]+') do
-      lines[#lines + 1] = line
+    if key ~= '' and had[i] ~= key then
+      local by = taken[key] or holder_of(key, t)
+      -- Also one of the same id that has ended, and holds the key for longer.
+      if by and by ~= holder and (by ~= jobs[i] or not versions[i]) then
+        words[i] = 'taken'
+      else
+        taken[key] = jobs[i]
+      end
+    end
+    if not words[i] then
+      accepted[#accepted + 1] = i
+      for line in string.gmatch(ARGV[at + 5], '[^\n]+') do
+        lines[#lines + 1] = line
+      end
     end
   end
 end
@@ -65,23 +99,33 @@ if #kept > 0 then
 end
 local version = #accepted > 0 and take_numbers(#accepted, 0)
 local earliest, opened = math.huge, false
+local numbers, queues, due, not_due = {}, {}, {}, {}
+local named = {}
 for n, i in ipairs(accepted) do
   local at = FIRST + (i - 1) * ARGS
-  local job, next, from, state = jobs[i], ARGV[at + 2], ARGV[at + 7], ARGV[at + 6]
+  local job, next, from, state, key = jobs[i], ARGV[at + 2], ARGV[at + 7], ARGV[at + 6], KEYS[TAIL + i]
   words[i] = int(version + n - 1)
-  redis.call('HSET', KEYS[TAIL + i], 'version', words[i], 'state', state, 'record', ARGV[at + 8],
+  redis.call('HSET', key, 'version', words[i], 'state', state, 'record', ARGV[at + 8],
     'name', ARGV[at + 9], 'task', ARGV[at + 10], 'trigger', ARGV[at + 11], 'queue', ARGV[at + 12],
     'keep', ARGV[at + 17])
+  local absent = {}
   for n, field in ipairs(PAUSE) do
     local value = n == 1 and from or ARGV[at + 11 + n]
     if value ~= '' then
-      redis.call('HSET', KEYS[TAIL + i], field, value)
+      redis.call('HSET', key, field, value)
     else
-      redis.call('HDEL', KEYS[TAIL + i], field)
+      absent[#absent + 1] = field
     end
   end
-  redis.call('HSET', K.versions, job, words[i])
-  redis.call('SADD', K.queues, ARGV[at + 12])
+  if versions[i] and #absent > 0 then
+    redis.call('HDEL', key, unpack(absent))
+  end
+  numbers[#numbers + 1] = job
+  numbers[#numbers + 1] = words[i]
+  if not named[ARGV[at + 12]] then
+    named[ARGV[at + 12]] = true
+    queues[#queues + 1] = ARGV[at + 12]
+  end
   if ARGV[at + 4] ~= '' then
     redis.call('HSET', K.fired, job, ARGV[at + 4])
   end
@@ -90,25 +134,65 @@ for n, i in ipairs(accepted) do
     redis.call('ZADD', K.openings, int(t), job)
     opened = true
   end
-  redis.call('ZREM', K.gone, job)
-  redis.call('ZREM', K.parked, job)
   if ARGV[at + 14] ~= '' then
     redis.call('ZADD', K.resume, ARGV[at + 14], job)
-  else
+  elseif versions[i] then
     redis.call('ZREM', K.resume, job)
   end
   if next ~= '' then
-    redis.call('ZADD', K.due, next, job)
-    redis.call('ZREM', K.finished, job)
+    due[#due + 1] = next
+    due[#due + 1] = job
+    if versions[i] then
+      redis.call('ZREM', K.finished, job)
+    end
     earliest = math.min(earliest, tonumber(next))
   else
-    redis.call('ZREM', K.due, job)
+    not_due[#not_due + 1] = job
     if state == 'active' then
       redis.call('ZADD', K.finished, busies[i] and '+inf' or int(t), job)
     else
       redis.call('ZREM', K.finished, job)
     end
   end
+end
+if removal then
+  write_removal(removal, t)
+end
+for _, i in ipairs(accepted) do
+  local at = FIRST + (i - 1) * ARGS
+  local key, ms = ARGV[at + 18], ARGV[at + 19]
+  if (had[i] or '') ~= key then
+    if frees[i] then
+      free_key(frees[i])
+    end
+    if key ~= '' then
+      redis.call('HSET', KEYS[TAIL + i], 'unique', key)
+      redis.call('HSET', K.unique, key, jobs[i])
+      if ms ~= '' then
+        redis.call('ZADD', K['unique-until'], int(t + tonumber(ms)), key)
+      else
+        redis.call('ZREM', K['unique-until'], key)
+      end
+    else
+      redis.call('HDEL', KEYS[TAIL + i], 'unique')
+    end
+  end
+end
+if #accepted > 0 then
+  local ids = {}
+  for n, i in ipairs(accepted) do
+    ids[n] = jobs[i]
+  end
+  redis.call('HSET', K.versions, unpack(numbers))
+  redis.call('SADD', K.queues, unpack(queues))
+  redis.call('ZREM', K.gone, unpack(ids))
+  redis.call('ZREM', K.parked, unpack(ids))
+end
+if #due > 0 then
+  redis.call('ZADD', K.due, unpack(due))
+end
+if #not_due > 0 then
+  redis.call('ZREM', K.due, unpack(not_due))
 end
 write_history(lines, t)
 if opened or earliest < head then

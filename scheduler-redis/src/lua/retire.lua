@@ -1,6 +1,6 @@
 -- Removes jobs whose schedule is over and whose last run has ended, but for those that are kept.
 -- These stay, and are no longer looked at.
--- KEYS: leader beat due versions busy finished gone, then the job of each id
+-- KEYS: leader beat due versions busy finished gone unique unique-until, then the job of each id
 -- ARGV: token, jobs (at most 200), then the ids
 -- Answers: 1; or 0 where the lease was lost. Asked again: nothing more happens.
 if held_lease() ~= ARGV[1] then
@@ -19,11 +19,15 @@ end
 local over = redis.call('ZMSCORE', K.finished, unpack(ids))
 local due = redis.call('ZMSCORE', K.due, unpack(ids))
 local busy = redis.call('HMGET', K.busy, unpack(ids))
-local jobs, keys, gone, over_for_good = {}, {}, {}, {}
+local jobs, keys, gone, over_for_good, freed = {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
   if over[i] and tonumber(over[i]) <= t and not due[i] and not busy[i] then
     over_for_good[#over_for_good + 1] = id
-    if redis.call('HGET', KEYS[TAIL + i], 'keep') ~= '1' then
+    local stored = redis.call('HMGET', KEYS[TAIL + i], 'keep', 'unique')
+    if stored[2] then
+      freed[#freed + 1] = { KEYS[TAIL + i], key_to_free(stored[2], id) }
+    end
+    if stored[1] ~= '1' then
       jobs[#jobs + 1] = id
       keys[#keys + 1] = KEYS[TAIL + i]
       gone[#gone + 1] = int(t)
@@ -33,6 +37,14 @@ for i, id in ipairs(ids) do
 end
 if #over_for_good > 0 then
   variadic('ZREM', K.finished, over_for_good, 1)
+end
+for _, each in ipairs(freed) do
+  local job_key, found = unpack(each)
+  redis.call('HDEL', job_key, 'unique')
+  -- One that is held for a time stays held.
+  if found and not found[2] then
+    free_key(found)
+  end
 end
 if #jobs > 0 then
   redis.call('UNLINK', unpack(keys))

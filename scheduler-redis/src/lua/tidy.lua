@@ -1,5 +1,6 @@
 -- Forgets what is past keeping, a bounded amount per call.
 -- KEYS: leader beat requests replies gone fired versions history lines packed old busy failed failures
+--   unique unique-until
 -- ARGV: token, records of history to keep, requests ms, fire times of removed jobs ms, history ms or "",
 --   failed runs to keep, failed runs ms
 -- Answers: 1; 2 where there is more to forget; or 0 where the lease was lost.
@@ -91,6 +92,12 @@ if redis.call('EXISTS', K.old) == 1 then
   if #unused > 0 then
     redis.call('HDEL', K.old, unpack(unused))
   end
+end
+-- Unique keys whose time is over.
+local free = past(K['unique-until'], 0)
+if #free > 0 then
+  redis.call('ZREM', K['unique-until'], unpack(free))
+  redis.call('HDEL', K.unique, unpack(free))
 end
 -- Failed runs: those that are too old, and the oldest where there are too many.
 local failed = past(K.failed, tonumber(ARGV[7]))

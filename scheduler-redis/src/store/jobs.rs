@@ -2,12 +2,13 @@
 
 use scheduler_core::change::{Change, UnreadableJob};
 use scheduler_core::store::{
-    Changed, JobPage, JobWrite, PutJob, RemoveJob, RunNow, RunNowAnswer, StoreResult,
+    Changed, JobPage, JobWrite, PutJob, RemoveJob, RunNow, RunNowAnswer, StoreResult, Supersede,
 };
-use scheduler_core::{JobId, JobState, Pause, RunId, StoredJob, Timestamp, Version};
+use scheduler_core::unique::Holder;
+use scheduler_core::{JobId, JobState, Pause, RunId, StoredJob, Timestamp, UniqueKey, Version};
 
 use super::leading::{expected, skip_lines};
-use super::{Call, Queues, RedisStore, optional_ms, score_to_timestamp};
+use super::{Call, Queues, RedisStore, ms, optional_ms, or_empty, score_to_timestamp};
 use crate::codec;
 
 /// How many jobs one call of a script takes.
@@ -150,18 +151,42 @@ impl RedisStore {
         Ok(answers)
     }
 
+    pub(super) async fn do_supersede(&self, request: &Supersede) -> StoreResult<Changed> {
+        let removed = request.removal.as_ref().map(|removal| &removal.job);
+        let keys = self.job_keys([request.change.job.id()].into_iter().chain(removed));
+        let mut call = self.call(&self.scripts().put, None, &keys);
+        call.arg(request.request.as_text()).arg(1);
+        add_change(&mut call, request.expected, &request.change)?;
+        call.arg(request.holder.as_str());
+        if let Some(removal) = &request.removal {
+            add_removal(&mut call, removal);
+        }
+        let word: String = call.send().await?;
+        changed(&call, &word)
+    }
+
+    pub(super) async fn read_holders(
+        &self,
+        keys: &[UniqueKey],
+    ) -> StoreResult<Vec<Option<Holder>>> {
+        let mut call = self.call(&self.scripts().holders, None, &[]);
+        for key in keys {
+            call.arg(key.as_str());
+        }
+        let found: Vec<(String, String)> = call.send().await?;
+        let holders = found.into_iter().map(|(job, until)| {
+            let job = JobId::new(job).ok()?;
+            let until = score_to_timestamp(&until);
+            Some(Holder { job, until })
+        });
+        Ok(holders.collect())
+    }
+
     pub(super) async fn do_remove(&self, request: &RemoveJob) -> StoreResult<Changed> {
         let keys = self.job_keys([&request.job]);
         let mut call = self.call(&self.scripts().remove, None, &keys);
-        call.arg(request.request.as_text())
-            .arg(request.job.as_str())
-            .arg(request.version.0);
-        call.arg(optional_ms(request.next_fire));
-        let RemoveJob { skips, detail, .. } = request;
-        call.arg(optional_ms(skips.first().map(|skip| skip.first)));
-        call.arg(optional_ms(skips.last().map(|skip| skip.last)));
-        call.arg(skip_lines(&request.job, skips, detail.as_deref()));
-        call.arg(optional_ms(request.next));
+        call.arg(request.request.as_text());
+        add_removal(&mut call, request);
         let word: String = call.send().await?;
         changed(&call, &word)
     }
@@ -204,6 +229,7 @@ impl RedisStore {
 fn changed(call: &Call<'_>, word: &str) -> StoreResult<Changed> {
     match (word, word.parse()) {
         ("conflict", _) => Ok(Changed::Conflict),
+        ("taken", _) => Ok(Changed::Taken),
         (_, Ok(version)) => Ok(Changed::Done(Version(version))),
         _ => Err(call.corrupt(format!("answer {word:?}"))),
     }
@@ -246,7 +272,24 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
             .unwrap_or_default(),
     );
     call.arg(u8::from(job.policy().keep));
+    match job.unique() {
+        Some(unique) => call
+            .arg(unique.key.as_str())
+            .arg(or_empty(unique.ttl.map(ms))),
+        None => call.arg("").arg(""),
+    };
     Ok(())
+}
+
+fn add_removal(call: &mut Call<'_>, request: &RemoveJob) {
+    let RemoveJob { skips, detail, .. } = request;
+    call.arg(request.job.as_str())
+        .arg(request.version.0)
+        .arg(optional_ms(request.next_fire));
+    call.arg(optional_ms(skips.first().map(|skip| skip.first)));
+    call.arg(optional_ms(skips.last().map(|skip| skip.last)));
+    call.arg(skip_lines(&request.job, skips, detail.as_deref()));
+    call.arg(optional_ms(request.next));
 }
 
 fn stored_job(

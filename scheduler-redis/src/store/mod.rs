@@ -29,10 +29,13 @@ use scheduler_core::store::{
     FailedQuery, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage, HistoryQuery,
     JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, QueueBoard,
     Register, Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight,
-    RunNow, RunNowAnswer, Steer, Steered, Store, StoreError, StoreErrorKind, StoreResult, Tidy,
-    TidyAnswer, Wake,
+    RunNow, RunNowAnswer, Steer, Steered, Store, StoreError, StoreErrorKind, StoreResult,
+    Supersede, Tidy, TidyAnswer, Wake,
 };
-use scheduler_core::{JobId, Namespace, Priority, QueueName, RunId, SessionId, Timestamp, Version};
+use scheduler_core::unique::Holder;
+use scheduler_core::{
+    JobId, Namespace, Priority, QueueName, RunId, SessionId, Timestamp, UniqueKey, Version,
+};
 
 use crate::attendance::Attendance;
 use crate::config::RedisConfig;
@@ -463,6 +466,14 @@ impl Store for RedisStore {
 
     async fn put(&self, request: &PutJob) -> StoreResult<Vec<Changed>> {
         self.do_put(request).await
+    }
+
+    async fn supersede(&self, request: &Supersede) -> StoreResult<Changed> {
+        self.do_supersede(request).await
+    }
+
+    async fn holders(&self, keys: &[UniqueKey]) -> StoreResult<Vec<Option<Holder>>> {
+        self.read_holders(keys).await
     }
 
     async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {

@@ -247,6 +247,17 @@ macro_rules! conformance {
                 no_leader_is_protected_for_longer_than_a_lease,
                 a_clock_that_went_back_protects_nobody,
             }
+            uniques {
+                a_key_is_one_live_jobs,
+                a_key_without_a_time_is_held_until_the_run_has_ended,
+                a_key_with_a_time_is_held_for_so_long,
+                a_removed_job_frees_its_key,
+                a_changed_job_keeps_the_key_that_it_has,
+                a_job_that_is_put_with_another_key_gives_up_its_own,
+                a_job_that_is_kept_frees_its_key_when_its_run_has_ended,
+                a_job_takes_the_place_of_the_one_that_holds_its_key,
+                nobody_takes_the_place_of_one_that_is_not_as_it_was_seen,
+            }
             waiting {
                 a_run_wakes_a_node_that_serves_its_queue,
                 a_run_that_is_asked_for_wakes_a_node,

@@ -319,7 +319,7 @@ impl<H: Harness> World<H> {
     pub async fn write(&self, expected: Option<Version>, change: change::Change) -> Version {
         match self.try_write(expected, change).await {
             Changed::Done(version) => version,
-            Changed::Conflict => panic!("conflict"),
+            refused @ (Changed::Conflict | Changed::Taken) => panic!("{refused:?}"),
         }
     }
 

@@ -185,6 +185,18 @@ fn tell_outcomes(wishes: &[PutWish], outcomes: &[Put]) {
         match outcome {
             Put::Added => added += 1,
             Put::Replaced => replaced += 1,
+            Put::Superseded(by) => {
+                info!(job = %wish.job.id(), "put in place of {by}, which held its unique key");
+                added += 1;
+            }
+            Put::Ignored(by) => {
+                info!(job = %wish.job.id(), "not put: {by} holds its unique key");
+                kept += 1;
+            }
+            Put::KeyTaken(by) => {
+                warn!(job = %wish.job.id(), "not put: its unique key is held by {by}");
+                kept += 1;
+            }
             Put::Unchanged | Put::Kept | Put::Exists | Put::ChangedMeanwhile => kept += 1,
             Put::Unreadable(why) => {
                 warn!(job = %wish.job.id(), "left as it is, and it cannot be read: {why}");

@@ -184,6 +184,13 @@ impl<S: Store> Importing<S> {
                 ));
                 return Ok(());
             }
+            Restored::KeyTaken(by) => {
+                self.refused.push(format!(
+                    "{place}: job {id:?}: its unique key is held by job {:?}",
+                    by.as_str()
+                ));
+                return Ok(());
+            }
             Restored::Unreadable(why) => {
                 let message = format!("{place}: job {id:?} is there, and cannot be read: {why}");
                 self.refused.push(message);

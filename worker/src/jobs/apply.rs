@@ -171,7 +171,10 @@ impl<S: Store> Jobs<S> {
         let wishes: Vec<PutWish> = plan.0.values().filter_map(wish).collect();
         for (wish, outcome) in wishes.iter().zip(self.put_all(&wishes).await?) {
             let became = match outcome {
-                Put::Added | Put::Replaced => Applied::Done,
+                Put::Added | Put::Replaced | Put::Superseded(_) => Applied::Done,
+                Put::Ignored(by) | Put::KeyTaken(by) => {
+                    Applied::Refused(format!("its unique key is held by job {by}"))
+                }
                 Put::Unchanged => Applied::Nothing,
                 Put::Exists | Put::Kept | Put::ChangedMeanwhile => Applied::ChangedMeanwhile,
                 Put::Unreadable(why) => Applied::Refused(why),

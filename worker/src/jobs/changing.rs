@@ -1,7 +1,7 @@
 //! Changing a stored job: some of its fields, whether it is paused, and that it is there at all.
 
 use scheduler_core::change::{self, Change, Removal};
-use scheduler_core::store::{Changed, RemoveJob};
+use scheduler_core::store::{Changed, JobWrite, RemoveJob};
 use scheduler_core::{
     Event, JobDefaults, JobError, JobId, JobPatch, PatchError, Pause, Store, StoredJob, Timestamp,
 };
@@ -41,7 +41,7 @@ impl<S: Store> Jobs<S> {
             let version = Some(stored.version);
             match self.write_one(Some(&stored), version, change).await? {
                 Changed::Done(version) => return Ok(Modified::Done(version)),
-                Changed::Conflict => rounds.again()?,
+                Changed::Conflict | Changed::Taken => rounds.again()?,
             }
         }
     }
@@ -92,27 +92,8 @@ impl<S: Store> Jobs<S> {
     pub async fn remove(&self, id: &JobId) -> Result<Removed, JobsError> {
         let mut rounds = Rounds::new(id);
         loop {
-            let read = self.read(id).await?;
-            let (version, next_fire, removal, state) = match (&read.stored, &read.unreadable) {
-                (Some(job), _) => {
-                    let removal = change::remove(job, read.now);
-                    (job.version, job.next_fire, removal, &job.state)
-                }
-                (None, Some(job)) => {
-                    let skips = Vec::from_iter(change::remove_unreadable(job, read.now));
-                    let removal = Removal { skips, next: None };
-                    (job.version, job.next_fire, removal, &job.state)
-                }
-                (None, None) => return Ok(Removed::NotFound),
-            };
-            let request = RemoveJob {
-                request: new_request(),
-                job: id.clone(),
-                version,
-                next_fire,
-                skips: removal.skips,
-                next: removal.next,
-                detail: state.pause().and_then(Pause::words),
+            let Some(request) = removal_of(id, &self.read(id).await?) else {
+                return Ok(Removed::NotFound);
             };
             match until_known(|| self.store().remove(&request)).await? {
                 Changed::Done(_) => {
@@ -120,7 +101,7 @@ impl<S: Store> Jobs<S> {
                     telling::tell(self.store(), vec![Event::JobRemoved { job }]).await;
                     return Ok(Removed::Done);
                 }
-                Changed::Conflict => rounds.again()?,
+                Changed::Conflict | Changed::Taken => rounds.again()?,
             }
         }
     }
@@ -144,10 +125,35 @@ impl<S: Store> Jobs<S> {
             let version = Some(stored.version);
             match self.write_one(Some(&stored), version, change).await? {
                 Changed::Done(_) => return Ok(Switched::Done),
-                Changed::Conflict => rounds.again()?,
+                Changed::Conflict | Changed::Taken => rounds.again()?,
             }
         }
     }
+}
+
+/// The removal of a job as it was read, if it is there.
+pub(super) fn removal_of(id: &JobId, read: &JobWrite) -> Option<RemoveJob> {
+    let (version, next_fire, removal, state) = match (&read.stored, &read.unreadable) {
+        (Some(job), _) => {
+            let removal = change::remove(job, read.now);
+            (job.version, job.next_fire, removal, &job.state)
+        }
+        (None, Some(job)) => {
+            let skips = Vec::from_iter(change::remove_unreadable(job, read.now));
+            let removal = Removal { skips, next: None };
+            (job.version, job.next_fire, removal, &job.state)
+        }
+        (None, None) => return None,
+    };
+    Some(RemoveJob {
+        request: new_request(),
+        job: id.clone(),
+        version,
+        next_fire,
+        skips: removal.skips,
+        next: removal.next,
+        detail: state.pause().and_then(Pause::words),
+    })
 }
 
 /// What a partial change comes to; the args of built-in tasks are known here.

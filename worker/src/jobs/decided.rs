@@ -41,7 +41,7 @@ impl<S: Store> Jobs<S> {
             let written = self.write_one(before, version, change).await;
             match written.map_err(JobsError::from)? {
                 Changed::Done(_) => return Ok(done),
-                Changed::Conflict => rounds.again()?,
+                Changed::Conflict | Changed::Taken => rounds.again()?,
             }
         }
     }

@@ -44,6 +44,7 @@ mod shelf;
 pub(crate) mod telling;
 #[cfg(test)]
 mod tests;
+mod unique;
 
 pub use apply::{Applied, FieldChange, Foreign, Manifest, Plan, Step, Unlisted};
 pub use client::{Jobs, new_id};

@@ -4,16 +4,33 @@ use scheduler_core::trigger::{DateSpec, TriggerSpec};
 use scheduler_core::{Job, JobBuilder, JobId, Store, TaskName};
 
 use super::client::{Jobs, new_id};
-use super::{JobsError, OnConflict, Once};
+use super::{JobsError, OnConflict, Once, Put};
 
 impl<S: Store> Jobs<S> {
     /// Puts a job of this task that runs once, under an id that is made for it; answers with that.
     /// `with` says what there is to say of it besides. It leaves the store after its run, unless its
     /// policy keeps it; its history stays.
     ///
+    /// With a [unique key](scheduler_core::unique) that another job holds, the answer is that job's id
+    /// where duplicates are ignored: it does the work.
+    ///
+    /// ```
+    /// use carillon::core::{Store, TaskName, Unique, UniqueKey};
+    /// use carillon::jobs::{Jobs, JobsError, Once};
+    ///
+    /// async fn bill<S: Store>(store: S, order: u64) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let unique = Unique::new(UniqueKey::new(format!("bill {order}"))?);
+    ///     let jobs = Jobs::new(store);
+    ///     let with = |job: carillon::core::JobBuilder| job.args(order).unique(Some(unique));
+    ///     let job = jobs.once(TaskName::new("bill")?, Once::Now, with).await?;
+    ///     println!("{job} bills order {order}, however often this is called");
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// The store could not answer.
+    /// The store could not answer. Its unique key is held by another job, and that is to be an error.
     pub async fn once(
         &self,
         task: TaskName,
@@ -33,7 +50,11 @@ impl<S: Store> Jobs<S> {
         });
         let trigger = date.resolve(chrono_tz::UTC).expect("an instant is a date");
         let job = with(Job::builder(id.clone(), task, trigger)).build();
-        self.put(job, OnConflict::Refuse).await?;
-        Ok(id)
+        let key = job.unique().map(|unique| unique.key.clone());
+        match (self.put(job, OnConflict::Refuse).await?, key) {
+            (Put::Ignored(holder), _) => Ok(holder),
+            (Put::KeyTaken(by), Some(key)) => Err(JobsError::KeyTaken { key, by }),
+            _ => Ok(id),
+        }
     }
 }

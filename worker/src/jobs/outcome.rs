@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scheduler_core::change::ChangeError;
 use scheduler_core::{
-    Job, JobId, PatchError, Pause, RunId, StoreError, StoredJob, Timestamp, Version,
+    Job, JobId, PatchError, Pause, RunId, StoreError, StoredJob, Timestamp, UniqueKey, Version,
 };
 
 /// What to do where a job of the same id is stored.
@@ -63,6 +63,12 @@ pub enum Put {
     ChangedMeanwhile,
     /// Its schedule is over: nothing was written.
     Over(ChangeError),
+    /// This job holds its unique key, and duplicates are ignored: nothing was written.
+    Ignored(JobId),
+    /// This job holds its unique key, and that is an error of whoever asked: nothing was written.
+    KeyTaken(JobId),
+    /// It took the place of this job, which held its unique key, and was removed if it was stored.
+    Superseded(JobId),
 }
 
 /// What became of changing some fields of a job.
@@ -152,6 +158,8 @@ pub enum Restored {
     Unreadable(String),
     /// Its schedule is over: nothing was written.
     Over,
+    /// This job holds its unique key: nothing was written.
+    KeyTaken(JobId),
 }
 
 /// What became of asking for a run.
@@ -204,6 +212,14 @@ pub enum JobsError {
         expected: Version,
         /// The version that it has.
         found: Version,
+    },
+    /// Another job holds the unique key. Nothing was written.
+    #[error("the unique key {key:?} is held by job {by}")]
+    KeyTaken {
+        /// The key.
+        key: UniqueKey,
+        /// The job that holds it.
+        by: JobId,
     },
     /// Others changed the job each time between reading and writing it.
     #[error("job {job}: changed by others {rounds} times in a row while it was to be written")]

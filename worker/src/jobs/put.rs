@@ -77,10 +77,17 @@ impl<S: Store> Jobs<S> {
         }
         if !changes.is_empty() {
             let answers = self.write(changes).await?;
+            let mut taken = Vec::new();
             for (at, answer) in written.into_iter().zip(answers) {
-                if answer == Changed::Conflict {
-                    outcomes[at] = None;
+                match answer {
+                    Changed::Done(_) => {}
+                    Changed::Conflict => outcomes[at] = None,
+                    Changed::Taken => taken.push(at),
                 }
+            }
+            let wishes: Vec<_> = taken.iter().map(|at| &wishes[batch[*at]]).collect();
+            for (at, settled) in taken.iter().zip(self.settle_taken(&wishes).await?) {
+                outcomes[*at] = settled;
             }
         }
         Ok(outcomes)
@@ -88,7 +95,7 @@ impl<S: Store> Jobs<S> {
 }
 
 /// What putting a job comes to.
-enum Decision {
+pub(super) enum Decision {
     Settled(Put),
     /// To be written, with the outcome that it then has.
     Write(Box<Change>, Put),
@@ -103,7 +110,7 @@ impl Decision {
     }
 }
 
-fn decide(wish: &PutWish, read: &JobWrite, remembered: Option<Duration>) -> Decision {
+pub(super) fn decide(wish: &PutWish, read: &JobWrite, remembered: Option<Duration>) -> Decision {
     let job = wish.job.clone();
     if let Some(stored) = &read.unreadable {
         return decide_unreadable(wish, stored, read);

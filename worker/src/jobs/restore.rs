@@ -41,6 +41,15 @@ impl<S: Store> Jobs<S> {
             match self.write(vec![(expected, change)]).await?[..] {
                 [Changed::Done(_)] if expected.is_some() => return Ok(Restored::Replaced),
                 [Changed::Done(_)] => return Ok(Restored::Added),
+                [Changed::Taken] => {
+                    let key = saved.job.unique().map(|unique| &unique.key);
+                    if let Some(key) = key
+                        && let Some(holder) = self.holder(key).await?
+                    {
+                        return Ok(Restored::KeyTaken(holder.job));
+                    }
+                    rounds.again()?;
+                }
                 _ => rounds.again()?,
             }
         }

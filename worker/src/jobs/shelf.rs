@@ -141,6 +141,16 @@ impl Store for Shelf {
         }
     }
 
+    async fn supersede(&self, _: &Supersede) -> StoreResult<Changed> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn holders(
+        &self,
+        keys: &[scheduler_core::UniqueKey],
+    ) -> StoreResult<Vec<Option<scheduler_core::unique::Holder>>> {
+        Ok(vec![None; keys.len()])
+    }
+
     async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {
         let mut world = self.0.lock().unwrap();
         let remove = |world: &mut World| {

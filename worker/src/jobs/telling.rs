@@ -20,7 +20,7 @@ pub(super) async fn written<S: Store>(
 ) {
     let done = changes.iter().zip(answers);
     let events = done.filter_map(|((before, change), answer)| match answer {
-        Changed::Conflict => None,
+        Changed::Conflict | Changed::Taken => None,
         Changed::Done(version) => {
             let (job, version) = (change.job.id().clone(), *version);
             Some(match before {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use scheduler_core::change::ChangeError;
 use scheduler_core::patch::PatchError;
-use scheduler_core::{JobError, NameError, StoreError, TaskName};
+use scheduler_core::{JobError, JobId, NameError, StoreError, TaskName};
 
 use crate::jobs::JobsError;
 use crate::task::StateType;
@@ -118,6 +118,14 @@ pub enum SchedulerError {
         job: String,
         /// Why.
         why: ChangeError,
+    },
+    /// Another job holds its unique key, and that is to be an error.
+    #[error("job {job:?}: its unique key is held by job {by}")]
+    KeyTaken {
+        /// The id.
+        job: String,
+        /// The job that holds the key.
+        by: JobId,
     },
     /// One of this id is stored that cannot be read, and it stays.
     #[error("job {job:?}: the stored one stays, and it cannot be read: {why}")]

@@ -50,6 +50,7 @@ impl<S: Store> Scheduler<S> {
         match self.jobs().put(wish.job, wish.on_conflict).await? {
             Put::Exists => Err(SchedulerError::Exists { job: id }),
             Put::Over(why) => Err(SchedulerError::Over { job: id, why }),
+            Put::KeyTaken(by) => Err(SchedulerError::KeyTaken { job: id, by }),
             Put::Unreadable(why) => Err(SchedulerError::Unreadable { job: id, why }),
             done => Ok(done),
         }

@@ -374,7 +374,7 @@ fn many_jobs_come_one_a_line_and_again_where_they_were_interrupted() {
     let said = redis.said(&["job", "add", "--file", &file], 2);
     assert_eq!(
         said.out,
-        "2100 added, 0 replaced, 0 as they were, 0 refused\n"
+        "2100 added, 0 replaced, 0 as they were, 0 ignored, 0 refused\n"
     );
     assert!(said.err.contains("jobs.jsonl:2101: "), "{}", said.err);
     assert!(
@@ -386,12 +386,12 @@ fn many_jobs_come_one_a_line_and_again_where_they_were_interrupted() {
     let said = redis.said(&["job", "add", "--file", &file, "--replace"], 0);
     assert_eq!(
         said.out,
-        "400 added, 0 replaced, 2100 as they were, 0 refused\n"
+        "400 added, 0 replaced, 2100 as they were, 0 ignored, 0 refused\n"
     );
     let said = redis.said(&["job", "add", "--file", &file], 1);
     assert_eq!(
         said.out,
-        "0 added, 0 replaced, 0 as they were, 2500 refused\n"
+        "0 added, 0 replaced, 0 as they were, 0 ignored, 2500 refused\n"
     );
     assert!(said.err.ends_with("error: and 2480 more\n"), "{}", said.err);
 }

@@ -12,4 +12,5 @@ mod queues;
 mod redis;
 mod run;
 mod shared;
+mod uniques;
 mod usage;

@@ -11,7 +11,8 @@ use carillon::core::notes::{Note, NoteAnswer, RunNotes};
 use carillon::core::run::Claim;
 use carillon::core::session::SessionSample;
 use carillon::core::store::*;
-use carillon::core::{JobId, RunId, SessionId, Store, StoreError, Version};
+use carillon::core::unique::Holder;
+use carillon::core::{JobId, RunId, SessionId, Store, StoreError, UniqueKey, Version};
 use tokio::sync::watch;
 
 /// Every operation of a store, by the name that its errors bear.
@@ -264,6 +265,8 @@ operations! {
     jobs(ids: &[JobId]) -> Vec<JobWrite>;
     job_page(cursor: Option<&str>, limit: usize) -> JobPage;
     put(request: &PutJob) -> Vec<Changed>;
+    supersede(request: &Supersede) -> Changed;
+    holders(keys: &[UniqueKey]) -> Vec<Option<Holder>>;
     remove(request: &RemoveJob) -> Changed;
     run_now(request: &RunNow) -> RunNowAnswer;
     cancel(request: &Cancel) -> CancelAnswer;

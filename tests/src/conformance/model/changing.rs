@@ -115,6 +115,7 @@ impl<H: Harness> Walker<H> {
                 "done"
             }
             Changed::Conflict => "conflict",
+            Changed::Taken => "taken",
         };
         self.trace.add(format!(
             "put {} {:?}: {what}",

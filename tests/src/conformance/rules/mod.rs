@@ -24,5 +24,6 @@ pub mod retries;
 pub mod sessions;
 pub mod sweeping;
 pub mod takeover;
+pub mod uniques;
 pub mod waiting;
 pub mod week;

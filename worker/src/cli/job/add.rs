@@ -11,6 +11,7 @@ use clap::{ArgGroup, Args};
 use serde_json::{Map, Value};
 
 use super::fields::{FieldFlags, WhenFlags};
+use super::unique::{UniqueFlags, refusal};
 use super::{Desk, Failure, output};
 
 const HELP: &str = "\
@@ -21,6 +22,7 @@ Examples:
   carillon job add --id once --at 2026-12-24T18:00:00+01:00 --task stream --args '{\"stream\": \"gifts\"}'
   carillon job add --now --task log --args '{\"message\": \"hello\"}'
   carillon job add --after 10m --task http --args '{\"url\": \"https://example.org/remind\"}'
+  carillon job add --now --task log --args '{\"message\": \"bill 7\"}' --unique bill-7 --unique-for 1h
   carillon job add --file jobs.toml --replace
   carillon job add --file ten-thousand.jsonl
   generate-jobs | carillon job add --file -
@@ -40,7 +42,7 @@ the job says replace_existing = true. [job_defaults] and timezone of --config ap
 )]
 pub(in crate::cli) struct AddArgs {
     /// File with jobs (TOML or JSON, or JSON lines: .jsonl); - for standard input
-    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["id", "FieldFlags", "WhenFlags"])]
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["id", "FieldFlags", "WhenFlags", "UniqueFlags"])]
     file: Option<PathBuf>,
     /// The file holds one job a line, as JSON: read and put bit by bit, however many there are
     #[arg(long, requires = "file")]
@@ -52,6 +54,8 @@ pub(in crate::cli) struct AddArgs {
     fields: FieldFlags,
     #[command(flatten)]
     when: WhenFlags,
+    #[command(flatten)]
+    unique: UniqueFlags,
     /// Take the place of a job with the same id
     #[arg(long)]
     replace: bool,
@@ -103,6 +107,7 @@ impl AddArgs {
         let mut job = Map::new();
         self.fields.fill(&mut job)?;
         self.when.fill_at(now, &mut job)?;
+        self.unique.fill(&mut job);
         let task = job.get("task").and_then(Value::as_str).unwrap_or("job");
         let id = self.id.clone();
         let id = id.unwrap_or_else(|| carillon::jobs::new_id(task, now));
@@ -143,20 +148,18 @@ impl<S: Store> Desk<S> {
         let mut refused = Vec::new();
         for (wish, outcome) in wishes.iter().zip(outcomes) {
             let id = wish.job.id();
-            match outcome {
-                Put::Added => output::line(&format!("added {id}"))?,
-                Put::Replaced => output::line(&format!("replaced {id}"))?,
-                Put::Unchanged | Put::Kept => output::line(&format!("{id} is as it was"))?,
-                Put::Exists | Put::ChangedMeanwhile => refused.push(format!(
-                    "there is a job {:?} already: replace it with --replace",
-                    id.as_str()
-                )),
-                Put::Unreadable(why) => refused.push(format!(
-                    "job {:?} is there, cannot be read and is left as it is: {why}",
-                    id.as_str()
-                )),
-                Put::Over(why) => refused.push(format!("job {:?}: {why}", id.as_str())),
-            }
+            let told = match &outcome {
+                Put::Added => format!("added {id}"),
+                Put::Replaced => format!("replaced {id}"),
+                Put::Superseded(by) => format!("added {id} in place of {by}"),
+                Put::Ignored(by) => format!("ignored: {by} holds the unique key"),
+                Put::Unchanged | Put::Kept => format!("{id} is as it was"),
+                _ => {
+                    refused.extend(refusal(id.as_str(), &outcome));
+                    continue;
+                }
+            };
+            output::line(&told)?;
         }
         if refused.is_empty() {
             Ok(())

@@ -7,6 +7,7 @@ use carillon::config::{ConfigError, JobDocument};
 use carillon::core::{JobDefaults, Store};
 use carillon::jobs::{Put, PutWish};
 
+use super::unique::refusal;
 use super::{AddArgs, Desk, Failure, output};
 use crate::cli::saved;
 
@@ -33,35 +34,34 @@ struct Tally {
     added: usize,
     replaced: usize,
     unchanged: usize,
+    ignored: usize,
     refused: Vec<String>,
 }
 
 impl Tally {
     fn count(&mut self, wish: &PutWish, outcome: Put) {
-        let id = wish.job.id().as_str();
-        let refusal = match outcome {
-            Put::Added => return self.added += 1,
-            Put::Replaced => return self.replaced += 1,
-            Put::Unchanged | Put::Kept => return self.unchanged += 1,
-            Put::Exists | Put::ChangedMeanwhile => {
-                format!("there is a job {id:?} already: replace it with --replace")
-            }
-            Put::Unreadable(why) => format!("job {id:?} is there, and cannot be read: {why}"),
-            Put::Over(why) => format!("job {id:?}: {why}"),
-        };
-        self.refused.push(refusal);
+        match outcome {
+            Put::Added | Put::Superseded(_) => self.added += 1,
+            Put::Replaced => self.replaced += 1,
+            Put::Unchanged | Put::Kept => self.unchanged += 1,
+            Put::Ignored(_) => self.ignored += 1,
+            refused => self
+                .refused
+                .extend(refusal(wish.job.id().as_str(), &refused)),
+        }
     }
 
     fn total(&self) -> usize {
-        self.added + self.replaced + self.unchanged + self.refused.len()
+        self.added + self.replaced + self.unchanged + self.ignored + self.refused.len()
     }
 
     fn tell(self) -> Result<(), Failure> {
         output::line(&format!(
-            "{} added, {} replaced, {} as they were, {} refused",
+            "{} added, {} replaced, {} as they were, {} ignored, {} refused",
             self.added,
             self.replaced,
             self.unchanged,
+            self.ignored,
             self.refused.len()
         ))?;
         let more = self.refused.len().saturating_sub(MAX_TOLD);

@@ -7,6 +7,7 @@ mod fields;
 mod lines;
 mod modify;
 mod show;
+mod unique;
 
 use std::collections::HashSet;
 
@@ -62,6 +63,7 @@ const JSON_HELP: &str = "\
 With --json, a job is an object with id, name, task, args, trigger, timezone, queue, tags, owner,
 coalesce, misfire_grace_time (seconds, or \"none\"), max_catch_up, max_instances, overlap, retry,
 timeout (seconds, or null), delivery, on_lost, max_lost, priority, spread (seconds, or null), keep,
+unique (null, or key, ttl in seconds and on_conflict),
 state (\"active\", \"paused\", \"parked\" or \"finished\"), pause (null, or since, until, by and reason),
 next_run_time, last_fire_time (RFC 3339 in UTC, or null), running and version.
 `job list --json` is a list of them; `job show --json` has runs besides, those in flight: run, state

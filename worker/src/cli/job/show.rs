@@ -5,7 +5,7 @@ use std::time::Duration;
 use carillon::core::store::{RunInFlight, RunPlace};
 use carillon::core::{
     Backoff, Coalesce, Delivery, Grace, JobId, OnLost, Overlap, Pause, Policy, Priority, Retry,
-    Store, StoredJob, Timestamp, duration,
+    Store, StoredJob, Timestamp, Unique, duration,
 };
 use carillon::jobs::JobQuery;
 use humantime::format_duration;
@@ -114,6 +114,9 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
         field => (field, text(&policy[field])),
     });
     lines.extend(policy);
+    if let Some(unique) = stored.job.unique() {
+        lines.push(("unique", described_key(unique)));
+    }
     lines.extend([("state", view.state.to_owned())]);
     if let Some(pause) = stored.state.pause() {
         lines.extend([
@@ -153,6 +156,19 @@ const POLICY: [&str; 13] = [
     "spread",
     "keep",
 ];
+
+/// A unique key, how long it is held, and what becomes of duplicates, in words.
+fn described_key(unique: &Unique) -> String {
+    let held = unique.ttl.map_or_else(
+        || "until its run has ended".to_owned(),
+        |ttl| format!("for {}", format_duration(ttl)),
+    );
+    format!(
+        "{}, held {held}, {} on conflict",
+        unique.key,
+        unique.on_conflict.as_str()
+    )
+}
 
 /// What becomes of a run whose handler fails, in words.
 fn described(retry: &Retry) -> String {
@@ -199,6 +215,7 @@ struct JobView<'a> {
     owner: Option<&'a str>,
     #[serde(flatten)]
     policy: PolicyView,
+    unique: Option<&'a Unique>,
     state: &'static str,
     pause: Option<PauseView<'a>>,
     next_run_time: Option<String>,
@@ -222,6 +239,7 @@ impl<'a> JobView<'a> {
             tags: job.tags().iter().map(|tag| tag.as_str()).collect(),
             owner: job.owner(),
             policy: PolicyView::new(job.policy()),
+            unique: job.unique(),
             state: stored.standing().as_str(),
             pause: stored.state.pause().map(PauseView::new),
             next_run_time: stored.next_fire.map(|at| at.to_string()),

@@ -203,7 +203,7 @@ pub(super) async fn create<S: Store>(State(app): State<App<S>>, body: Body) -> A
     let job = described(&app, json(body)?)?;
     let id = job.id().clone();
     match app.jobs().put(job, OnConflict::Refuse).await? {
-        Put::Added => {
+        Put::Added | Put::Superseded(_) => {
             let mut response = with_etag(StatusCode::CREATED, &found(&app, &id).await?);
             let place = format!("{PREFIX}/jobs/{}", encoded(id.as_str()));
             if let Ok(place) = HeaderValue::from_str(&place) {
@@ -212,11 +212,20 @@ pub(super) async fn create<S: Store>(State(app): State<App<S>>, body: Body) -> A
             Ok(response)
         }
         Put::Over(why) => Err(Problem::field("trigger", why.to_string())),
+        Put::Ignored(by) => match app.jobs().get(&by).await? {
+            Some(stored) => Ok(with_etag(StatusCode::OK, &stored)),
+            None => Err(Problem::conflict(key_taken(&by))),
+        },
+        Put::KeyTaken(by) => Err(Problem::conflict(key_taken(&by))),
         _ => Err(Problem::conflict(format!(
             "there is a job {:?} already",
             id.as_str()
         ))),
     }
+}
+
+fn key_taken(by: &JobId) -> String {
+    format!("its unique key is held by job {:?}", by.as_str())
 }
 
 /// An id as one segment of a path.
@@ -262,7 +271,8 @@ pub(super) async fn replace<S: Store>(
         OnConflict::Replace
     };
     let status = match jobs_as_seen(&app, version).put(job, conflict).await? {
-        Put::Added => StatusCode::CREATED,
+        Put::Added | Put::Superseded(_) => StatusCode::CREATED,
+        Put::Ignored(by) | Put::KeyTaken(by) => return Err(Problem::conflict(key_taken(&by))),
         Put::Replaced | Put::Unchanged | Put::Kept => StatusCode::OK,
         Put::Exists => {
             let detail = format!("there is a job {:?} already", id.as_str());

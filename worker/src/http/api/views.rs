@@ -2,7 +2,7 @@
 
 use scheduler_core::history::{Record, RunRecord, SkipRecord};
 use scheduler_core::store::{HistoryEntry, NodeView, Overview};
-use scheduler_core::{JobState, Policy, StoredJob, Timestamp};
+use scheduler_core::{JobState, Policy, StoredJob, Timestamp, Unique};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -33,6 +33,9 @@ pub(super) struct JobView {
     /// Its policies.
     #[schema(value_type = Object)]
     policy: Policy,
+    /// The key that no other live job may have.
+    #[schema(value_type = Option<Object>)]
+    unique: Option<Unique>,
     /// `active`, `paused`, or `parked`: its record cannot be read.
     state: &'static str,
     /// When it runs next.
@@ -59,6 +62,7 @@ impl JobView {
             tags: job.tags().iter().map(ToString::to_string).collect(),
             owner: job.owner().map(str::to_owned),
             policy: *job.policy(),
+            unique: job.unique().cloned(),
             state: state(stored),
             next_run_time: stored.next_fire.map(|at| at.to_string()),
             last_fire_time: stored.fired.map(|at| at.to_string()),
