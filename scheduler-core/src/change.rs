@@ -131,7 +131,7 @@ pub struct StoredJob {
     /// When it is due next: none while paused or parked, and once its schedule is over.
     pub next_fire: Option<Timestamp>,
     /// The fire time at which it was parked: set aside, because its leader could not read the
-    /// definition. Never while paused.
+    /// definition. While paused it is the end of the pause, at which it could not be brought back.
     pub parked: Option<Timestamp>,
     /// The highest fire time that has been settled.
     pub fired: Option<Timestamp>,

@@ -54,6 +54,13 @@ async fn entries_of_others_are_parked() -> Result<()> {
     let _: () = redis.zadd(key("due"), "no-number", 5).await?;
     let _: () = redis.hset(key("versions"), "no-number", "x").await?;
     let _: () = redis.zadd(key("retry"), "not a retry", 5).await?;
+    let _: () = redis.zadd(key("finished"), " no job id either", 5).await?;
+    let _: () = redis.zadd(key("resume"), "no\njob id", 5).await?;
+    for n in 0..16 {
+        let _: () = redis
+            .zadd(key("dead"), format!("no session {n}"), 5)
+            .await?;
+    }
     let ready = ["nonsense", "1 - 0 tick@abc", "1 x 0 tick@5", "1 7 0 tick@5"];
     let _: () = redis.rpush(key("ready:default"), &ready).await?;
 
@@ -80,7 +87,7 @@ async fn entries_of_others_are_parked() -> Result<()> {
         bail!("the session lives");
     };
     assert_eq!(exchanged.claims.len(), 1, "the readable one: {exchanged:?}");
-    assert_eq!(redis.zcard::<_, usize>(key("parked")).await?, 6);
+    assert_eq!(redis.zcard::<_, usize>(key("parked")).await?, 8);
 
     // A claim that nobody can read: neither a resync nor the clearing up stops at it.
     let _: () = redis
@@ -98,9 +105,11 @@ async fn entries_of_others_are_parked() -> Result<()> {
     store
         .fence_session(&FenceSession { session, beat: 0 })
         .await?;
+    // As many that are none stand before it as are looked at together.
+    assert_eq!(store.dead_claims(100).await?, []);
     let dead = store.dead_claims(100).await?;
     assert_eq!((dead.len(), dead[0].1.len()), (1, 1));
-    assert_eq!(redis.zcard::<_, usize>(key("parked")).await?, 7);
+    assert_eq!(redis.zcard::<_, usize>(key("parked")).await?, 25);
     Ok(())
 }
 

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use carillon::jobs::{Jobs, JobsError, OnConflict, Put, PutWish, Removed};
+use carillon::Scheduler;
+use carillon::jobs::{Jobs, JobsError, OnConflict, PauseEnd, PauseWish, Put, PutWish, Removed};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use scheduler_core::history::Record;
@@ -13,6 +14,7 @@ use scheduler_core::store::{HistoryQuery, Store};
 use scheduler_core::{Job, JobDefaults, JobId, JobSpec, Timestamp};
 use scheduler_redis::RedisStore;
 use tests::redis_server::RedisServer;
+use tokio_util::sync::CancellationToken;
 
 /// A record of a format that is still to come: `{"format": 2, "job": null}`.
 const NEWER: &[u8] = b"\x82\xa6format\x02\xa3job\xc0";
@@ -114,6 +116,52 @@ async fn a_damaged_job_stays_paused() -> Result<()> {
     world.jobs.resume(&id("a")).await?;
     let stored = world.jobs.get(&id("a")).await?.unwrap();
     assert_eq!(stored.next_fire, Some(at(10)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn damaged_jobs_whose_pause_has_ended_hold_up_nobody() -> Result<()> {
+    let server = RedisServer::start()?;
+    let store = server.store("spoilt");
+    let mut redis = server.connect().await?;
+    let jobs = Jobs::new(store.clone());
+    let wish = PauseWish {
+        end: Some(PauseEnd::For(Duration::from_millis(200))),
+        ..PauseWish::default()
+    };
+    // More than a leader looks at together, and their pauses end before the last one's.
+    for number in 0..=200 {
+        let name = format!("{number:03}");
+        jobs.put(job(&name), OnConflict::Refuse).await?;
+        jobs.pause_with(&id(&name), &wish).await?;
+        if number < 200 {
+            let key = format!("carillon:{{spoilt/0}}:job:{name}");
+            let () = redis.hset(key, "record", "spoilt").await?;
+        }
+    }
+    let stop = CancellationToken::new();
+    let node = Scheduler::builder(store).build()?;
+    let running = tokio::spawn(node.run(stop.clone()));
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while jobs
+            .get(&id("200"))
+            .await?
+            .is_none_or(|job| job.state.is_paused())
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    })
+    .await??;
+    assert_eq!(jobs.list().await?.unreadable.len(), 200);
+    assert_eq!(
+        redis
+            .zcard::<_, usize>("carillon:{spoilt/0}:parked")
+            .await?,
+        200
+    );
+    stop.cancel();
+    running.await??;
     Ok(())
 }
 

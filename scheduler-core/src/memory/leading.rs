@@ -203,7 +203,14 @@ impl State {
         if leads {
             for item in &request.jobs {
                 let version = self.catalog.version(&item.job).unwrap_or_default();
-                if self.schedule.due(&item.job) == Some(item.due) && version == item.version {
+                if version != item.version {
+                    continue;
+                }
+                if let Some(ended) = self.schedule.paused_until(&item.job) {
+                    if ended <= item.due {
+                        self.schedule.park(&item.job, ended);
+                    }
+                } else if self.schedule.due(&item.job) == Some(item.due) {
                     self.schedule.park(&item.job, item.due);
                     // It is recorded as skipped: it must not become a run when the job comes back.
                     self.schedule.settle(&item.job, item.due);

@@ -71,6 +71,11 @@ impl Schedule {
         }
     }
 
+    /// Until when the job is paused, if that has an end.
+    pub(super) fn paused_until(&self, job: &JobId) -> Option<Timestamp> {
+        self.paused_until.get(job).copied()
+    }
+
     /// Jobs whose pause has ended by `now`, the longest ended first.
     pub(super) fn resumes(&self, now: Timestamp) -> impl Iterator<Item = &JobId> {
         let over = self.resumes.iter().take_while(move |(at, _)| *at <= now);

@@ -188,12 +188,12 @@ pub enum Refusal {
     Full,
 }
 
-/// A due job that nobody can plan.
+/// A due job that nobody can plan; or one whose pause has ended, and that nobody can bring back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParkItem {
     /// The job.
     pub job: JobId,
-    /// Its due time, as peeked.
+    /// Its due time, as peeked; of one whose pause has ended, when that was seen.
     pub due: Timestamp,
     /// Its version, as peeked; 0 where it has none.
     pub version: Version,
@@ -201,7 +201,7 @@ pub struct ParkItem {
     pub reason: String,
 }
 
-/// Sets due jobs aside whose definition is missing or cannot be read.
+/// Sets jobs aside whose definition is missing or cannot be read.
 #[derive(Clone, Debug)]
 pub struct Park {
     /// The caller's lease.

@@ -27,8 +27,20 @@ pub(super) fn skip_lines(job: &JobId, skips: &[Skip], detail: Option<&str>) -> S
     lines.join("\n")
 }
 
-fn readable_ids(ids: &[String]) -> Vec<JobId> {
-    ids.iter().filter_map(|id| JobId::new(id).ok()).collect()
+/// The job ids among these members of a sorted set; the others are noted as strange.
+fn job_ids(
+    key: &'static str,
+    members: Vec<String>,
+    strange: &mut Vec<(&'static str, String, String)>,
+) -> Vec<JobId> {
+    let read = |member: String| {
+        let id = JobId::new(&member).ok();
+        if id.is_none() {
+            strange.push((key, member, "0".to_owned()));
+        }
+        id
+    };
+    members.into_iter().filter_map(read).collect()
 }
 
 fn token_from(call: &Call<'_>, text: &str) -> Result<LeaseToken, StoreError> {
@@ -194,6 +206,8 @@ impl RedisStore {
                 Err(_) => strange.push(("openings", job, "0".to_owned())),
             }
         }
+        let finished = job_ids("finished", finished, &mut strange);
+        let resumes = job_ids("resume", resumes, &mut strange);
         self.set_aside(&strange).await?;
         Ok(PeekAnswer::Peeked(Peeked {
             now: Timestamp::from_ms(now),
@@ -203,8 +217,8 @@ impl RedisStore {
             retries: due_retries,
             next_retry: score_to_timestamp(&next_retry),
             openings: open_jobs,
-            finished: readable_ids(&finished),
-            resumes: readable_ids(&resumes),
+            finished,
+            resumes,
             next_resume: score_to_timestamp(&next_resume),
         }))
     }

@@ -51,10 +51,11 @@ impl RedisStore {
         let sessions: Vec<String> = self.query("dead_claims", &cmd).await?;
         let mut dead = Vec::with_capacity(sessions.len());
         let mut left = limit;
-        for session in sessions
-            .iter()
-            .filter_map(|session| SessionId::new(session).ok())
-        {
+        for session in sessions {
+            let Ok(session) = SessionId::new(&session) else {
+                self.set_session_aside(&session).await?;
+                continue;
+            };
             let mut cmd = redis::cmd("HSCAN");
             cmd.arg(self.session_key("claims", &session))
                 .arg(0)
@@ -80,6 +81,25 @@ impl RedisStore {
             }
         }
         Ok(dead)
+    }
+
+    /// Moves a dead session with a name that none can have to `parked`: it must not stand before the
+    /// others for ever.
+    async fn set_session_aside(&self, session: &str) -> StoreResult<()> {
+        tracing::error!(session, "a dead session that is none: parked");
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        pipeline.cmd("ZREM").arg(self.key("dead")).arg(session);
+        pipeline
+            .cmd("ZADD")
+            .arg(self.key("parked"))
+            .arg(0)
+            .arg(session);
+        self.shared
+            .link
+            .pipeline::<redis::Value>("set_aside", &pipeline)
+            .await
+            .map(drop)
     }
 
     /// Moves a claim that nobody can read to `parked`.

@@ -74,6 +74,7 @@ macro_rules! conformance {
                 a_finished_job_that_runs_once_more_stays_until_then,
                 a_job_whose_schedule_goes_on_is_never_retired,
                 a_due_job_that_nobody_can_plan_is_set_aside,
+                a_job_whose_pause_has_ended_and_that_nobody_can_read_is_set_aside,
                 a_parked_job_comes_back_with_a_change,
             }
             failing {

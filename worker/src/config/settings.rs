@@ -22,6 +22,9 @@ use crate::task::builtin::{HttpTargets, Target};
 /// More records than fit a Redis.
 const MAX_HISTORY: u64 = 100_000_000;
 
+/// More failed runs than anybody looks at: each is kept with its definition.
+const MAX_FAILED: u64 = 1_000_000;
+
 /// Less would be gone before anybody could ask.
 const MIN_HISTORY: Duration = Duration::from_secs(60);
 
@@ -198,10 +201,22 @@ fn retention(check: &mut Check<'_>, table: &HistoryTable) -> Retention {
         let message = format!("{keep:?} is less than {MIN_HISTORY:?}");
         check.refuse("history.keep_notes_for", message);
     }
+    let failed = table.failed.unwrap_or(default.failed);
+    if failed > MAX_FAILED {
+        let message = format!("{failed} is not between 0 and {MAX_FAILED}");
+        check.refuse("history.failed", message);
+    }
+    let failed_for = table.failed_for.unwrap_or(default.failed_for);
+    if failed_for < MIN_HISTORY {
+        let message = format!("{failed_for:?} is less than {MIN_HISTORY:?}");
+        check.refuse("history.failed_for", message);
+    }
     Retention {
         history,
         history_for: table.keep_for,
         notes_for: table.keep_notes_for.unwrap_or(default.notes_for),
+        failed,
+        failed_for,
         ..default
     }
 }

@@ -410,3 +410,27 @@ fn what_the_docs_and_the_demo_show_is_right() {
     assert_eq!(settings.jobs.len(), 1);
     assert_eq!(check(&read("deploy/demo.toml")).unwrap().jobs.len(), 3);
 }
+
+#[test]
+fn what_is_kept_and_how_long_is_said_and_bounded() {
+    let settings =
+        check("history = { keep = 5, keep_for = \"1h\", failed = 7, failed_for = \"2days\" }");
+    let retention = settings.unwrap().retention;
+    assert_eq!((retention.history, retention.failed), (5, 7));
+    assert_eq!(retention.history_for, Some(Duration::from_secs(3600)));
+    assert_eq!(retention.failed_for, Duration::from_secs(2 * 24 * 3600));
+    let unsaid = check("history = { failed = 0 }").unwrap().retention;
+    assert_eq!(unsaid.failed, 0, "none is kept");
+    assert_eq!(unsaid.failed_for, Duration::from_secs(30 * 24 * 3600));
+    let said =
+        errors("[history]\nkeep = 0\nkeep_for = 1\nfailed = 1000001\nfailed_for = \"59s\"\n");
+    assert_eq!(
+        said,
+        [
+            "carillon.toml:2: history.keep: 0 is not between 1 and 100000000",
+            "carillon.toml:3: history.keep_for: 1s is less than 60s",
+            "carillon.toml:4: history.failed: 1000001 is not between 0 and 1000000",
+            "carillon.toml:5: history.failed_for: 59s is less than 60s",
+        ]
+    );
+}

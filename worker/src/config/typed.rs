@@ -117,6 +117,11 @@ pub(crate) struct HistoryTable {
     /// How long is kept what handlers noted of their runs. Defaults to 7 days.
     #[serde(with = "duration::option")]
     pub(crate) keep_notes_for: Option<Duration>,
+    /// How many failed runs are kept. Defaults to 10,000.
+    pub(crate) failed: Option<u64>,
+    /// How long they are kept. Defaults to 30 days.
+    #[serde(with = "duration::option")]
+    pub(crate) failed_for: Option<Duration>,
 }
 
 /// `[worker]`.

@@ -24,11 +24,11 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{move_past, plan, plan_paused};
 use scheduler_core::queue::Hold;
 use scheduler_core::store::{
-    Admit, AdmitItem, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, Park, ParkItem,
-    Peek, PeekAnswer, Peeked, Promote, PutJob, Refusal, Refused, RequestId, Retire, StoreResult,
-    Tidy, TidyAnswer, Wake,
+    Admit, AdmitItem, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, JobWrite, Park,
+    ParkItem, Peek, PeekAnswer, Peeked, Promote, PutJob, Refusal, Refused, RequestId, Retire,
+    StoreResult, Tidy, TidyAnswer, Wake,
 };
-use scheduler_core::{Job, Priority, QueueName, RunId, Store, Timestamp};
+use scheduler_core::{Job, Priority, QueueName, RunId, Store, Timestamp, Version};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -425,7 +425,7 @@ impl<S: Store> Leader<S> {
     /// Brings back jobs whose pause has ended, each if it still is as it is read now: safe also for a
     /// leader that has been deposed meanwhile, and asked for again by the next look where the answer
     /// is lost. Says whether any came back.
-    async fn end_pauses(&self, peeked: &Peeked) -> StoreResult<bool> {
+    async fn end_pauses(&mut self, peeked: &Peeked) -> StoreResult<bool> {
         if peeked.resumes.is_empty() {
             return Ok(false);
         }
@@ -437,9 +437,11 @@ impl<S: Store> Leader<S> {
             Some((Some(stored.version), change))
         });
         let changes: Vec<_> = changes.collect();
+        self.park_paused(peeked, &read).await?;
         if changes.is_empty() {
             return Ok(false);
         }
+        let link = &self.shared.link;
         let request = PutJob {
             request: RequestId(Uuid::new_v4()),
             changes,
@@ -458,6 +460,30 @@ impl<S: Store> Leader<S> {
             }
         }
         Ok(any)
+    }
+
+    /// Sets jobs aside whose pause has ended and that nobody can read: they would be the first to be
+    /// looked at for ever, and keep others from coming back. Whoever has lost the lease learns so
+    /// elsewhere.
+    async fn park_paused(&mut self, peeked: &Peeked, read: &[JobWrite]) -> StoreResult<()> {
+        let lost = peeked.resumes.iter().zip(read).filter_map(|(job, read)| {
+            let (version, reason) = match (&read.stored, &read.unreadable) {
+                (Some(_), _) => return None,
+                (None, Some(job)) => (job.version, job.why.clone()),
+                (None, None) => (Version::default(), "its record is gone".to_owned()),
+            };
+            Some(ParkItem {
+                job: job.clone(),
+                due: peeked.now,
+                version,
+                reason,
+            })
+        });
+        let lost: Vec<_> = lost.collect();
+        if !lost.is_empty() {
+            self.park(lost).await?;
+        }
+        Ok(())
     }
 
     /// Lets runs go that are lined up, where their jobs have room. False where the lease is lost.

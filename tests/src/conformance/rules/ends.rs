@@ -6,7 +6,7 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::Plan;
 use scheduler_core::run::Ending;
 use scheduler_core::store::{Park, ParkItem, Retire};
-use scheduler_core::{JobId, Policy, Standing, Store};
+use scheduler_core::{JobId, Pause, Policy, Standing, Store};
 
 use crate::conformance::{EVERY, Harness, World, done, job, name};
 
@@ -242,6 +242,63 @@ pub async fn a_due_job_that_nobody_can_plan_is_set_aside<H: Harness>(mut world: 
         back.next_fire > Some(due),
         "back, and past what was skipped"
     );
+}
+
+pub async fn a_job_whose_pause_has_ended_and_that_nobody_can_read_is_set_aside<H: Harness>(
+    mut world: World<H>,
+) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let end = world.now().after(EVERY * 3);
+    let pause = Pause {
+        until: Some(end),
+        ..Pause::default()
+    };
+    for id in ["j", "k"] {
+        let stored = world.put(job(id)).await;
+        let paused = change::pause_with(&stored, pause.clone(), world.now());
+        world
+            .write(Some(stored.version), paused.expect("a pause"))
+            .await;
+    }
+    let version = world.stored("j").await.version;
+    let item = |due| ParkItem {
+        job: name("j"),
+        due,
+        version,
+        reason: "no such field".to_owned(),
+    };
+    let park = |item: &ParkItem| Park {
+        token: token.clone(),
+        jobs: vec![item.clone()],
+    };
+    let before = world.see().await;
+    let early = item(end.before(EVERY));
+    assert!(done(world.store.park(&park(&early)).await));
+    world.expect(&before, "parking before the pause ends").await;
+
+    world.set_clock(end).await;
+    let mut other = item(end);
+    other.version.0 += 1;
+    assert!(done(world.store.park(&park(&other)).await));
+    let both: [JobId; 2] = [name("j"), name("k")];
+    assert_eq!(world.peek(&token).await.resumes, both);
+    let before = world.see().await;
+    for step in ["parking", "parking again"] {
+        let request = park(&item(end.after(EVERY)));
+        assert!(done(world.store.park(&request).await));
+        let after = before.but(|world| world.job_mut("j").parked = Some(end));
+        world.expect(&after, step).await;
+    }
+    assert_eq!(world.peek(&token).await.resumes, both[1..]);
+
+    // Written anew, it is as it was: its pause is over, and comes to be ended.
+    let back = world.put(job("j").args("mended")).await;
+    assert_eq!((back.parked, back.next_fire), (None, None));
+    assert_eq!(world.peek(&token).await.resumes, both);
+    let resumed = change::end_pause(&back, world.now()).expect("its end has come");
+    world.write(Some(back.version), resumed).await;
+    assert!(world.stored("j").await.next_fire >= Some(end));
 }
 
 pub async fn a_parked_job_comes_back_with_a_change<H: Harness>(mut world: World<H>) {
