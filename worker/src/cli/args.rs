@@ -8,10 +8,11 @@ use super::apply::ApplyArgs;
 use super::attend::RunsCommand;
 use super::bench::BenchArgs;
 use super::events::EventsArgs;
+use super::export::ExportArgs;
+use super::import::ImportArgs;
 use super::job::JobArgs;
 use super::preview::PreviewArgs;
 use super::queue::{PauseArgs, QueueArgs};
-use super::saved::{ExportArgs, ImportArgs};
 
 /// Rings every scheduled job on time, on exactly one of many identical workers.
 #[derive(Debug, Parser)]

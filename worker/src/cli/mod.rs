@@ -10,9 +10,11 @@ mod attend;
 mod bench;
 mod events;
 mod explain;
+mod export;
 mod failure;
 #[cfg(feature = "http")]
 mod http;
+mod import;
 mod job;
 mod logging;
 mod nodes;
@@ -21,7 +23,6 @@ mod preview;
 mod queue;
 mod run;
 mod runs;
-mod saved;
 mod store;
 #[cfg(feature = "http")]
 mod token;
@@ -46,8 +47,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Pause(args) => queue::pause(&cli.global, &args),
         Command::Resume => queue::resume(&cli.global),
         Command::Apply(args) => apply::run(&cli.global, &args),
-        Command::Export(args) => saved::export(&cli.global, &args),
-        Command::Import(args) => saved::import(&cli.global, &args),
+        Command::Export(args) => export::run(&cli.global, &args),
+        Command::Import(args) => import::run(&cli.global, &args),
         Command::Preview(args) => preview::run(&cli.global, &args),
         Command::Runs(mut args) => match args.command.take() {
             Some(command) => attend::run(&cli.global, command),

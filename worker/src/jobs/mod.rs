@@ -24,6 +24,9 @@
 //! ```
 
 mod apply;
+#[cfg(feature = "cli")]
+pub mod apscheduler;
+mod bulk;
 mod by_hand;
 mod changing;
 mod client;
@@ -47,6 +50,7 @@ mod tests;
 mod unique;
 
 pub use apply::{Applied, FieldChange, Foreign, Manifest, Plan, Step, Unlisted};
+pub use bulk::PutAll;
 pub use client::{Jobs, new_id};
 #[cfg(feature = "http")]
 pub(crate) use decided::Decided;

@@ -31,6 +31,13 @@ pub struct PutWish {
     pub on_conflict: OnConflict,
 }
 
+impl PutWish {
+    /// Whether it is refused where there is one of the same id.
+    pub(super) const fn refuses_others(&self) -> bool {
+        matches!(self.on_conflict, OnConflict::Refuse)
+    }
+}
+
 /// When a job runs that runs once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Once {
@@ -69,6 +76,26 @@ pub enum Put {
     KeyTaken(JobId),
     /// It took the place of this job, which held its unique key, and was removed if it was stored.
     Superseded(JobId),
+}
+
+impl Put {
+    /// Whether somebody wanted something that was not done.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Exists
+            | Self::Unreadable(_)
+            | Self::ChangedMeanwhile
+            | Self::Over(_)
+            | Self::KeyTaken(_) => true,
+            Self::Added
+            | Self::Replaced
+            | Self::Unchanged
+            | Self::Kept
+            | Self::Ignored(_)
+            | Self::Superseded(_) => false,
+        }
+    }
 }
 
 /// What became of changing some fields of a job.

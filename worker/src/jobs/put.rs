@@ -1,18 +1,15 @@
-//! Writing definitions: one, or many at once.
+//! Writing definitions.
 
-use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use scheduler_core::change::{self, Change, ChangeError, UnreadableJob};
 use scheduler_core::store::{Changed, JobWrite};
+use scheduler_core::unique::OnDuplicate;
 use scheduler_core::{Job, JobId, Store};
 
-use super::client::{Jobs, Rounds};
+use super::client::Jobs;
 use super::retry::until_known;
 use super::{JobsError, OnConflict, Put, PutWish};
-
-/// How many jobs are written in one step.
-const BATCH: usize = 200;
 
 impl<S: Store> Jobs<S> {
     /// Puts a job.
@@ -26,45 +23,55 @@ impl<S: Store> Jobs<S> {
         Ok(outcomes.pop().expect("one outcome for one wish"))
     }
 
-    /// Puts many jobs, in few steps; tells for each what became of it, in order. Of several with
-    /// the same id, a later one finds what an earlier one left.
-    ///
-    /// # Errors
-    ///
-    /// The store could not answer, or others kept changing a job. Some may have been put: asking
-    /// again completes it.
-    pub async fn put_all(&self, wishes: &[PutWish]) -> Result<Vec<Put>, JobsError> {
-        let mut outcomes: Vec<Option<Put>> = vec![None; wishes.len()];
-        let mut rounds: Vec<Rounds<'_>> = wishes.iter().map(|w| Rounds::new(w.job.id())).collect();
-        let mut pending: VecDeque<usize> = (0..wishes.len()).collect();
-        while !pending.is_empty() {
-            let batch = next_batch(wishes, &mut pending);
-            let settled = self.put_batch(wishes, &batch).await?;
-            for (index, outcome) in batch.into_iter().zip(settled).rev() {
-                if outcome.is_none() {
-                    rounds[index].again()?;
-                    pending.push_front(index);
-                }
-                outcomes[index] = outcome;
-            }
-        }
-        Ok(outcomes.into_iter().flatten().collect())
-    }
-
-    /// One round for jobs of different ids; answers in their order, with none for a conflict.
-    async fn put_batch(
+    /// What would become of these wishes, of different ids, as things are.
+    pub(super) async fn foresee(
         &self,
         wishes: &[PutWish],
-        batch: &[usize],
+        places: &[usize],
+    ) -> Result<Vec<Put>, JobsError> {
+        let (decisions, _) = self.decide_all(wishes, places).await?;
+        let mut foreseen: Vec<Put> = decisions
+            .into_iter()
+            .map(|decision| match decision {
+                Decision::Settled(outcome) | Decision::Write(_, outcome) => outcome,
+            })
+            .collect();
+        let is_strict = |at: &usize| {
+            let unique = wishes[places[*at]].job.unique();
+            unique.is_some_and(|unique| unique.on_conflict == OnDuplicate::Error)
+        };
+        let strict: Vec<usize> = (0..places.len())
+            .filter(|at| foreseen[*at] == Put::Added)
+            .filter(is_strict)
+            .collect();
+        if strict.is_empty() {
+            return Ok(foreseen);
+        }
+        let keys = strict
+            .iter()
+            .filter_map(|at| wishes[places[*at]].job.unique());
+        let keys: Vec<_> = keys.map(|unique| unique.key.clone()).collect();
+        let holders = until_known(|| self.store().holders(&keys)).await?;
+        for (at, holder) in strict.into_iter().zip(holders) {
+            if let Some(holder) = holder {
+                foreseen[at] = Put::KeyTaken(holder.job);
+            }
+        }
+        Ok(foreseen)
+    }
+
+    /// One step for wishes of different ids; answers in their order, with none for a conflict.
+    pub(super) async fn put_batch(
+        &self,
+        wishes: &[PutWish],
+        batch: Vec<usize>,
     ) -> Result<Vec<Option<Put>>, JobsError> {
-        let ids: Vec<JobId> = batch.iter().map(|i| wishes[*i].job.id().clone()).collect();
-        let reads = until_known(|| self.store().jobs(&ids)).await?;
+        let (decisions, reads) = self.decide_all(wishes, &batch).await?;
         let mut changes = Vec::new();
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut written = Vec::new();
-        for (index, read) in batch.iter().zip(&reads) {
-            self.check_version(wishes[*index].job.id(), read)?;
-            match decide(&wishes[*index], read, self.remembered) {
+        for (decision, read) in decisions.into_iter().zip(&reads) {
+            match decision {
                 Decision::Settled(outcome) => outcomes.push(Some(outcome)),
                 Decision::Write(change, outcome) => {
                     let stored = read.stored.as_ref().map(|job| job.version);
@@ -75,22 +82,41 @@ impl<S: Store> Jobs<S> {
                 }
             }
         }
-        if !changes.is_empty() {
-            let answers = self.write(changes).await?;
-            let mut taken = Vec::new();
-            for (at, answer) in written.into_iter().zip(answers) {
-                match answer {
-                    Changed::Done(_) => {}
-                    Changed::Conflict => outcomes[at] = None,
-                    Changed::Taken => taken.push(at),
-                }
-            }
-            let wishes: Vec<_> = taken.iter().map(|at| &wishes[batch[*at]]).collect();
-            for (at, settled) in taken.iter().zip(self.settle_taken(&wishes).await?) {
-                outcomes[*at] = settled;
+        if changes.is_empty() {
+            return Ok(outcomes);
+        }
+        let mut taken = Vec::new();
+        let answers = self.write(changes).await?;
+        for (at, answer) in written.into_iter().zip(answers) {
+            match answer {
+                Changed::Done(_) => {}
+                Changed::Conflict => outcomes[at] = None,
+                Changed::Taken => taken.push(at),
             }
         }
+        let wishes: Vec<_> = taken.iter().map(|at| &wishes[batch[*at]]).collect();
+        for (at, settled) in taken.iter().zip(self.settle_taken(&wishes).await?) {
+            outcomes[*at] = settled;
+        }
         Ok(outcomes)
+    }
+
+    async fn decide_all(
+        &self,
+        wishes: &[PutWish],
+        places: &[usize],
+    ) -> Result<(Vec<Decision>, Vec<JobWrite>), JobsError> {
+        let ids: Vec<JobId> = places
+            .iter()
+            .map(|at| wishes[*at].job.id().clone())
+            .collect();
+        let reads = until_known(|| self.store().jobs(&ids)).await?;
+        let mut decisions = Vec::with_capacity(reads.len());
+        for (at, read) in places.iter().zip(&reads) {
+            self.check_version(wishes[*at].job.id(), read)?;
+            decisions.push(decide(&wishes[*at], read, self.remembered));
+        }
+        Ok((decisions, reads))
     }
 }
 
@@ -156,19 +182,4 @@ fn decide_unreadable(wish: &PutWish, stored: &UnreadableJob, read: &JobWrite) ->
             Decision::Settled(Put::Unreadable(stored.why.clone()))
         }
     }
-}
-
-/// Takes the next wishes whose ids all differ; the others wait, in order.
-fn next_batch(wishes: &[PutWish], pending: &mut VecDeque<usize>) -> Vec<usize> {
-    let mut ids = HashSet::new();
-    let (mut batch, mut rest) = (Vec::new(), VecDeque::new());
-    for index in pending.drain(..) {
-        if batch.len() < BATCH && ids.insert(wishes[index].job.id()) {
-            batch.push(index);
-        } else {
-            rest.push_back(index);
-        }
-    }
-    *pending = rest;
-    batch
 }

@@ -365,35 +365,91 @@ fn many_jobs_come_one_a_line_and_again_where_they_were_interrupted() {
         )
     };
     let file = path.display().to_string();
-    // The line in the middle is wrong: all before it is put, and it is named.
+    // A line is wrong: it is named, and nothing is put.
     let text: String = (1..=2500)
         .map(|n| line(n, if n == 2101 { 0 } else { 60 }))
         .collect();
     let wrong = text.replace("\"seconds\":0", "\"secs\":0");
     fs::write(&path, wrong).unwrap();
     let said = redis.said(&["job", "add", "--file", &file], 2);
-    assert_eq!(
-        said.out,
-        "2100 added, 0 replaced, 0 as they were, 0 ignored, 0 refused\n"
-    );
     assert!(said.err.contains("jobs.jsonl:2101: "), "{}", said.err);
+    assert!(
+        said.err.ends_with("hint: nothing was added\n"),
+        "{}",
+        said.err
+    );
+    assert_eq!(redis.said(&["job", "list"], 0).out, "");
     assert!(
         said.err.contains("trigger.secs: is no field of a trigger"),
         "{}",
         said.err
     );
     fs::write(&path, text.replace("\"seconds\":0", "\"seconds\":60")).unwrap();
+    add(&redis, "job-17", &[]);
+    let one_is_there = redis.said(&["job", "add", "--file", &file], 1);
+    assert_eq!(
+        one_is_there.err,
+        format!(
+            "error: {file}:17: there is a job \"job-17\" already: replace it with --replace\n\
+             hint: nothing was added: with --partial, the others would be\n"
+        )
+    );
+    assert_eq!(redis.said(&["job", "list"], 0).out.lines().count(), 2);
+    let partial = ["job", "add", "--file", &file, "--partial", "--progress"];
+    let said = redis.said(&partial, 1);
+    assert_eq!(
+        said.out,
+        "2499 added, 0 replaced, 0 as they were, 0 ignored, 1 refused\n"
+    );
+    assert!(said.err.starts_with("2500 of 2500 jobs\n"), "{}", said.err);
+    // What interrupted an earlier try is completed by another.
     let said = redis.said(&["job", "add", "--file", &file, "--replace"], 0);
     assert_eq!(
         said.out,
-        "400 added, 0 replaced, 2100 as they were, 0 ignored, 0 refused\n"
+        "0 added, 1 replaced, 2499 as they were, 0 ignored, 0 refused\n"
     );
-    let said = redis.said(&["job", "add", "--file", &file], 1);
+    let said = redis.said(&["job", "add", "--file", &file], 1).err;
+    assert!(said.contains("error: and 2480 more\n"), "{said}");
+}
+
+#[test]
+fn jobs_of_a_file_are_added_all_or_none() {
+    let redis = Redis::start();
+    add(&redis, "b", &[]);
+    let jobs = |ids: &[&str]| {
+        let job =
+            |id| json!({ "id": id, "task": "t", "trigger": { "type": "interval", "hours": 1 } });
+        ids.iter().map(|id| job(*id)).collect::<Vec<_>>()
+    };
+    let (directory, _) = config("");
+    let path = directory.path().join("jobs.json");
+    let file = path.display().to_string();
+    fs::write(&path, json!(jobs(&["a", "b", "c"])).to_string()).unwrap();
+    let refused = redis.said(&["job", "add", "--file", &file], 1);
+    assert_eq!(refused.out, "");
+    assert!(
+        refused
+            .err
+            .ends_with("hint: nothing was added: with --partial, the others would be\n"),
+        "{}",
+        refused.err
+    );
+    let partial = redis.said(&["job", "add", "--file", &file, "--partial"], 1);
+    assert_eq!(partial.out, "added a\nadded c\n");
+
+    // One a line is seen on standard input; the same id twice is told with both lines.
+    let line = |id: &str| json!(jobs(&[id])[0]).to_string();
+    let lines = format!("{}\n\n{}\n", line("d"), line("e"));
     assert_eq!(
-        said.out,
-        "0 added, 0 replaced, 0 as they were, 0 ignored, 2500 refused\n"
+        redis.fed(&["job", "add", "--file", "-"], &lines, 0).out,
+        "2 added, 0 replaced, 0 as they were, 0 ignored, 0 refused\n"
     );
-    assert!(said.err.ends_with("error: and 2480 more\n"), "{}", said.err);
+    let twice = format!("{}\n{}\n", line("f"), line("f"));
+    let said = redis.fed(&["job", "add", "--file", "-"], &twice, 2).err;
+    assert!(
+        said.contains("standard input:2: id: \"f\" is the id of line 1, too"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A Redis for one test.
 
+use std::io::{Seek as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
@@ -82,6 +83,15 @@ impl Redis {
     #[track_caller]
     pub(crate) fn said(&self, args: &[&str], code: i32) -> Said {
         Said::of(&mut self.carillon(args)).ends_with(code)
+    }
+
+    /// What is said where this is typed.
+    #[track_caller]
+    pub(crate) fn fed(&self, args: &[&str], typed: &str, code: i32) -> Said {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(typed.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        Said::of(self.carillon(args).stdin(file)).ends_with(code)
     }
 
     pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {

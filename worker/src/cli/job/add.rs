@@ -1,18 +1,21 @@
 //! `carillon job add`: a job as flags, or jobs as a document.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use carillon::config::{ConfiguredJob, JobDocument};
 use carillon::core::{JobDefaults, Store, Timestamp};
-use carillon::jobs::{OnConflict, Put, PutWish};
+use carillon::jobs::{OnConflict, Put, PutAll, PutWish};
 use clap::{ArgGroup, Args};
 use serde_json::{Map, Value};
 
 use super::fields::{FieldFlags, WhenFlags};
+use super::lines::{Lines, are_lines};
 use super::unique::{UniqueFlags, refusal};
 use super::{Desk, Failure, output};
+use crate::cli::failure::HINT;
 
 const HELP: &str = "\
 Examples:
@@ -32,7 +35,12 @@ run, unless it is to be kept (--keep); its history stays.
 
 A file holds jobs as [[jobs]] of the configuration file, or the same as JSON: one job, a list of
 jobs, or {\"jobs\": [...]}. A job whose id is there already is refused, unless --replace is given or
-the job says replace_existing = true. [job_defaults] and timezone of --config apply.";
+the job says replace_existing = true. [job_defaults] and timezone of --config apply.
+
+Or it holds one job a line, as JSON (.jsonl, --lines, or seen so on standard input). All jobs of a file
+are checked, and looked up, before the first is added: if one breaks a rule or would be refused, none is
+added (with --partial, the others are). Then they are added in steps of up to 200, each as a whole;
+whatever interrupts that, the same command with --replace completes it.";
 
 /// `carillon job add`.
 #[derive(Args, Debug)]
@@ -44,9 +52,15 @@ pub(in crate::cli) struct AddArgs {
     /// File with jobs (TOML or JSON, or JSON lines: .jsonl); - for standard input
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["id", "FieldFlags", "WhenFlags", "UniqueFlags"])]
     file: Option<PathBuf>,
-    /// The file holds one job a line, as JSON: read and put bit by bit, however many there are
+    /// The file holds one job a line, as JSON
     #[arg(long, requires = "file")]
     lines: bool,
+    /// Add the jobs of the file that can be added, though others are refused
+    #[arg(long, requires = "file")]
+    partial: bool,
+    /// Tell on standard error how far it is, also where that is no terminal
+    #[arg(long, requires = "file")]
+    progress: bool,
     /// The job's id [default: one is made for jobs that run once]
     #[arg(long, value_name = "ID", requires_all = ["task", "when"])]
     id: Option<String>,
@@ -59,6 +73,8 @@ pub(in crate::cli) struct AddArgs {
     /// Take the place of a job with the same id
     #[arg(long)]
     replace: bool,
+    #[arg(skip)]
+    read: OnceCell<(String, String)>,
 }
 
 impl AddArgs {
@@ -71,7 +87,10 @@ impl AddArgs {
         now: Timestamp,
     ) -> Result<Vec<PutWish>, Failure> {
         let document = match &self.file {
-            Some(file) => read(file)?,
+            Some(file) => {
+                let (name, text) = self.text(file)?;
+                JobDocument::parse(name, text)?.of_nobody()?
+            }
             None => JobDocument::of_value("job add", self.job(now)?)?,
         };
         let jobs = document.check(defaults)?;
@@ -83,11 +102,38 @@ impl AddArgs {
         self.file.is_none() && (self.id.is_none() || self.when.asks_for_now())
     }
 
-    /// The file whose lines are jobs, if it is to be read so.
-    pub(super) fn lines_of(&self) -> Option<&Path> {
-        let file = self.file.as_deref()?;
+    /// The jobs of the file, if they stand there one a line.
+    pub(super) fn lines(&self, defaults: &JobDefaults) -> Result<Option<Lines>, Failure> {
+        let Some(file) = self.file.as_deref() else {
+            return Ok(None);
+        };
         let extension = file.extension().and_then(|extension| extension.to_str());
-        (self.lines || matches!(extension, Some("jsonl" | "ndjson"))).then_some(file)
+        let said = self.lines || matches!(extension, Some("jsonl" | "ndjson"));
+        let (name, text) = self.text(file)?;
+        if said || (extension.is_none() && are_lines(text)) {
+            return Lines::read(name, text, self, defaults).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// What the file is called, and what stands in it: read once.
+    fn text(&self, file: &Path) -> Result<(&str, &str), Failure> {
+        let (name, text) = match self.read.get() {
+            Some(read) => read,
+            None => {
+                let read = read_text(file)?;
+                self.read.get_or_init(|| read)
+            }
+        };
+        Ok((name, text))
+    }
+
+    pub(super) const fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    pub(super) const fn shows_progress(&self) -> bool {
+        self.progress
     }
 
     pub(super) fn wish(&self, configured: ConfiguredJob) -> PutWish {
@@ -116,11 +162,6 @@ impl AddArgs {
     }
 }
 
-fn read(file: &Path) -> Result<JobDocument, Failure> {
-    let (name, text) = read_text(file)?;
-    Ok(JobDocument::parse(&name, &text)?.of_nobody()?)
-}
-
 /// The text of a file or of standard input, and what to call it.
 pub(in crate::cli) fn read_text(file: &Path) -> Result<(String, String), Failure> {
     let mut text = String::new();
@@ -137,14 +178,32 @@ pub(in crate::cli) fn read_text(file: &Path) -> Result<(String, String), Failure
     Ok((name, text))
 }
 
+/// Why none of several jobs was put.
+fn none_added(wishes: &[PutWish], refused: &[(usize, Put)]) -> Failure {
+    let reasons = refused.iter();
+    let reasons = reasons.filter_map(|(at, why)| refusal(wishes[*at].job.id().as_str(), why));
+    let mut reasons: Vec<_> = reasons.collect();
+    if wishes.len() > 1 {
+        reasons.push(format!(
+            "{HINT}nothing was added: with --partial, the others would be"
+        ));
+    }
+    Failure::Refused(reasons.join("\n"))
+}
+
 impl<S: Store> Desk<S> {
     /// Puts the jobs, and tells what became of each.
-    pub(super) async fn add(&self, wishes: &[PutWish]) -> Result<(), Failure> {
-        let outcomes = self
-            .jobs
-            .put_all(wishes)
-            .await
-            .map_err(|e| self.failed(&e))?;
+    pub(super) async fn add(&self, wishes: &[PutWish], partial: bool) -> Result<(), Failure> {
+        let outcomes = if partial {
+            self.jobs.put_all(wishes).await
+        } else {
+            match self.jobs.put_all_or_none(wishes, |_| ()).await {
+                Ok(PutAll::Done(outcomes)) => Ok(outcomes),
+                Ok(PutAll::Refused(refused)) => return Err(none_added(wishes, &refused)),
+                Err(error) => Err(error),
+            }
+        };
+        let outcomes = outcomes.map_err(|e| self.failed(&e))?;
         let mut refused = Vec::new();
         for (wish, outcome) in wishes.iter().zip(outcomes) {
             let id = wish.job.id();

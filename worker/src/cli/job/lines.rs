@@ -1,34 +1,109 @@
-//! `carillon job add --file jobs.jsonl`: many jobs, one a line, put bit by bit.
+//! `carillon job add --file jobs.jsonl`: many jobs, one a line, checked as a whole before any is put.
 
-use std::io::{self, BufRead, IsTerminal as _};
-use std::path::Path;
+use std::collections::HashMap;
 
 use carillon::config::{ConfigError, JobDocument};
 use carillon::core::{JobDefaults, Store};
-use carillon::jobs::{Put, PutWish};
+use carillon::jobs::{Put, PutAll, PutWish};
+use serde_json::Value;
 
 use super::unique::refusal;
 use super::{AddArgs, Desk, Failure, output};
-use crate::cli::saved;
+use crate::cli::failure::HINT;
+use crate::cli::output::Progress;
 
-/// How many lines are read before what they hold is put: five steps of the store.
-const CHUNK: usize = 1_000;
-
-/// How many refused jobs are told one by one.
+/// How many broken rules and refused jobs are told one by one.
 const MAX_TOLD: usize = 20;
 
-/// Lines of a file, and what to call it.
+/// Jobs, and where each was written down.
 pub(super) struct Lines {
-    name: String,
-    reader: Box<dyn BufRead>,
+    wishes: Vec<PutWish>,
+    places: Vec<String>,
 }
 
-pub(super) fn open(file: &Path) -> Result<Lines, Failure> {
-    let (name, reader) = saved::open(file)?;
-    Ok(Lines { name, reader })
+/// Whether a text is jobs one a line, and no single document: its first line is a whole object, and
+/// there are more.
+pub(super) fn are_lines(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let first = lines.next().unwrap_or_default();
+    first.starts_with('{')
+        && lines.next().is_some()
+        && serde_json::from_str::<Value>(first).is_ok_and(|value| value.is_object())
 }
 
-/// What became of the jobs so far.
+impl Lines {
+    /// Checks each line; tells all that break a rule, up to a bound.
+    pub(super) fn read(
+        name: &str,
+        text: &str,
+        args: &AddArgs,
+        defaults: &JobDefaults,
+    ) -> Result<Self, Failure> {
+        let mut read = Self {
+            wishes: Vec::new(),
+            places: Vec::new(),
+        };
+        let mut first_of_id: HashMap<String, usize> = HashMap::new();
+        let mut wrong = Vec::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            if line.trim().is_empty() {
+                continue;
+            }
+            let place = format!("{name}:{number}");
+            match wish_of(&place, line, args, defaults) {
+                Ok(wish) => {
+                    let id = wish.job.id().to_string();
+                    match first_of_id.get(&id) {
+                        Some(first) => wrong.push(format!(
+                            "{place}: id: {id:?} is the id of line {first}, too"
+                        )),
+                        None => drop(first_of_id.insert(id, number)),
+                    }
+                    read.wishes.push(wish);
+                    read.places.push(place);
+                }
+                Err(why) => wrong.push(why),
+            }
+        }
+        if wrong.is_empty() {
+            return Ok(read);
+        }
+        Err(Failure::Usage(told(wrong, "nothing was added")))
+    }
+}
+
+/// Up to a bound of these reasons, and what that means.
+fn told(mut reasons: Vec<String>, hint: &str) -> String {
+    let more = reasons.len().saturating_sub(MAX_TOLD);
+    reasons.truncate(MAX_TOLD);
+    if more > 0 {
+        reasons.push(format!("and {more} more"));
+    }
+    reasons.push(format!("{HINT}{hint}"));
+    reasons.join("\n")
+}
+
+/// The job of a line.
+fn wish_of(
+    place: &str,
+    line: &str,
+    args: &AddArgs,
+    defaults: &JobDefaults,
+) -> Result<PutWish, String> {
+    let value = serde_json::from_str(line).map_err(|error| format!("{place}: {error}"))?;
+    let check = || -> Result<_, ConfigError> {
+        JobDocument::of_value(place, value)?
+            .of_nobody()?
+            .check(defaults)
+    };
+    let mut jobs = check().map_err(|error| error.to_string())?;
+    match (jobs.pop(), jobs.is_empty()) {
+        (Some(job), true) => Ok(args.wish(job)),
+        _ => Err(format!("{place}: must be one job")),
+    }
+}
+
+/// What became of the jobs.
 #[derive(Default)]
 struct Tally {
     added: usize,
@@ -39,20 +114,17 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, wish: &PutWish, outcome: Put) {
+    fn count(&mut self, place: &str, wish: &PutWish, outcome: &Put) {
         match outcome {
             Put::Added | Put::Superseded(_) => self.added += 1,
             Put::Replaced => self.replaced += 1,
             Put::Unchanged | Put::Kept => self.unchanged += 1,
             Put::Ignored(_) => self.ignored += 1,
-            refused => self
-                .refused
-                .extend(refusal(wish.job.id().as_str(), &refused)),
+            refused => {
+                let why = refusal(wish.job.id().as_str(), refused).unwrap_or_default();
+                self.refused.push(format!("{place}: {why}"));
+            }
         }
-    }
-
-    fn total(&self) -> usize {
-        self.added + self.replaced + self.unchanged + self.ignored + self.refused.len()
     }
 
     fn tell(self) -> Result<(), Failure> {
@@ -64,91 +136,48 @@ impl Tally {
             self.ignored,
             self.refused.len()
         ))?;
-        let more = self.refused.len().saturating_sub(MAX_TOLD);
-        let mut reasons: Vec<_> = self.refused.into_iter().take(MAX_TOLD).collect();
-        match (reasons.is_empty(), more) {
-            (true, _) => return Ok(()),
-            (false, 0) => {}
-            (false, more) => reasons.push(format!("and {more} more")),
+        if self.refused.is_empty() {
+            return Ok(());
         }
-        Err(Failure::Refused(reasons.join("\n")))
+        let hint = "the others were added";
+        Err(Failure::Refused(told(self.refused, hint)))
     }
 }
 
 impl<S: Store> Desk<S> {
-    /// Puts the jobs of the lines. A line that breaks a rule ends it: what stands before that has been
-    /// put by then.
-    pub(super) async fn add_lines(
-        &self,
-        args: &AddArgs,
-        lines: Lines,
-        defaults: &JobDefaults,
-    ) -> Result<(), Failure> {
+    /// Puts the jobs of the lines, all or none; or those that can be put, if that is asked for.
+    pub(super) async fn add_lines(&self, args: &AddArgs, lines: &Lines) -> Result<(), Failure> {
+        let Lines { wishes, places } = lines;
+        let mut progress = Progress::new(wishes.len(), args.shows_progress());
+        let told_done = |done| progress.tell(done);
+        let outcomes = if args.is_partial() {
+            self.jobs.put_all_telling(wishes, told_done).await
+        } else {
+            match self.jobs.put_all_or_none(wishes, told_done).await {
+                Ok(PutAll::Done(outcomes)) => Ok(outcomes),
+                Ok(PutAll::Refused(refused)) => {
+                    let reasons = refused.iter().map(|(at, outcome)| {
+                        let why = refusal(wishes[*at].job.id().as_str(), outcome);
+                        format!("{}: {}", places[*at], why.unwrap_or_default())
+                    });
+                    let hint = "nothing was added: with --partial, the others would be";
+                    return Err(Failure::Refused(told(reasons.collect(), hint)));
+                }
+                Err(error) => Err(error),
+            }
+        };
+        progress.end();
+        let outcomes = outcomes.map_err(|error| {
+            let failure = self.failed(&error);
+            eprintln!(
+                "{HINT}some may have been added: the same again completes it, with --replace"
+            );
+            failure
+        })?;
         let mut tally = Tally::default();
-        let mut wishes = Vec::with_capacity(CHUNK);
-        let shows = io::stderr().is_terminal();
-        let mut wrong = None;
-        for (number, line) in lines.reader.lines().enumerate() {
-            match wish_of(&lines.name, number + 1, line, args, defaults) {
-                Ok(wish) => wishes.extend(wish),
-                Err(failure) => {
-                    wrong = Some(failure);
-                    break;
-                }
-            }
-            if wishes.len() >= CHUNK {
-                self.put_chunk(&mut wishes, &mut tally).await?;
-                if shows {
-                    eprint!("\r{} jobs", tally.total());
-                }
-            }
+        for ((wish, place), outcome) in wishes.iter().zip(places).zip(&outcomes) {
+            tally.count(place, wish, outcome);
         }
-        self.put_chunk(&mut wishes, &mut tally).await?;
-        if shows {
-            eprintln!("\r{} jobs", tally.total());
-        }
-        let told = tally.tell();
-        match (wrong, told) {
-            (None, told) => told,
-            (Some(wrong), told) => {
-                if let Err(refused) = told {
-                    // Told; the exit code is that of the wrong line.
-                    let _ = refused.report();
-                }
-                Err(wrong)
-            }
-        }
+        tally.tell()
     }
-
-    async fn put_chunk(&self, wishes: &mut Vec<PutWish>, tally: &mut Tally) -> Result<(), Failure> {
-        let outcomes = self.jobs.put_all(wishes).await;
-        let outcomes = outcomes.map_err(|error| self.failed(&error))?;
-        for (wish, outcome) in wishes.drain(..).zip(outcomes) {
-            tally.count(&wish, outcome);
-        }
-        Ok(())
-    }
-}
-
-/// The job of a line; none where it is blank.
-fn wish_of(
-    name: &str,
-    number: usize,
-    line: io::Result<String>,
-    args: &AddArgs,
-    defaults: &JobDefaults,
-) -> Result<Option<PutWish>, Failure> {
-    let place = format!("{name}:{number}");
-    let wrong = |error: &dyn std::fmt::Display| Failure::Usage(format!("{place}: {error}"));
-    let line = line.map_err(|error| wrong(&error))?;
-    if line.trim().is_empty() {
-        return Ok(None);
-    }
-    let value = serde_json::from_str(&line).map_err(|error| wrong(&error))?;
-    let check = || -> Result<_, ConfigError> {
-        JobDocument::of_value(&place, value)?
-            .of_nobody()?
-            .check(defaults)
-    };
-    Ok(check()?.into_iter().next().map(|job| args.wish(job)))
 }

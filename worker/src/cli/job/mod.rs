@@ -217,18 +217,15 @@ pub(super) fn run(global: &Global, command: JobCommand) -> Result<(), Failure> {
     match command {
         JobCommand::Add(args) => {
             let defaults = &settings.job_defaults;
-            if let Some(file) = args.lines_of() {
-                let lines = lines::open(file)?;
-                return on_store(&settings, async |desk| {
-                    Box::pin(desk.add_lines(&args, lines, defaults)).await
-                });
+            if let Some(lines) = args.lines(defaults)? {
+                return on_store(&settings, async |desk| desk.add_lines(&args, &lines).await);
             }
             let mut wishes = args.wishes(defaults, Timestamp::EPOCH)?;
             on_store(&settings, async |desk| {
                 if args.asks_for_now() {
                     wishes = args.wishes(defaults, desk.now().await?)?;
                 }
-                desk.add(&wishes).await
+                desk.add(&wishes, args.is_partial()).await
             })
         }
         JobCommand::List(args) => {

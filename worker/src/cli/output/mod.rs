@@ -1,5 +1,6 @@
 //! Standard output: the one place that writes there.
 
+mod progress;
 mod table;
 mod time;
 
@@ -7,6 +8,7 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
+pub(super) use progress::Progress;
 pub(super) use table::Table;
 pub(super) use time::{brief, local, wall};
 

@@ -1,0 +1,171 @@
+//! Many jobs at once: in waves of different ids, in steps of a bounded size, several on the way.
+//!
+//! Each step is one script of the store, and so happens as a whole or not at all. More jobs than that
+//! are no single step: no store should stand still for them. What makes the whole safe all the same:
+//! everything that can be refused is refused before the first step, and whoever was interrupted asks
+//! once more, which leaves what is there as it is and goes on with the rest.
+
+use std::collections::HashSet;
+use std::future::Future;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use scheduler_core::{JobId, Store};
+
+use super::client::{Jobs, Rounds};
+use super::{JobsError, Put, PutWish};
+
+/// How many jobs are written in one step.
+pub(super) const BATCH: usize = 200;
+
+/// How many steps are on the way at once: one is made up, one travels, one is done.
+const AT_ONCE: usize = 4;
+
+/// What became of putting many jobs, all or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutAll {
+    /// All was put; what became of each, in order.
+    Done(Vec<Put>),
+    /// Nothing was put, because of these: their places among the wishes, and what would become of
+    /// each.
+    Refused(Vec<(usize, Put)>),
+}
+
+impl<S: Store> Jobs<S> {
+    /// Puts many jobs, in few steps; tells for each what became of it, in order. Of several with
+    /// the same id, a later one finds what an earlier one left.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing a job. Some may have been put: asking
+    /// again completes it.
+    pub async fn put_all(&self, wishes: &[PutWish]) -> Result<Vec<Put>, JobsError> {
+        self.put_all_telling(wishes, |_| ()).await
+    }
+
+    /// The same, saying after each step how many of them are done.
+    ///
+    /// # Errors
+    ///
+    /// As [`put_all`](Self::put_all).
+    pub async fn put_all_telling(
+        &self,
+        wishes: &[PutWish],
+        told: impl FnMut(usize) + Send,
+    ) -> Result<Vec<Put>, JobsError> {
+        let ids: Vec<_> = wishes.iter().map(|wish| wish.job.id()).collect();
+        // Who takes a key first, and who takes whose place, goes by their order.
+        let has_keys = wishes.iter().any(|wish| wish.job.unique().is_some());
+        let at_once = if has_keys { 1 } else { AT_ONCE };
+        in_steps(&ids, at_once, told, |batch| self.put_batch(wishes, batch)).await
+    }
+
+    /// Puts many jobs, or none of them where any would be refused: one of the same id is there, it
+    /// is not to be replaced, its unique key is held, its schedule is over. All of them are looked at
+    /// before the first is put.
+    ///
+    /// What somebody else does between that and the writing is told as [`put_all`](Self::put_all)
+    /// does. Up to 200 jobs are put in one step.
+    ///
+    /// ```
+    /// use carillon::core::{Job, Store};
+    /// use carillon::jobs::{Jobs, JobsError, OnConflict, PutAll, PutWish};
+    ///
+    /// async fn schedule<S: Store>(store: S, jobs: Vec<Job>) -> Result<(), JobsError> {
+    ///     let wish = |job| PutWish { job, on_conflict: OnConflict::Refuse };
+    ///     let wishes: Vec<_> = jobs.into_iter().map(wish).collect();
+    ///     let told = |done| println!("{done} of {}", wishes.len());
+    ///     match Jobs::new(store).put_all_or_none(&wishes, told).await? {
+    ///         PutAll::Done(_) => println!("all are there"),
+    ///         PutAll::Refused(why) => println!("none was put, because of {why:?}"),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`put_all`](Self::put_all).
+    pub async fn put_all_or_none(
+        &self,
+        wishes: &[PutWish],
+        told: impl FnMut(usize) + Send,
+    ) -> Result<PutAll, JobsError> {
+        let mut seen = HashSet::new();
+        let is_first = |at: &usize| seen.insert(wishes[*at].job.id());
+        let (first, again): (Vec<usize>, Vec<usize>) = (0..wishes.len()).partition(is_first);
+        let ids: Vec<_> = first.iter().map(|at| wishes[*at].job.id()).collect();
+        let foreseen = in_steps(
+            &ids,
+            AT_ONCE,
+            |_| (),
+            |batch| {
+                let places: Vec<_> = batch.iter().map(|at| first[*at]).collect();
+                async move {
+                    let foreseen = self.foresee(wishes, &places).await?;
+                    Ok(foreseen.into_iter().map(Some).collect())
+                }
+            },
+        )
+        .await?;
+        let mut refused: Vec<_> = first.into_iter().zip(foreseen).collect();
+        let twice = again.into_iter().filter(|at| wishes[*at].refuses_others());
+        refused.extend(twice.map(|at| (at, Put::Exists)));
+        refused.retain(|(_, outcome)| outcome.is_refusal());
+        if refused.is_empty() {
+            return self.put_all_telling(wishes, told).await.map(PutAll::Done);
+        }
+        refused.sort_by_key(|(at, _)| *at);
+        Ok(PutAll::Refused(refused))
+    }
+}
+
+/// Does something about each of many jobs, in steps of different ids; answers in order. A step answers
+/// with none for what is to be decided anew.
+pub(super) async fn in_steps<T, F>(
+    ids: &[&JobId],
+    at_once: usize,
+    mut told: impl FnMut(usize) + Send,
+    step: impl Fn(Vec<usize>) -> F,
+) -> Result<Vec<T>, JobsError>
+where
+    F: Future<Output = Result<Vec<Option<T>>, JobsError>>,
+{
+    let mut outcomes: Vec<Option<T>> = ids.iter().map(|_| None).collect();
+    let mut rounds: Vec<Rounds<'_>> = ids.iter().map(|id| Rounds::new(id)).collect();
+    let mut pending: Vec<usize> = (0..ids.len()).collect();
+    let mut done = 0;
+    while !pending.is_empty() {
+        let (wave, mut rest) = next_wave(ids, pending);
+        let mut batches = wave.chunks(BATCH);
+        let mut running = FuturesUnordered::new();
+        let begin = |batch: &[usize]| {
+            let batch = batch.to_vec();
+            let doing = step(batch.clone());
+            async move { (batch, doing.await) }
+        };
+        running.extend(batches.by_ref().take(at_once).map(begin));
+        while let Some((batch, settled)) = running.next().await {
+            running.extend(batches.next().map(begin));
+            for (at, outcome) in batch.into_iter().zip(settled?) {
+                if outcome.is_some() {
+                    done += 1;
+                } else {
+                    rounds[at].again()?;
+                    rest.push(at);
+                }
+                outcomes[at] = outcome;
+            }
+            told(done);
+        }
+        rest.sort_unstable();
+        pending = rest;
+    }
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
+/// The first of each id, in order; and the others.
+fn next_wave(ids: &[&JobId], pending: Vec<usize>) -> (Vec<usize>, Vec<usize>) {
+    let mut seen = HashSet::with_capacity(pending.len());
+    pending.into_iter().partition(|at| seen.insert(ids[*at]))
+}
