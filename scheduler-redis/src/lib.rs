@@ -9,6 +9,7 @@
 
 mod attendance;
 mod certificates;
+pub mod checkup;
 mod codec;
 mod config;
 mod connect;

@@ -80,6 +80,11 @@ impl Script {
         }
     }
 
+    /// What the keys are called that every call takes.
+    pub(crate) fn fixed_keys(&self) -> &[String] {
+        &self.keys
+    }
+
     /// Starts a call with the fixed keys filled in; `tail` are the keys that follow.
     pub(crate) fn call(&self, keys: &Keys, session: Option<&SessionId>, tail: &[String]) -> Cmd {
         let mut cmd = redis::cmd("EVALSHA");

@@ -25,7 +25,8 @@ pub struct RedisServer {
     dir: TempDir,
     port: u16,
     persistence: Persistence,
-    password: Option<String>,
+    /// As they stand in its URL.
+    credentials: String,
     arguments: Vec<String>,
     child: Option<Child>,
 }
@@ -60,17 +61,32 @@ impl RedisServer {
         arguments: &[&str],
     ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let password = password.map(str::to_owned);
+        let mut arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        if let Some(password) = password {
+            arguments.extend(["--requirepass".to_owned(), password.to_owned()]);
+        }
         let port = free_port()?;
         let mut server = Self {
             dir,
             port,
             persistence,
-            password,
-            arguments: arguments.iter().map(ToString::to_string).collect(),
+            credentials: password.map_or_else(String::new, |p| format!(":{p}@")),
+            arguments,
             child: None,
         };
         server.run()?;
+        Ok(server)
+    }
+
+    /// Starts a server whose only user is the one of `deploy/redis/users.acl`.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no `redis-server`, or it does not come up.
+    pub fn with_least_rights(persistence: Persistence) -> Result<Self> {
+        let users = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/redis/users.acl");
+        let mut server = Self::with_arguments(persistence, None, &["--aclfile", users])?;
+        "carillon:CHANGE-ME@".clone_into(&mut server.credentials);
         Ok(server)
     }
 
@@ -86,9 +102,6 @@ impl RedisServer {
         command.arg("--dir").arg(self.dir.path());
         if self.persistence == Persistence::AppendOnly {
             command.args(["--appendonly", "yes", "--appendfsync", "always"]);
-        }
-        if let Some(password) = &self.password {
-            command.args(["--requirepass", password]);
         }
         command.args(&self.arguments);
         let mut child = command
@@ -131,11 +144,7 @@ impl RedisServer {
     /// Its URL through another port.
     #[must_use]
     pub fn url_on(&self, port: u16) -> String {
-        let password = self
-            .password
-            .as_ref()
-            .map_or_else(String::new, |p| format!(":{p}@"));
-        format!("redis://{password}127.0.0.1:{port}")
+        format!("redis://{}127.0.0.1:{port}", self.credentials)
     }
 
     /// A store on this server.

@@ -6,15 +6,17 @@ use scheduler_core::{ManualClock, MemoryStore, Namespace, Timestamp};
 use scheduler_redis::RedisStore;
 use tests::conformance::model::{seeds, walk};
 use tests::conformance::{ClockHand, Fresh, Harness};
-use tests::redis_server::RedisServer;
+use tests::redis_server::{Persistence, RedisServer};
 use uuid::Uuid;
 
-/// A server of its own per test.
+/// A server of its own per test, where the store's user has no more rights than it needs.
 struct Redis(Arc<RedisServer>);
 
 impl Redis {
     fn start() -> Self {
-        Self(Arc::new(RedisServer::start().expect("a redis-server")))
+        Self(Arc::new(
+            RedisServer::with_least_rights(Persistence::None).expect("a redis-server"),
+        ))
     }
 }
 

@@ -182,7 +182,15 @@ impl RedisStore {
         self.shared.link.query("set_pinned_clock", &cmd).await
     }
 
-    fn scripts(&self) -> &Scripts {
+    pub(crate) fn config(&self) -> &RedisConfig {
+        &self.shared.config
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.shared.keys
+    }
+
+    pub(crate) fn scripts(&self) -> &Scripts {
         &self.shared.scripts
     }
 
@@ -225,7 +233,11 @@ impl RedisStore {
         ids.into_iter().map(|id| self.shared.keys.job(id)).collect()
     }
 
-    async fn query<T: FromRedisValue>(&self, operation: &'static str, cmd: &Cmd) -> StoreResult<T> {
+    pub(crate) async fn query<T: FromRedisValue>(
+        &self,
+        operation: &'static str,
+        cmd: &Cmd,
+    ) -> StoreResult<T> {
         self.shared.link.query(operation, cmd).await
     }
 

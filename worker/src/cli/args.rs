@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::apply::ApplyArgs;
 use super::attend::RunsCommand;
 use super::bench::BenchArgs;
+use super::doctor::DoctorArgs;
 use super::events::EventsArgs;
 use super::export::ExportArgs;
 use super::import::ImportArgs;
@@ -147,6 +148,8 @@ pub(super) enum Command {
     Events(EventsArgs),
     /// Show the workers
     Nodes(NodesArgs),
+    /// Tell what of the server, or the workers, breaks a promise
+    Doctor(DoctorArgs),
     /// Make keys for what workers serve over HTTP
     #[cfg(feature = "http")]
     Token(super::token::TokenArgs),

@@ -8,6 +8,7 @@ mod apply;
 mod args;
 mod attend;
 mod bench;
+mod doctor;
 mod events;
 mod explain;
 mod export;
@@ -56,6 +57,7 @@ pub(crate) fn main() -> ExitCode {
         },
         Command::Explain(args) => explain::run(&cli.global, &args),
         Command::Events(args) => events::run(&cli.global, &args),
+        Command::Doctor(args) => doctor::run(&cli.global, &args),
         Command::Nodes(args) => nodes::run(&cli.global, &args),
         Command::Bench(args) => bench::run(&cli.global, &args),
         #[cfg(feature = "http")]
