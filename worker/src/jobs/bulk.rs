@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use scheduler_core::{JobId, Store};
 
 use super::client::{Jobs, Rounds};
+use super::put::Known;
 use super::{JobsError, Put, PutWish};
 
 /// How many jobs are written in one step.
@@ -53,11 +54,23 @@ impl<S: Store> Jobs<S> {
         wishes: &[PutWish],
         told: impl FnMut(usize) + Send,
     ) -> Result<Vec<Put>, JobsError> {
+        self.put_known(wishes, &Known::default(), told).await
+    }
+
+    async fn put_known(
+        &self,
+        wishes: &[PutWish],
+        known: &Known,
+        told: impl FnMut(usize) + Send,
+    ) -> Result<Vec<Put>, JobsError> {
         let ids: Vec<_> = wishes.iter().map(|wish| wish.job.id()).collect();
         // Who takes a key first, and who takes whose place, goes by their order.
         let has_keys = wishes.iter().any(|wish| wish.job.unique().is_some());
         let at_once = if has_keys { 1 } else { AT_ONCE };
-        in_steps(&ids, at_once, told, |batch| self.put_batch(wishes, batch)).await
+        in_steps(&ids, at_once, told, |batch| {
+            self.put_batch(wishes, batch, known)
+        })
+        .await
     }
 
     /// Puts many jobs, or none of them where any would be refused: one of the same id is there, it
@@ -91,7 +104,8 @@ impl<S: Store> Jobs<S> {
         wishes: &[PutWish],
         told: impl FnMut(usize) + Send,
     ) -> Result<PutAll, JobsError> {
-        let mut seen = HashSet::new();
+        let (mut seen, known) = (HashSet::new(), Known::default());
+        let known = &known;
         let is_first = |at: &usize| seen.insert(wishes[*at].job.id());
         let (first, again): (Vec<usize>, Vec<usize>) = (0..wishes.len()).partition(is_first);
         let ids: Vec<_> = first.iter().map(|at| wishes[*at].job.id()).collect();
@@ -102,7 +116,7 @@ impl<S: Store> Jobs<S> {
             |batch| {
                 let places: Vec<_> = batch.iter().map(|at| first[*at]).collect();
                 async move {
-                    let foreseen = self.foresee(wishes, &places).await?;
+                    let foreseen = self.foresee(wishes, &places, known).await?;
                     Ok(foreseen.into_iter().map(Some).collect())
                 }
             },
@@ -113,7 +127,7 @@ impl<S: Store> Jobs<S> {
         refused.extend(twice.map(|at| (at, Put::Exists)));
         refused.retain(|(_, outcome)| outcome.is_refusal());
         if refused.is_empty() {
-            return self.put_all_telling(wishes, told).await.map(PutAll::Done);
+            return self.put_known(wishes, known, told).await.map(PutAll::Done);
         }
         refused.sort_by_key(|(at, _)| *at);
         Ok(PutAll::Refused(refused))

@@ -1,5 +1,7 @@
 //! Writing definitions.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use scheduler_core::change::{self, Change, ChangeError, UnreadableJob};
@@ -10,6 +12,33 @@ use scheduler_core::{Job, JobId, Store};
 use super::client::Jobs;
 use super::retry::until_known;
 use super::{JobsError, OnConflict, Put, PutWish};
+use crate::clock::boottime;
+
+/// Jobs that were looked at before they are written, by the places of their wishes.
+#[derive(Default)]
+pub(super) struct Known(Mutex<HashMap<usize, (Duration, JobWrite)>>);
+
+impl Known {
+    fn keep(&self, places: &[usize], reads: Vec<JobWrite>) {
+        let at = boottime();
+        let reads = places.iter().copied().zip(reads);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(reads.map(|(place, read)| (place, (at, read))));
+    }
+
+    /// What was read of these, if all of them were, as if it had been read now: whether they are so
+    /// still is checked where they are written. Each is given once: after a conflict it is read anew.
+    fn take(&self, places: &[usize]) -> Option<Vec<JobWrite>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken: Option<Vec<_>> = places.iter().map(|place| known.remove(place)).collect();
+        let now = boottime();
+        let reads = taken?.into_iter().map(|(at, read)| JobWrite {
+            now: read.now.after(now.saturating_sub(at)),
+            ..read
+        });
+        Some(reads.collect())
+    }
+}
 
 impl<S: Store> Jobs<S> {
     /// Puts a job.
@@ -23,13 +52,15 @@ impl<S: Store> Jobs<S> {
         Ok(outcomes.pop().expect("one outcome for one wish"))
     }
 
-    /// What would become of these wishes, of different ids, as things are.
+    /// What would become of these wishes, of different ids, as things are; keeps what was read.
     pub(super) async fn foresee(
         &self,
         wishes: &[PutWish],
         places: &[usize],
+        known: &Known,
     ) -> Result<Vec<Put>, JobsError> {
-        let (decisions, _) = self.decide_all(wishes, places).await?;
+        let (decisions, reads) = self.decide_all(wishes, places, None).await?;
+        known.keep(places, reads);
         let mut foreseen: Vec<Put> = decisions
             .into_iter()
             .map(|decision| match decision {
@@ -65,8 +96,10 @@ impl<S: Store> Jobs<S> {
         &self,
         wishes: &[PutWish],
         batch: Vec<usize>,
+        known: &Known,
     ) -> Result<Vec<Option<Put>>, JobsError> {
-        let (decisions, reads) = self.decide_all(wishes, &batch).await?;
+        let read = known.take(&batch);
+        let (decisions, reads) = self.decide_all(wishes, &batch, read).await?;
         let mut changes = Vec::new();
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut written = Vec::new();
@@ -105,12 +138,16 @@ impl<S: Store> Jobs<S> {
         &self,
         wishes: &[PutWish],
         places: &[usize],
+        read: Option<Vec<JobWrite>>,
     ) -> Result<(Vec<Decision>, Vec<JobWrite>), JobsError> {
-        let ids: Vec<JobId> = places
-            .iter()
-            .map(|at| wishes[*at].job.id().clone())
-            .collect();
-        let reads = until_known(|| self.store().jobs(&ids)).await?;
+        let ids = places.iter().map(|at| wishes[*at].job.id().clone());
+        let reads = match read {
+            Some(reads) => reads,
+            None => {
+                let ids: Vec<JobId> = ids.collect();
+                until_known(|| self.store().jobs(&ids)).await?
+            }
+        };
         let mut decisions = Vec::with_capacity(reads.len());
         for (at, read) in places.iter().zip(&reads) {
             self.check_version(wishes[*at].job.id(), read)?;

@@ -521,3 +521,42 @@ async fn what_was_decided_on_another_version_is_refused() {
         })
     ));
 }
+
+fn wish(id: &str) -> PutWish {
+    PutWish {
+        job: job(id, 10),
+        on_conflict: OnConflict::Refuse,
+    }
+}
+
+#[tokio::test]
+async fn many_jobs_are_put_all_or_none() {
+    let desk = Desk::new();
+    let wishes: Vec<_> = (0..1_000).map(|n| wish(&format!("{n:04}"))).collect();
+    let mut told = Vec::new();
+    let all = desk.jobs.put_all_or_none(&wishes, |done| told.push(done));
+    assert_eq!(all.await.unwrap(), PutAll::Done(vec![Put::Added; 1_000]));
+    assert_eq!(told, [200, 400, 600, 800, 1_000]);
+    assert_eq!(desk.writes(), 5);
+
+    // One is there, and one is named twice: nothing is written.
+    let wishes = ["a", "b", "a", "0500"].map(wish);
+    let none = desk
+        .jobs
+        .put_all_or_none(&wishes, |_| panic!("nothing is done"));
+    let refused = vec![(2, Put::Exists), (3, Put::Exists)];
+    assert_eq!(none.await.unwrap(), PutAll::Refused(refused));
+    assert_eq!(desk.writes(), 5);
+}
+
+#[tokio::test]
+async fn what_comes_between_the_look_and_the_writing_is_found() {
+    let desk = Desk::new();
+    desk.meanwhile(|world| {
+        let change = scheduler_core::change::put_new(job("b", 99), None, NOW).unwrap();
+        world.write(None, &change);
+    });
+    let wishes = ["a", "b", "c"].map(wish);
+    let put = desk.jobs.put_all_or_none(&wishes, |_| ()).await.unwrap();
+    assert_eq!(put, PutAll::Done(vec![Put::Added, Put::Exists, Put::Added]));
+}
