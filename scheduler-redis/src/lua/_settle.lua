@@ -159,13 +159,13 @@ local function write_busy(s, t)
   if #gone > 0 then
     variadic('HDEL', K.busy, gone, 1)
     if redis.call('EXISTS', K.finished) == 1 then
-      local marked = {}
+      local marked, at = {}, int(t)
       for first = 1, #gone, 500 do
         local last = math.min(first + 499, #gone)
         local over = redis.call('ZMSCORE', K.finished, unpack(gone, first, last))
         for i = first, last do
           if over[i - first + 1] then
-            marked[#marked + 1] = int(t)
+            marked[#marked + 1] = at
             marked[#marked + 1] = gone[i]
           end
         end

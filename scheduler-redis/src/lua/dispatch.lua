@@ -1,15 +1,16 @@
 -- Settles due fire times as planned: the due time moves and the runs appear, in one step per job.
 -- KEYS: leader beat due versions fired busy finished history lines packed events
 --   gates, then (high, ready, low, wake) of each queue
--- ARGV: token, planned at, greatest age ms, plain items, other items (at most 500 in all), lists. Then
---   the plain items, which settle just their due time, by one run, of jobs that may have one run in
---   flight and none lined up: columns of jobs, versions, (job, due), (next due, job), (job, "@" due).
---   Then per other item: job, due, version, next due or "", first and last fire time that it settles,
+-- ARGV: token, planned at, greatest age ms, plain items, last items, other items (at most 500 in all),
+--   lists. Then the plain items, which settle just their due time, by one run, of jobs that may have one
+--   run in flight and none lined up: columns of jobs, versions, (job, due), (next due, job), (job, "@"
+--   due). Then the same of those whose schedule is over with that: columns of jobs, versions, (job, due),
+--   ("+inf", job), (job, "@" due). Then per other item: job, due, version, next due or "", first and last fire time that it settles,
 --   max instances, how many more may be lined up, fire times of its runs (blank-separated), records of
 --   its skips (one a line). Then per list: list, runs, and a column of the waiting runs of all items,
 --   in the order in which they are to wait
 -- Answers: {} or {index, why, fired, ...} of items that were refused ("changed", "fired", "full"),
---   plain ones counted first; or "lost"; or "stale". Asked again: items that were done are refused.
+--   counted in this order; or "lost"; or "stale". Asked again: items that were done are refused.
 if held_lease() ~= ARGV[1] then
   return 'lost'
 end
@@ -18,9 +19,17 @@ local age, oldest = t - tonumber(ARGV[2]), tonumber(ARGV[3])
 if age > oldest or age < -oldest then
   return 'stale'
 end
-local plain, others, lists, FIRST, ARGS = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), 7, 10
-local VERSIONS, FIRED, DUE, BUSY = FIRST + plain, FIRST + 2 * plain, FIRST + 4 * plain, FIRST + 6 * plain
-local OTHERS = FIRST + 8 * plain
+local FIRST, ARGS = 8, 10
+local others, lists = tonumber(ARGV[6]), tonumber(ARGV[7])
+local function columns(first, count)
+  return {
+    count = count, jobs = first, versions = first + count, fired = first + 2 * count,
+    next = first + 4 * count, busy = first + 6 * count, left_out = {},
+  }
+end
+local plain = columns(FIRST, tonumber(ARGV[4]))
+local last = columns(FIRST + 8 * plain.count, tonumber(ARGV[5]))
+local OTHERS = FIRST + 8 * (plain.count + last.count)
 local LISTS = OTHERS + others * ARGS
 if lists > 0 and is_paused() then
   -- Planned before the pause began.
@@ -28,7 +37,7 @@ if lists > 0 and is_paused() then
 end
 
 -- What is not as it was planned, and the waiting runs that therefore do not come to be.
-local refused, left_out, dropped = {}, {}, {}
+local refused, dropped = {}, {}
 local function drop(job, fire)
   dropped['1 - 0 ' .. job .. '@' .. fire] = true
 end
@@ -41,16 +50,19 @@ local function refuse(place, why, fired, job, runs)
   end
 end
 
-if plain > 0 then
-  local jobs = { unpack(ARGV, FIRST, VERSIONS - 1) }
+local function check(c, place)
+  if c.count == 0 then
+    return
+  end
+  local jobs = { unpack(ARGV, c.jobs, c.versions - 1) }
   local dues = redis.call('ZMSCORE', K.due, unpack(jobs))
   local versions = redis.call('HMGET', K.versions, unpack(jobs))
   local fireds = redis.call('HMGET', K.fired, unpack(jobs))
   local busies = redis.call('HMGET', K.busy, unpack(jobs))
-  for i = 1, plain do
-    local due, fired = ARGV[FIRED + 2 * i - 1], fireds[i] and tonumber(fireds[i])
+  for i = 1, c.count do
+    local due, fired = ARGV[c.fired + 2 * i - 1], fireds[i] and tonumber(fireds[i])
     local why
-    if versions[i] ~= ARGV[VERSIONS + i - 1]
+    if versions[i] ~= ARGV[c.versions + i - 1]
       or (dues[i] ~= due and (not dues[i] or tonumber(dues[i]) ~= tonumber(due))) then
       why = 'changed'
     elseif fired and fired >= tonumber(due) then
@@ -59,11 +71,13 @@ if plain > 0 then
       why = 'full'
     end
     if why then
-      left_out[i] = true
-      refuse(i - 1, why, fireds[i], jobs[i], due)
+      c.left_out[i] = true
+      refuse(place + i - 1, why, fireds[i], jobs[i], due)
     end
   end
 end
+check(plain, 0)
+check(last, plain.count)
 
 local jobs, dues, versions, fireds, busies = {}, {}, {}, {}, {}
 for i = 1, others do
@@ -98,7 +112,7 @@ for i = 1, others do
     why = 'full'
   end
   if why then
-    refuse(plain + i - 1, why, fireds[i], job, runs)
+    refuse(plain.count + last.count + i - 1, why, fireds[i], job, runs)
   else
     if next ~= '' then
       due[#due + 1] = next
@@ -153,11 +167,15 @@ for _ = 1, lists do
   end
   at = at + 2 + runs
 end
-column('ZADD', K.due, DUE, plain, 2, left_out)
-column('HSET', K.fired, FIRED, plain, 2, left_out)
-set_fields(K.busy, plain, function()
-  column('HSET', K.busy, BUSY, plain, 2, left_out)
-end)
+column('ZADD', K.due, plain.next, plain.count, 2, plain.left_out)
+column('ZADD', K.finished, last.next, last.count, 2, last.left_out)
+column('ZREM', K.due, last.jobs, last.count, 1, last.left_out)
+for _, c in ipairs({ plain, last }) do
+  column('HSET', K.fired, c.fired, c.count, 2, c.left_out)
+  set_fields(K.busy, c.count, function()
+    column('HSET', K.busy, c.busy, c.count, 2, c.left_out)
+  end)
+end
 if #due > 0 then
   variadic('ZADD', K.due, due, 2)
 end

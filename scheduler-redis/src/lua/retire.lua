@@ -19,7 +19,7 @@ end
 local over = redis.call('ZMSCORE', K.finished, unpack(ids))
 local due = redis.call('ZMSCORE', K.due, unpack(ids))
 local busy = redis.call('HMGET', K.busy, unpack(ids))
-local jobs, keys, gone, over_for_good, freed = {}, {}, {}, {}, {}
+local jobs, keys, gone, over_for_good, freed, at = {}, {}, {}, {}, {}, int(t)
 for i, id in ipairs(ids) do
   if over[i] and tonumber(over[i]) <= t and not due[i] and not busy[i] then
     over_for_good[#over_for_good + 1] = id
@@ -30,7 +30,7 @@ for i, id in ipairs(ids) do
     if stored[1] ~= '1' then
       jobs[#jobs + 1] = id
       keys[#keys + 1] = KEYS[TAIL + i]
-      gone[#gone + 1] = int(t)
+      gone[#gone + 1] = at
       gone[#gone + 1] = id
     end
   end

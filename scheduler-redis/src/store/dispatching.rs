@@ -11,19 +11,34 @@ use scheduler_core::{JobId, Timestamp};
 use super::leading::{is_word, skip_lines};
 use super::{Call, Queues, RedisStore, ms, optional_ms, score_to_timestamp};
 
-/// Whether an item settles just its due time, by one run, of a job that may have one run in flight
-/// and none lined up.
-fn is_plain(item: &DispatchItem) -> bool {
-    let plan = &item.plan;
-    item.max_instances == 1
-        && item.max_lined_up == 0
-        && plan.runs == [item.due]
-        && plan.skips.is_empty()
-        && plan.settled == item.due
-        && plan.next.is_some_and(|next| next > item.due)
+/// How the script takes an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It settles just its due time, by one run, of a job that may have one run in flight and none
+    /// lined up.
+    Plain,
+    /// The same, and the job's schedule is over with that.
+    Last,
+    Other,
 }
 
-/// Adds the columns of plain items; `dispatch.lua` says what they mean.
+impl Kind {
+    fn of(item: &DispatchItem) -> Self {
+        let plan = &item.plan;
+        let is_plain = item.max_instances == 1
+            && item.max_lined_up == 0
+            && plan.runs == [item.due]
+            && plan.skips.is_empty()
+            && plan.settled == item.due;
+        match plan.next {
+            None if is_plain => Self::Last,
+            Some(next) if is_plain && next > item.due => Self::Plain,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Adds the columns of plain or last items; `dispatch.lua` says what they mean.
 fn add_plain<'a>(call: &mut Call<'_>, items: impl Iterator<Item = &'a DispatchItem> + Clone) {
     for item in items.clone() {
         call.arg(item.job.as_str());
@@ -35,7 +50,11 @@ fn add_plain<'a>(call: &mut Call<'_>, items: impl Iterator<Item = &'a DispatchIt
         call.arg(item.job.as_str()).arg(item.due.as_ms());
     }
     for item in items.clone() {
-        call.arg(optional_ms(item.plan.next)).arg(item.job.as_str());
+        match item.plan.next {
+            Some(next) => call.arg(next.as_ms()),
+            None => call.arg("+inf"),
+        };
+        call.arg(item.job.as_str());
     }
     for item in items {
         let due = item.due.as_ms();
@@ -73,14 +92,23 @@ impl RedisStore {
             let list = queues.list(&item.queue, item.priority);
             lists.entry(list).or_default().extend(runs);
         }
-        let indexes = 0..request.items.len();
-        let (plain, others): (Vec<usize>, Vec<usize>) =
-            indexes.partition(|&index| is_plain(&request.items[index]));
+        let of_kind = |kind| {
+            let indexes = request.items.iter().enumerate();
+            let indexes = indexes.filter(move |(_, item)| Kind::of(item) == kind);
+            indexes.map(|(index, _)| index).collect::<Vec<_>>()
+        };
+        let [plain, last, others] = [Kind::Plain, Kind::Last, Kind::Other].map(of_kind);
         let mut call = self.call(&self.scripts().dispatch, None, &self.queue_keys(&queues));
         call.arg(request.token.to_string());
         call.arg(request.planned_at.as_ms()).arg(ms(MAX_PLAN_AGE));
-        call.arg(plain.len()).arg(others.len()).arg(lists.len());
-        add_plain(&mut call, plain.iter().map(|&index| &request.items[index]));
+        call.arg(plain.len()).arg(last.len()).arg(others.len());
+        call.arg(lists.len());
+        for columns in [&plain, &last] {
+            add_plain(
+                &mut call,
+                columns.iter().map(|&index| &request.items[index]),
+            );
+        }
         for &index in &others {
             add_item(&mut call, &request.items[index]);
         }
@@ -107,9 +135,10 @@ impl RedisStore {
                 ("full", _) => Refusal::Full,
                 _ => return Err(call.corrupt(format!("refusal {why:?} {fired:?}"))),
             };
-            // Plain items were sent first.
+            // In the order in which they were sent.
             let index = *plain
                 .iter()
+                .chain(&last)
                 .chain(&others)
                 .nth(index)
                 .ok_or_else(|| call.corrupt(format!("refused item {index}")))?;

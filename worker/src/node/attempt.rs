@@ -67,7 +67,9 @@ pub(super) async fn call(handler: &dyn Handler, call: Call, bounds: Bounds<'_>) 
     // leaves behind in what it shares with others is for its author to think of.
     let call = AssertUnwindSafe(async move { handler.call(call).await });
     let mut call = std::pin::pin!(call.catch_unwind());
+    // In this order: one that answers at once has registered nowhere to be told to stop.
     let (answer, cut) = tokio::select! {
+        biased;
         answer = &mut call => (Some(answer), None),
         cut = cut(&bounds) => {
             token.cancel();

@@ -12,8 +12,9 @@ use scheduler_core::{Job, JobId, Store, Version};
 
 use crate::node::link::Link;
 
-/// How many definitions one generation holds.
-const GENERATION: usize = 10_000;
+/// How many definitions one generation holds. Where more jobs than two of them fire in turn, each fire
+/// asks for its definition anew.
+const GENERATION: usize = 50_000;
 
 /// How many definitions one call asks for.
 const PER_CALL: usize = 500;

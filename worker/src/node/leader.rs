@@ -13,24 +13,28 @@
 //!
 //! No outcome is ever waited for twice: after a lost answer the leader just looks again. What was
 //! done is no longer due.
+//!
+//! Where more is due than one batch takes, the next look goes out right behind the dispatch, and both
+//! are answered together. The store takes them in that order; where it does not (a connection was lost
+//! between the two), what was seen is what this very dispatch settles, and is refused when it is
+//! dispatched again.
 
-use std::collections::BTreeSet;
+mod upkeep;
+
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduler_core::change;
 use scheduler_core::history::SkipRecord;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{move_past, plan, plan_paused};
 use scheduler_core::queue::Hold;
 use scheduler_core::store::{
-    Admit, AdmitItem, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob, JobWrite, Park,
-    ParkItem, Peek, PeekAnswer, Peeked, Promote, PutJob, Refusal, Refused, RequestId, Retire,
-    StoreResult, Tidy, TidyAnswer, Wake,
+    Dispatch, DispatchAnswer, DispatchItem, DueJob, ParkItem, Peek, PeekAnswer, Peeked, Refusal,
+    Refused, StoreResult, Wake,
 };
-use scheduler_core::{Job, Priority, QueueName, RunId, Store, Timestamp, Version};
+use scheduler_core::{Job, QueueName, RunId, Store, Timestamp};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::clock::boottime;
 use crate::event::Event;
@@ -91,6 +95,23 @@ pub(crate) struct Leader<S> {
     batch: BatchSize,
     /// When to forget next what is past keeping, by [`boottime`].
     tidy_at: Duration,
+    /// Whether to look again behind a dispatch, and what was seen so.
+    looks_ahead: bool,
+    seen: Option<Seen>,
+}
+
+/// What was seen by one look.
+struct Seen {
+    peeked: Peeked,
+    /// How many due jobs it would have shown.
+    limit: usize,
+}
+
+impl Seen {
+    /// Whether more may be due.
+    fn is_full(&self) -> bool {
+        self.peeked.due.len() >= self.limit
+    }
 }
 
 /// What one dispatch did.
@@ -122,6 +143,8 @@ impl<S: Store> Leader<S> {
             batch: BatchSize::new(),
             // A term may be short: each begins with it.
             tidy_at: Duration::ZERO,
+            looks_ahead: false,
+            seen: None,
         }
     }
 
@@ -129,8 +152,14 @@ impl<S: Store> Leader<S> {
     pub(crate) async fn lead(&mut self, stop: &CancellationToken) -> Led {
         let mut wake = Waiter::new(self.shared.link.clone(), Wake::Leader);
         let mut backoff = Backoff::up_to(beat(&self.shared.settings.timing));
+        self.looks_ahead = true;
         while !stop.is_cancelled() {
-            let pause = match self.run_once().await {
+            let round = self.run_once().await;
+            if round != Ok(Round::Again) {
+                // It would be old by then.
+                self.seen = None;
+            }
+            let pause = match round {
                 Ok(Round::LeaseLost) => return Led::LeaseLost,
                 Ok(Round::Again) => {
                     backoff.reset();
@@ -161,36 +190,62 @@ impl<S: Store> Leader<S> {
 
     /// One round: looks at what is due, and settles it.
     pub(crate) async fn run_once(&mut self) -> StoreResult<Round> {
-        let link = &self.shared.link;
-        let limit = self.batch.size();
-        let request = Peek {
+        let seen = match self.seen.take() {
+            Some(seen) => seen,
+            None => match self.look().await? {
+                Some(seen) => seen,
+                None => return Ok(Round::LeaseLost),
+            },
+        };
+        self.settle(seen).await
+    }
+
+    /// Looks at what is due; none where the lease is lost.
+    async fn look(&mut self) -> StoreResult<Option<Seen>> {
+        let request = self.peek();
+        let sent = boottime();
+        let seen = self.ask_peek(&request).await?;
+        self.batch.round_trip(boottime().saturating_sub(sent));
+        Ok(seen)
+    }
+
+    fn peek(&self) -> Peek {
+        Peek {
             token: self.token.clone(),
             ttl: self.shared.settings.timing.lease_ttl,
-            limit,
+            limit: self.batch.size(),
             queues: self.queues.iter().cloned().collect(),
-        };
+        }
+    }
+
+    async fn ask_peek(&self, request: &Peek) -> StoreResult<Option<Seen>> {
+        let link = &self.shared.link;
         let sent = boottime();
-        let PeekAnswer::Peeked(peeked) = link.ask("peek", link.store.peek(&request)).await? else {
-            return Ok(Round::LeaseLost);
+        let PeekAnswer::Peeked(peeked) = link.ask("peek", link.store.peek(request)).await? else {
+            return Ok(None);
         };
-        let received = boottime();
-        self.shared.clock.learn(sent, received, peeked.now);
+        self.shared.clock.learn(sent, boottime(), peeked.now);
         for due in &peeked.due {
             self.shared.saw(due.version.0);
         }
-        self.batch.round_trip(received.saturating_sub(sent));
+        let limit = request.limit;
+        Ok(Some(Seen { peeked, limit }))
+    }
 
+    /// Settles what was seen to be due, and what else it calls for.
+    async fn settle(&mut self, seen: Seen) -> StoreResult<Round> {
+        let peeked = &seen.peeked;
         let mut next = earliest(peeked.next_due, peeked.next_retry);
         next = earliest(next, peeked.next_resume);
         let mut stuck = false;
         // What makes room must go on where nothing else does: a full store takes in nothing more.
         let mut trouble = None;
         if !peeked.due.is_empty() {
-            match self.settle_due(&peeked).await {
+            match self.settle_due(&seen).await {
                 Ok(Some(moved)) => {
                     stuck = moved.jobs == 0;
                     next = earliest(next, moved.next);
-                    if moved.jobs < peeked.due.len() || peeked.due.len() >= limit {
+                    if moved.jobs < peeked.due.len() || seen.is_full() {
                         // Some were not as they had been seen, or not all were seen.
                         next = earliest(next, Some(peeked.now));
                     }
@@ -204,7 +259,7 @@ impl<S: Store> Leader<S> {
             next = earliest(next, Some(peeked.now));
             stuck = false;
         }
-        match self.end_pauses(&peeked).await {
+        match self.end_pauses(peeked).await {
             // They may be due at once.
             Ok(true) => {
                 next = earliest(next, Some(peeked.now));
@@ -215,9 +270,14 @@ impl<S: Store> Leader<S> {
                 trouble.get_or_insert(error);
             }
         }
-        let admitted = self.admit(&peeked).await;
-        let promoted = self.promote(&peeked).await;
-        let retired = self.retire(&peeked).await;
+        let admitted = self.admit(peeked).await;
+        let promoted = self.promote(peeked).await;
+        let retired = self.retire(peeked).await;
+        if let Some(seen) = &mut self.seen {
+            // It was looked at before these went.
+            let gone: HashSet<_> = peeked.finished.iter().collect();
+            seen.peeked.finished.retain(|job| !gone.contains(job));
+        }
         let tidied = self.tidy().await;
         for done in [admitted, promoted, retired, tidied] {
             match done {
@@ -239,7 +299,8 @@ impl<S: Store> Leader<S> {
     }
 
     /// Plans what is due and dispatches it; none where the lease is lost.
-    async fn settle_due(&mut self, peeked: &Peeked) -> StoreResult<Option<Moved>> {
+    async fn settle_due(&mut self, seen: &Seen) -> StoreResult<Option<Moved>> {
+        let peeked = &seen.peeked;
         let wanted: Vec<_> = peeked
             .due
             .iter()
@@ -281,7 +342,7 @@ impl<S: Store> Leader<S> {
         if items.is_empty() {
             return Ok(Some(moved));
         }
-        self.dispatch(items, &jobs, peeked.now, moved).await
+        self.dispatch(items, &jobs, seen, moved).await
     }
 
     fn planned(&mut self, due: &DueJob, job: &Job, peeked: &Peeked) -> DispatchItem {
@@ -312,15 +373,16 @@ impl<S: Store> Leader<S> {
         &mut self,
         items: Vec<DispatchItem>,
         jobs: &[Arc<Job>],
-        planned_at: Timestamp,
+        seen: &Seen,
         mut moved: Moved,
     ) -> StoreResult<Option<Moved>> {
         let mut request = Dispatch {
             token: self.token.clone(),
-            planned_at,
+            planned_at: seen.peeked.now,
             items,
         };
-        let Some(refused) = self.send(&request, &mut moved).await? else {
+        let behind = (self.looks_ahead && seen.is_full()).then(|| self.peek());
+        let Some(refused) = self.send(&request, behind, &mut moved).await? else {
             return Ok(None);
         };
         let settled_before: Vec<_> = refused
@@ -336,7 +398,7 @@ impl<S: Store> Leader<S> {
             .collect();
         if !settled_before.is_empty() {
             request.items = settled_before;
-            if self.send(&request, &mut moved).await?.is_none() {
+            if self.send(&request, None, &mut moved).await?.is_none() {
                 return Ok(None);
             }
         }
@@ -346,18 +408,31 @@ impl<S: Store> Leader<S> {
         Ok(Some(moved))
     }
 
-    /// Sends one batch, and counts what it moved. Answers with what was refused; none where the
-    /// lease is lost.
+    /// Sends one batch, and the next look right behind it if there is one; counts what it moved.
+    /// Answers with what was refused; none where the lease is lost.
     async fn send(
         &mut self,
         request: &Dispatch,
+        behind: Option<Peek>,
         moved: &mut Moved,
     ) -> StoreResult<Option<Vec<Refused>>> {
         let link = &self.shared.link;
-        let sent = boottime();
-        let answer = link.ask("dispatch", link.store.dispatch(request)).await?;
-        self.batch.took(boottime().saturating_sub(sent));
-        match answer {
+        let dispatching = async {
+            let sent = boottime();
+            let answer = link.ask("dispatch", link.store.dispatch(request)).await;
+            (answer, boottime().saturating_sub(sent))
+        };
+        let (answer, took) = match &behind {
+            Some(look) => {
+                let (dispatched, seen) = tokio::join!(dispatching, self.ask_peek(look));
+                // Where it could not look, or no longer leads, the next look finds it so.
+                self.seen = seen.ok().flatten();
+                dispatched
+            }
+            None => dispatching.await,
+        };
+        self.batch.took(took);
+        match answer? {
             DispatchAnswer::Dispatched { refused } => {
                 let mut refusals = refused
                     .iter()
@@ -397,193 +472,6 @@ impl<S: Store> Leader<S> {
                 Event::Skipped(record.with_detail(item.note.as_deref()))
             });
         }
-    }
-
-    /// Takes jobs out of the schedule that nobody can plan: they would stay at its head for ever.
-    /// False where the lease is lost.
-    async fn park(&mut self, jobs: Vec<ParkItem>) -> StoreResult<bool> {
-        let request = Park {
-            token: self.token.clone(),
-            jobs,
-        };
-        let link = &self.shared.link;
-        let leads = link.ask("park", link.store.park(&request)).await?;
-        if leads {
-            for ParkItem {
-                job,
-                version,
-                reason,
-                ..
-            } in request.jobs
-            {
-                tracing::error!(%job, %version, reason, "parked a job that cannot be read");
-            }
-        }
-        Ok(leads)
-    }
-
-    /// Brings back jobs whose pause has ended, each if it still is as it is read now: safe also for a
-    /// leader that has been deposed meanwhile, and asked for again by the next look where the answer
-    /// is lost. Says whether any came back.
-    async fn end_pauses(&mut self, peeked: &Peeked) -> StoreResult<bool> {
-        if peeked.resumes.is_empty() {
-            return Ok(false);
-        }
-        let link = &self.shared.link;
-        let read = link.ask("jobs", link.store.jobs(&peeked.resumes)).await?;
-        let changes = read.iter().filter_map(|read| {
-            let stored = read.stored.as_ref()?;
-            let change = change::end_pause(stored, read.now)?;
-            Some((Some(stored.version), change))
-        });
-        let changes: Vec<_> = changes.collect();
-        self.park_paused(peeked, &read).await?;
-        if changes.is_empty() {
-            return Ok(false);
-        }
-        let link = &self.shared.link;
-        let request = PutJob {
-            request: RequestId(Uuid::new_v4()),
-            changes,
-        };
-        let answers = link.ask("put", link.store.put(&request)).await?;
-        let mut any = false;
-        for ((_, change), answer) in request.changes.iter().zip(&answers) {
-            if let Changed::Done(version) = *answer {
-                any = true;
-                let job = change.job.id();
-                tracing::info!(%job, "its pause has ended");
-                self.shared.events.tell(|| Event::JobResumed {
-                    job: job.clone(),
-                    version,
-                });
-            }
-        }
-        Ok(any)
-    }
-
-    /// Sets jobs aside whose pause has ended and that nobody can read: they would be the first to be
-    /// looked at for ever, and keep others from coming back. Whoever has lost the lease learns so
-    /// elsewhere.
-    async fn park_paused(&mut self, peeked: &Peeked, read: &[JobWrite]) -> StoreResult<()> {
-        let lost = peeked.resumes.iter().zip(read).filter_map(|(job, read)| {
-            let (version, reason) = match (&read.stored, &read.unreadable) {
-                (Some(_), _) => return None,
-                (None, Some(job)) => (job.version, job.why.clone()),
-                (None, None) => (Version::default(), "its record is gone".to_owned()),
-            };
-            Some(ParkItem {
-                job: job.clone(),
-                due: peeked.now,
-                version,
-                reason,
-            })
-        });
-        let lost: Vec<_> = lost.collect();
-        if !lost.is_empty() {
-            self.park(lost).await?;
-        }
-        Ok(())
-    }
-
-    /// Lets runs go that are lined up, where their jobs have room. False where the lease is lost.
-    async fn admit(&mut self, peeked: &Peeked) -> StoreResult<bool> {
-        if peeked.openings.is_empty() {
-            return Ok(true);
-        }
-        let wanted = peeked.openings.iter();
-        let wanted: Vec<_> = wanted
-            .map(|open| (open.job.clone(), open.version))
-            .collect();
-        let definitions = self.shared.definitions.look_up(&wanted).await?;
-        let mut items = Vec::with_capacity(wanted.len());
-        for ((job, version), definition) in wanted.into_iter().zip(definitions) {
-            let (queue, priority, limit) = match definition {
-                Lookup::Found(job) => {
-                    let policy = job.policy();
-                    let limit = policy.max_instances.get();
-                    (job.queue().clone(), policy.priority, limit)
-                }
-                // Its next change shows it again.
-                Lookup::Gone | Lookup::Unreadable(_) => {
-                    (QueueName::default_queue(), Priority::default(), 0)
-                }
-            };
-            self.queues.insert(queue.clone());
-            items.push(AdmitItem {
-                job,
-                version,
-                queue,
-                priority,
-                max_instances: usize::try_from(limit).unwrap_or(usize::MAX),
-            });
-        }
-        let token = self.token.clone();
-        let request = Admit { token, items };
-        let link = &self.shared.link;
-        link.ask("admit", link.store.admit(&request)).await
-    }
-
-    async fn promote(&mut self, peeked: &Peeked) -> StoreResult<bool> {
-        if peeked.retries.is_empty() {
-            return Ok(true);
-        }
-        for retry in &peeked.retries {
-            if !self.queues.contains(&retry.queue) {
-                self.queues.insert(retry.queue.clone());
-            }
-        }
-        let request = Promote {
-            token: self.token.clone(),
-            retries: peeked.retries.clone(),
-        };
-        let link = &self.shared.link;
-        link.ask("promote", link.store.promote(&request)).await
-    }
-
-    async fn retire(&self, peeked: &Peeked) -> StoreResult<bool> {
-        if peeked.finished.is_empty() {
-            return Ok(true);
-        }
-        let request = Retire {
-            token: self.token.clone(),
-            jobs: peeked.finished.clone(),
-        };
-        let link = &self.shared.link;
-        let leads = link.ask("retire", link.store.retire(&request)).await?;
-        if leads {
-            for job in request.jobs {
-                self.shared.events.tell(|| Event::JobFinished { job });
-            }
-        }
-        Ok(leads)
-    }
-
-    /// Forgets what is past keeping: now and then, and with each round while there is more of it
-    /// than one call may forget. Also under a load that never lets the leader rest. False where the
-    /// lease is lost.
-    async fn tidy(&mut self) -> StoreResult<bool> {
-        let now = boottime();
-        if now < self.tidy_at {
-            return Ok(true);
-        }
-        self.tidy_at = now + TIDY_EVERY;
-        let retention = self.shared.settings.retention;
-        let request = Tidy {
-            token: self.token.clone(),
-            keep_history: retention.history,
-            keep_history_for: retention.history_for,
-            keep_requests: retention.requests,
-            keep_fired: retention.fired,
-            keep_failed: retention.failed,
-            keep_failed_for: retention.failed_for,
-        };
-        let link = &self.shared.link;
-        let answer = link.ask("tidy", link.store.tidy(&request)).await?;
-        if answer == TidyAnswer::More {
-            self.tidy_at = now;
-        }
-        Ok(answer != TidyAnswer::LeaseLost)
     }
 }
 

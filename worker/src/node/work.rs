@@ -366,13 +366,18 @@ impl<S: Store> Work<S> {
             );
         }
         self.shared.counters.settled(request.settled.len());
-        for settled in request.settled {
-            let Settled { claim, record, .. } = settled;
+        let is_done = |settled: &&Settled| !stale.contains(&settled.claim.run);
+        let records = request.settled.iter().filter(is_done);
+        let records = records.filter_map(|settled| match &settled.record {
+            Some(Record::Run(record)) => Some(record),
+            _ => None,
+        });
+        self.shared.link.meter.ended(records);
+        for Settled { claim, record, .. } in request.settled {
             self.held.remove(&claim.fence);
             if !stale.contains(&claim.run) {
                 let events = &self.shared.events;
                 if let Some(Record::Run(record)) = record {
-                    self.shared.link.meter.ended(&record);
                     events.tell_of_record(|| Event::Ended(record));
                 } else {
                     events.tell_of_run(|| Event::RunReturned {

@@ -29,35 +29,42 @@ pub async fn what_is_dispatched_together_is_settled_each_as_it_is<H: Harness>(mu
     world.advance(EVERY).await;
     world.put(job("b")).await;
     world.put(job("changed")).await;
+    world.put(job("last")).await;
+    world.put(job("last, changed")).await;
     world.put(job("line").policy(lining_up)).await;
     world.put(job("other").queue(name("other"))).await;
     world.put(job("z")).await;
     world.run_now("line").await;
     world.advance(EVERY).await;
     let mut request = world.plan_due(&token).await;
-    let index = request.items.iter().position(|i| i.job == name("changed"));
-    let index = index.expect("it is due");
-    let others = request.items[index].version.0 + 1_000;
-    request.items[index].version.0 = others;
+    let mut refused = Vec::new();
+    for (index, item) in request.items.iter_mut().enumerate() {
+        if item.job.as_str().starts_with("last") {
+            item.plan.next = None;
+        }
+        if item.job.as_str().ends_with("changed") {
+            item.version.0 += 1_000;
+            let why = Refusal::Changed;
+            refused.push(Refused { index, why });
+        }
+    }
     let answer = done(world.store.dispatch(&request).await);
-    let why = Refusal::Changed;
-    let refused = vec![Refused { index, why }];
     assert_eq!(answer, DispatchAnswer::Dispatched { refused });
     let sight = world.see().await;
-    assert_eq!((sight.lined_up, sight.busy, sight.waiting()), (1, 6, 5));
+    assert_eq!((sight.lined_up, sight.busy, sight.waiting()), (1, 7, 6));
     assert_eq!(sight.records().len(), 1, "of what was coalesced");
     let claims = world.claim(&mut a, 10).await;
     let jobs: Vec<_> = claims.iter().map(|c| c.run.job.as_str()).collect();
     assert_eq!(
         jobs,
-        ["line", "coalesced", "b", "z"],
+        ["line", "coalesced", "b", "last", "z"],
         "the longest due first"
     );
     // What was refused is due still, and what was settled is not.
     let due = world.peek(&token).await.due;
     assert_eq!(
         due.iter().map(|due| due.job.as_str()).collect::<Vec<_>>(),
-        ["changed"]
+        ["changed", "last, changed"]
     );
 }
 

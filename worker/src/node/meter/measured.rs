@@ -106,6 +106,24 @@ fn call() -> Histogram {
     ])
 }
 
+/// What measures runs that are alike.
+struct Kind {
+    runs: Counter,
+    /// Where they were begun.
+    lateness: Option<Histogram>,
+    /// Where they have ended, too.
+    duration: Option<Histogram>,
+}
+
+/// Whether the same measures both.
+fn is_alike(one: &RunRecord, other: &RunRecord) -> bool {
+    one.outcome == other.outcome
+        && one.queue == other.queue
+        && one.task == other.task
+        && one.started_at.is_some() == other.started_at.is_some()
+        && one.ended_at.is_some() == other.ended_at.is_some()
+}
+
 impl Default for Measured {
     fn default() -> Self {
         let measured = Self {
@@ -125,6 +143,34 @@ impl Default for Measured {
 }
 
 impl Measured {
+    fn kind(&self, record: &RunRecord) -> Kind {
+        let queue = record.queue.to_string();
+        let task = record
+            .task
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string);
+        let begun = record.started_at;
+        let lateness = begun.map(|_| {
+            let queue = queue.clone();
+            self.lateness.get_or_create(&QueueLabels { queue }).clone()
+        });
+        let duration = begun.and(record.ended_at).map(|_| {
+            let task = task.clone();
+            self.duration.get_or_create(&TaskLabels { task }).clone()
+        });
+        let outcome = record.outcome.as_str();
+        let labels = RunLabels {
+            task,
+            queue,
+            outcome,
+        };
+        Kind {
+            runs: self.runs.get_or_create(&labels).clone(),
+            lateness,
+            duration,
+        }
+    }
+
     /// What nobody wants to see is there from the beginning: a counter that appears with its first
     /// trouble has no rise that could be seen.
     fn begin_at_zero(&self) {
@@ -142,38 +188,25 @@ impl Measured {
 }
 
 impl Meter {
-    /// An attempt of a run has ended, and the store knows.
-    pub(crate) fn ended(&self, record: &RunRecord) {
-        let queue = record.queue.to_string();
-        let task = record
-            .task
-            .as_ref()
-            .map_or_else(String::new, ToString::to_string);
-        if let Some(started) = record.started_at {
-            let queue = QueueLabels {
-                queue: queue.clone(),
+    /// Attempts of runs have ended, and the store knows.
+    ///
+    /// Those of one batch are mostly of one kind: what measures them is looked up once.
+    pub(crate) fn ended<'r>(&self, records: impl Iterator<Item = &'r RunRecord>) {
+        let mut kind: Option<(&RunRecord, Kind)> = None;
+        for record in records {
+            let kind = match &mut kind {
+                Some((like, kind)) if is_alike(like, record) => kind,
+                kind => &kind.insert((record, self.0.kind(record))).1,
             };
-            let late = started.since(record.run.scheduled_at());
-            self.0
-                .lateness
-                .get_or_create(&queue)
-                .observe(late.as_secs_f64());
-            if let Some(ended) = record.ended_at {
-                let task = TaskLabels { task: task.clone() };
-                let took = ended.since(started);
-                self.0
-                    .duration
-                    .get_or_create(&task)
-                    .observe(took.as_secs_f64());
+            kind.runs.inc();
+            if let (Some(lateness), Some(started)) = (&kind.lateness, record.started_at) {
+                let late = started.since(record.run.scheduled_at());
+                lateness.observe(late.as_secs_f64());
+                if let (Some(duration), Some(ended)) = (&kind.duration, record.ended_at) {
+                    duration.observe(ended.since(started).as_secs_f64());
+                }
             }
         }
-        let outcome = record.outcome.as_str();
-        let labels = RunLabels {
-            task,
-            queue,
-            outcome,
-        };
-        self.0.runs.get_or_create(&labels).inc();
     }
 
     /// So many fire times became runs.

@@ -13,7 +13,7 @@ use super::LeaseChange;
 pub(crate) struct Meter {}
 
 impl Meter {
-    pub(crate) fn ended(&self, _: &RunRecord) {}
+    pub(crate) fn ended<'r>(&self, _: impl Iterator<Item = &'r RunRecord>) {}
     pub(crate) fn dispatched(&self, _: usize) {}
     pub(crate) fn skipped(&self, _: &Skip) {}
     pub(crate) fn lease(&self, _: LeaseChange) {}
