@@ -41,13 +41,13 @@ impl Document {
             let at = error.span().map_or(0, |span| span.start);
             // Only the message: the error's own text shows the line, which may hold a password.
             Problem::new(
-                format!("{name}:{}", line_of(text, at)),
+                format!("{name}:{}", Lines::of(text).line_of(at)),
                 error.message().replace('\n', ", "),
             )
         })?;
         let mut reader = TomlReader {
             name,
-            text,
+            lines: Lines::of(text),
             fields: Fields::new(),
         };
         let root = reader.table("", table.get_ref())?;
@@ -160,8 +160,18 @@ fn plain_json_message(error: &serde_json::Error) -> String {
     }
 }
 
-fn line_of(text: &str, at: usize) -> usize {
-    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+/// Where the lines of a text begin: a file of many thousand jobs asks for that with each field.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of the byte at this place, from 1.
+    fn line_of(&self, at: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < at)
+    }
 }
 
 fn json_fields(path: &str, value: &Value, fields: &mut Fields) {
@@ -181,7 +191,7 @@ fn json_fields(path: &str, value: &Value, fields: &mut Fields) {
 
 struct TomlReader<'a> {
     name: &'a str,
-    text: &'a str,
+    lines: Lines,
     fields: Fields,
 }
 
@@ -190,7 +200,7 @@ impl TomlReader<'_> {
         let mut map = Map::new();
         for (key, value) in table {
             let field = join(path, key.get_ref());
-            let line = line_of(self.text, key.span().start);
+            let line = self.lines.line_of(key.span().start);
             self.fields.insert(field.clone(), Some(line));
             map.insert(key.get_ref().to_string(), self.value(&field, value)?);
         }
@@ -199,7 +209,7 @@ impl TomlReader<'_> {
 
     fn value(&mut self, path: &str, value: &Spanned<DeValue<'_>>) -> Result<Value, Problem> {
         let out_of_range = |what: &str, text: &str| Problem {
-            place: format!("{}:{}", self.name, line_of(self.text, value.span().start)),
+            place: format!("{}:{}", self.name, self.lines.line_of(value.span().start)),
             field: path.to_owned(),
             message: format!("{text} is no {what} that a computer can hold"),
         };
@@ -221,7 +231,7 @@ impl TomlReader<'_> {
                 let mut list = Vec::with_capacity(array.len());
                 for (index, item) in array.iter().enumerate() {
                     let element = format!("{path}[{index}]");
-                    let line = line_of(self.text, item.span().start);
+                    let line = self.lines.line_of(item.span().start);
                     self.fields.insert(element.clone(), Some(line));
                     list.push(self.value(&element, item)?);
                 }
