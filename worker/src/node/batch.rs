@@ -5,18 +5,26 @@
 
 use std::time::Duration;
 
-const LEAST: usize = 25;
+const LEAST: usize = 100;
 const MOST: usize = 500;
 const AT_FIRST: usize = 300;
 
 /// How much longer than an empty round trip a batch may take.
-const TARGET: Duration = Duration::from_millis(5);
+const TARGET: Duration = Duration::from_millis(20);
+
+/// Of so many batches, one after the other, the quickest tells what they take: a busy machine, and
+/// requests of others that are served before, make any of them slow, and smaller batches would only
+/// add to that.
+const WATCHED: u32 = 4;
 
 #[derive(Debug)]
 pub(crate) struct BatchSize {
     size: usize,
     /// What the way to the store and back takes, as the quickest recent answers show it.
     way: Duration,
+    /// How many batches in a row were not quick, and what the quickest of them took.
+    slow: u32,
+    quickest: Duration,
 }
 
 impl BatchSize {
@@ -24,6 +32,8 @@ impl BatchSize {
         Self {
             size: AT_FIRST,
             way: Duration::ZERO,
+            slow: 0,
+            quickest: Duration::MAX,
         }
     }
 
@@ -44,11 +54,20 @@ impl BatchSize {
     /// Takes in how long a batch took.
     pub(crate) fn took(&mut self, took: Duration) {
         let work = took.saturating_sub(self.way);
-        if work > TARGET {
-            self.size = (self.size / 2).max(LEAST);
-        } else if work < TARGET / 2 {
+        if work < TARGET / 2 {
             self.size = (self.size + self.size / 8).min(MOST);
+        } else {
+            self.slow += 1;
+            self.quickest = self.quickest.min(work);
+            if self.slow < WATCHED {
+                return;
+            }
+            if self.quickest > TARGET {
+                self.size = (self.size / 2).max(LEAST);
+            }
         }
+        self.slow = 0;
+        self.quickest = Duration::MAX;
     }
 }
 
@@ -59,7 +78,10 @@ mod tests {
     #[test]
     fn slow_batches_shrink_and_quick_ones_grow_within_bounds() {
         let mut batch = BatchSize::new();
-        batch.took(Duration::from_millis(6));
+        for _ in 0..WATCHED {
+            assert_eq!(batch.size(), AT_FIRST);
+            batch.took(TARGET * 2);
+        }
         assert_eq!(batch.size(), AT_FIRST / 2);
         for _ in 0..20 {
             batch.took(Duration::from_secs(1));
@@ -69,6 +91,17 @@ mod tests {
             batch.took(Duration::from_millis(1));
         }
         assert_eq!(batch.size(), MOST);
+    }
+
+    #[test]
+    fn one_quick_batch_among_slow_ones_tells_what_they_take() {
+        let mut batch = BatchSize::new();
+        for _ in 0..20 {
+            batch.took(TARGET * 2);
+            batch.took(TARGET * 2);
+            batch.took(TARGET * 3 / 4);
+        }
+        assert_eq!(batch.size(), AT_FIRST);
     }
 
     #[test]
