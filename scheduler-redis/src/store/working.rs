@@ -158,45 +158,48 @@ impl RedisStore {
             return Ok(Vec::new());
         }
         // Version and record are read in one step each: a record is only ever filed under the
-        // version that stood beside it. What is kept for runs in flight is read after: a change
-        // between the two moves the wanted definition there, and never away from there.
+        // version that stood beside it. What is kept for runs in flight is read after, where it has
+        // to be: a change between the two moves the wanted definition there, and never away from
+        // there.
         type Current = (Option<u64>, Option<Vec<u8>>);
-        let mut pipeline = redis::pipe();
-        for (id, version) in wanted {
-            let keys = &self.shared.keys;
-            pipeline
-                .cmd("HMGET")
-                .arg(keys.job(id))
-                .arg("version")
-                .arg("record");
-            pipeline
-                .cmd("HGET")
-                .arg(self.key("old"))
-                .arg(format!("{version} {id}"));
-        }
-        let found: Vec<Value> = self.shared.link.pipeline("definitions", &pipeline).await?;
         let corrupt = |error: redis::ParsingError| {
             StoreError::new(StoreErrorKind::Corrupt, "definitions", error.to_string())
         };
-        let mut definitions = Vec::with_capacity(wanted.len());
-        let mut found = found.into_iter();
-        for (_, version) in wanted {
-            let (Some(current), Some(old)) = (found.next(), found.next()) else {
-                break;
-            };
-            let current: Current = redis::from_redis_value(current).map_err(corrupt)?;
-            let old: Option<Vec<u8>> = redis::from_redis_value(old).map_err(corrupt)?;
-            let record = match current {
-                (Some(number), Some(record)) if number == version.0 => Some(record),
-                _ => old,
-            };
-            definitions.push(match record.as_deref().map(codec::job_from_record) {
-                Some(Ok(job)) => Definition::Found(Arc::new(job)),
-                Some(Err(why)) => Definition::Unreadable(why),
-                None => Definition::Gone,
-            });
+        let mut pipeline = redis::pipe();
+        for (id, _) in wanted {
+            let key = self.shared.keys.job(id);
+            pipeline.cmd("HMGET").arg(key).arg("version").arg("record");
         }
-        Ok(definitions)
+        let found: Vec<Value> = self.shared.link.pipeline("definitions", &pipeline).await?;
+        let mut records = Vec::with_capacity(wanted.len());
+        let mut elsewhere = redis::cmd("HMGET");
+        elsewhere.arg(self.key("old"));
+        for ((id, version), current) in wanted.iter().zip(found) {
+            match redis::from_redis_value::<Current>(current).map_err(corrupt)? {
+                (Some(number), Some(record)) if number == version.0 => records.push(Some(record)),
+                _ => {
+                    elsewhere.arg(format!("{version} {id}"));
+                    records.push(None);
+                }
+            }
+        }
+        let mut old = Vec::new();
+        if records.iter().any(Option::is_none) {
+            old = self.query("definitions", &elsewhere).await?;
+        }
+        let mut old: std::vec::IntoIter<Option<Vec<u8>>> = old.into_iter();
+        let records = records
+            .into_iter()
+            .map(|record| record.or_else(|| old.next().flatten()));
+        let definitions =
+            records.map(
+                |record| match record.as_deref().map(codec::job_from_record) {
+                    Some(Ok(job)) => Definition::Found(Arc::new(job)),
+                    Some(Err(why)) => Definition::Unreadable(why),
+                    None => Definition::Gone,
+                },
+            );
+        Ok(definitions.collect())
     }
 }
 
