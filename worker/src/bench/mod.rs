@@ -8,7 +8,7 @@
 //! server's clock, in microseconds. The fire times are given by the schedule, whatever the load
 //! does, so a standstill shows with every fire that it made late, and a fire that never came is
 //! counted as missed: nothing is omitted. A rate is called sustained only if none was missed, next
-//! to none came more than a second late, and nothing still waited at the end.
+//! to none came more than a second late, and what waits between two rounds did not grow.
 
 mod add;
 mod clock;

@@ -102,7 +102,7 @@ impl Report {
         }
     }
 
-    /// Whether every fire that was due was begun in time, and none waited at the end. True where
+    /// Whether every fire that was due was begun in time, and no queue of them grew. True where
     /// that was not the question.
     #[must_use]
     pub const fn is_sustained(&self) -> bool {

@@ -16,6 +16,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Of so many fires, one may come more than a second late.
 const LATE_ONE_OF: u64 = 1_000;
 
+/// By one of so many jobs what waits may grow while it is measured.
+const GROWN_ONE_OF: u64 = 20;
+
 /// How long after it was added a one-off job is due.
 const ONEOFF_AHEAD: Duration = Duration::from_millis(500);
 
@@ -94,9 +97,12 @@ fn to_i64(number: usize) -> i64 {
 }
 
 struct Found {
+    jobs: u64,
     counted: Counted,
     expected: u64,
-    /// What waited at the end: runs, and jobs that were due.
+    /// What waited half a period after the first fire time, and after the last: runs, and jobs that
+    /// were due.
+    at_first: u64,
     left: u64,
     spent: Spent,
     /// What the jobs alone take on the server.
@@ -131,7 +137,7 @@ async fn measure<S: Store>(
     let seconds = Duration::from_millis(u64::try_from(to - from).unwrap_or(0));
     stage.tell(&format!("measuring for {seconds:?}"));
     let mark = stage.mark().await?;
-    watch(stage, from, to, oneoffs).await?;
+    let at_first = watch(stage, from, to, every_ms, oneoffs).await?;
     let left = waiting(stage).await?;
     let spent = stage.since(mark).await?;
     let expected = u64::try_from(rounds).unwrap_or(0) * steady.jobs as u64;
@@ -143,22 +149,26 @@ async fn measure<S: Store>(
         tokio::time::sleep(ONEOFF_AHEAD * 2).await;
     }
     Ok(Found {
+        jobs: steady.jobs as u64,
         counted: stage.tally.read()?,
         expected,
+        at_first,
         left,
         spent,
         stored,
     })
 }
 
-/// Tells each second how it goes, and adds one-off jobs.
+/// Tells each second how it goes, and adds one-off jobs. Answers with what waited after the first
+/// round.
 async fn watch<S: Store>(
     stage: &mut Stage<'_, S>,
     from: i64,
     to: i64,
+    every: i64,
     oneoffs: Option<Oneoffs>,
-) -> Result<()> {
-    let mut before = 0;
+) -> Result<u64> {
+    let (mut before, mut at_first) = (0, None);
     for second in 1.. {
         let until = (from + second * 1_000).min(to);
         if let Some(oneoffs) = oneoffs
@@ -171,11 +181,14 @@ async fn watch<S: Store>(
         let fires = stage.tally.fires();
         stage.tell(&format!("{second:>4} s: {} fires", fires - before));
         before = fires;
+        if at_first.is_none() && until >= from + every {
+            at_first = Some(waiting(stage).await?);
+        }
         if until == to {
             break;
         }
     }
-    Ok(())
+    Ok(at_first.unwrap_or(0))
 }
 
 /// Adds the one-off jobs of the second that begins at `from`, one by one, at even distances.
@@ -204,12 +217,9 @@ impl Found {
     fn verdict(&self) -> Verdict {
         let missing = self.expected.saturating_sub(self.counted.fires);
         let late = self.counted.late();
-        // What came within half a period of the end may wait for a moment where jobs are spread.
-        let left = if missing == 0 {
-            self.left * 1_000 / self.expected.max(1)
-        } else {
-            self.left
-        };
+        // Half a period after a fire time some may wait for their turn. Where that are more after the
+        // last than after the first, the nodes do not keep up.
+        let grown = self.left.saturating_sub(self.at_first);
         if missing > 0 {
             Verdict::Not(format!(
                 "{missing} of {} fires missing, {} left waiting",
@@ -217,8 +227,11 @@ impl Found {
             ))
         } else if late * LATE_ONE_OF > self.expected {
             Verdict::Not(format!("{late} fires more than a second late"))
-        } else if left > 0 {
-            Verdict::Not(format!("{} left waiting at the end", self.left))
+        } else if grown * GROWN_ONE_OF > self.jobs {
+            Verdict::Not(format!(
+                "what waits grew from {} to {}",
+                self.at_first, self.left
+            ))
         } else {
             Verdict::Sustained
         }

@@ -14,7 +14,7 @@ Examples:
 Works in a namespace of its own, and removes it afterwards, also on Ctrl-C. Workers and Redis share
 what processors there are: run it where they will run. Without --store it measures the embedded
 store. A rate that is not sustained (fires were missed, more than one of a thousand came over a
-second late, or some still waited at the end) exits with 1.
+second late, or what waits between two rounds grew) exits with 1.
 
 Lateness is measured from the fire time to the first instruction of the handler.";
 
