@@ -147,6 +147,8 @@ impl StoredJob {
             (JobState::Paused { .. }, ..) => Standing::Paused,
             (JobState::Active, Some(_), _) => Standing::Parked,
             (JobState::Active, None, Some(_)) => Standing::Active,
+            // It has no schedule, or that is over: it follows another job.
+            (JobState::Active, None, None) if self.job.after().is_some() => Standing::Active,
             (JobState::Active, None, None) => Standing::Finished,
         }
     }
@@ -253,10 +255,12 @@ impl Change {
 ///
 /// A schedule without any fire time left is refused: nothing would ever come of the job.
 pub fn put_new(job: Job, fired: Option<Timestamp>, now: Timestamp) -> Result<Change, ChangeError> {
-    let next_fire = first_unsettled(&job, fired, now).ok_or(ChangeError::NeverFires {
-        after: fired.unwrap_or(now),
-    })?;
-    Ok(Change::active(job, Some(next_fire)))
+    let next_fire = first_unsettled(&job, fired, now);
+    if next_fire.is_none() && job.after().is_none() {
+        let after = fired.unwrap_or(now);
+        return Err(ChangeError::NeverFires { after });
+    }
+    Ok(Change::active(job, next_fire))
 }
 
 /// A job as it stood somewhere, to be brought back.
@@ -409,11 +413,12 @@ fn in_place_of(
         Some(_) if keeps_schedule => Ok(due),
         Some(due) if due <= now => Ok(Some(due)),
         None if keeps_schedule => Ok(None),
-        _ => first_unsettled(job, fired, now)
-            .map(Some)
-            .ok_or(ChangeError::NeverFires {
+        _ => match first_unsettled(job, fired, now) {
+            None if job.after().is_none() => Err(ChangeError::NeverFires {
                 after: fired.unwrap_or(now),
             }),
+            next => Ok(next),
+        },
     };
     match state {
         JobState::Active => {

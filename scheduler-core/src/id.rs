@@ -218,6 +218,7 @@ pub enum Cause {
 /// them are marks.
 const BACKFILL: u8 = 1;
 const OWN_DEFINITION: u8 = 2;
+const FOLLOWS: u8 = 4;
 
 /// A UUID that says an instant and marks, and for the rest these bits.
 fn marked(at: Timestamp, marks: u8, rest: u64) -> Option<Uuid> {
@@ -229,19 +230,19 @@ fn marked(at: Timestamp, marks: u8, rest: u64) -> Option<Uuid> {
     Some(Builder::from_custom_bytes(bytes).into_uuid())
 }
 
+/// FNV-1a: the same in each version and on each machine.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 impl Cause {
     /// A run that makes up for a fire time of the past. Asked for again, for the same job and fire
     /// time, it is the same run. None for times before 1970.
     #[must_use]
     pub fn backfill(job: &JobId, fire: Timestamp) -> Option<Self> {
-        // FNV-1a: the same in each version and on each machine.
-        let digest = job
-            .as_str()
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
-                (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        marked(fire, BACKFILL, digest).map(Self::Request)
+        marked(fire, BACKFILL, fnv(job.as_str().as_bytes())).map(Self::Request)
     }
 
     /// A run with a definition of its own, asked for at `now`; `unique` must never have been used
@@ -256,6 +257,22 @@ impl Cause {
     #[must_use]
     pub fn stands_for(&self) -> Option<Timestamp> {
         self.is_marked(BACKFILL).then(|| self.instant())
+    }
+
+    /// A run of `job` that follows the run `ended`, whose end was written at `at`: the same each time
+    /// that it is asked for.
+    #[must_use]
+    pub fn following(job: &JobId, ended: &RunId, at: Timestamp) -> Self {
+        let digest = fnv(format!("{job}\n{ended}").as_bytes());
+        // An instant before 1970 is none that a clock says.
+        let at = at.max(Timestamp::EPOCH);
+        marked(at, FOLLOWS, digest).map_or(Self::Fire(at), Self::Request)
+    }
+
+    /// Whether the run follows the end of another.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.is_marked(FOLLOWS)
     }
 
     /// Whether the run executes a definition of its own, and not the job's.

@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::after::{After, On};
 use crate::duration;
 use crate::id::{JobId, NameError, QueueName, Tag, TaskName};
 use crate::policy::{
@@ -39,6 +40,8 @@ pub struct Job {
     owner: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unique: Option<Unique>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<After>,
 }
 
 /// How many tags a job has at most.
@@ -58,6 +61,7 @@ impl Job {
             tags: BTreeSet::new(),
             owner: None,
             unique: None,
+            after: None,
         })
     }
 
@@ -114,6 +118,12 @@ impl Job {
     #[must_use]
     pub const fn trigger(&self) -> &Trigger {
         &self.trigger
+    }
+
+    /// The job whose runs it follows, if it follows one.
+    #[must_use]
+    pub const fn after(&self) -> Option<&After> {
+        self.after.as_ref()
     }
 
     /// Where its runs wait for a node.
@@ -243,9 +253,17 @@ impl JobBuilder {
         self
     }
 
+    /// The job whose runs it follows, besides its trigger. Defaults to none. Such a job is kept when its
+    /// schedule is over: others may have it run still.
+    pub fn after(mut self, after: Option<After>) -> Self {
+        self.0.after = after;
+        self
+    }
+
     /// The job.
     #[must_use]
-    pub fn build(self) -> Job {
+    pub fn build(mut self) -> Job {
+        self.0.policy.keep |= self.0.after.is_some();
         self.0
     }
 }
@@ -268,6 +286,40 @@ impl Default for JobDefaults {
     }
 }
 
+/// Whom a job follows, as typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with `job` and `on`")]
+pub struct AfterSpec {
+    /// The job whose runs it follows.
+    pub job: String,
+    /// Which of them: `success`, `failure` or `any`. Defaults to `success`.
+    #[serde(default)]
+    pub on: On,
+}
+
+impl AfterSpec {
+    fn check(&self, id: &JobId) -> Result<After, JobError> {
+        let job = JobId::new(&self.job).map_err(|e| JobError::name("after.job", &e))?;
+        if job == *id {
+            return Err(JobError {
+                field: "after.job".to_owned(),
+                message: format!("{:?} cannot follow itself", id.as_str()),
+                pointer: None,
+            });
+        }
+        Ok(After { job, on: self.on })
+    }
+}
+
+impl From<&After> for AfterSpec {
+    fn from(after: &After) -> Self {
+        Self {
+            job: after.job.to_string(),
+            on: after.on,
+        }
+    }
+}
+
 /// A job as typed, in a file, a request or a command: nothing has been checked yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -282,8 +334,15 @@ pub struct JobSpec {
     /// What the task's handler gets. Defaults to nothing.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub args: Value,
-    /// When it runs.
+    /// When it runs. Defaults to never, for a job that runs after another.
+    #[serde(
+        default = "TriggerSpec::never",
+        skip_serializing_if = "TriggerSpec::is_never"
+    )]
     pub trigger: TriggerSpec,
+    /// The job whose runs it follows. Defaults to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<AfterSpec>,
     /// Where its runs wait for a node. Defaults to `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
@@ -353,6 +412,7 @@ impl From<&Job> for JobSpec {
         Self {
             name: job.given_name().map(str::to_owned),
             args: job.args().clone(),
+            after: job.after().map(AfterSpec::from),
             queue: Some(job.queue().to_string()),
             coalesce: Some(policy.coalesce),
             misfire_grace_time: Some(policy.misfire_grace_time),
@@ -428,6 +488,7 @@ impl JobSpec {
             task: task.into(),
             args: Value::Null,
             trigger,
+            after: None,
             queue: None,
             coalesce: None,
             misfire_grace_time: None,
@@ -470,6 +531,18 @@ impl JobSpec {
                 pointer: None,
             });
         }
+        let after = self
+            .after
+            .as_ref()
+            .map(|after| after.check(&id))
+            .transpose()?;
+        if after.is_none() && self.trigger.is_never() {
+            return Err(JobError {
+                field: "trigger".to_owned(),
+                message: "is missing: say when the job runs, or after which other job".to_owned(),
+                pointer: None,
+            });
+        }
         let trigger = self
             .trigger
             .resolve(defaults.timezone)
@@ -483,7 +556,7 @@ impl JobSpec {
         let tags = self.checked_tags()?;
         let unique = self.checked_unique()?;
         let name = self.name.clone();
-        Ok(Job {
+        let job = Job {
             id,
             name,
             task,
@@ -494,7 +567,9 @@ impl JobSpec {
             tags,
             owner: None,
             unique,
-        })
+            after,
+        };
+        Ok(job.into_builder().build())
     }
 
     fn checked_unique(&self) -> Result<Option<Unique>, JobError> {

@@ -3,11 +3,12 @@
 //!
 //! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
 //! times), [`job`], [`policy`] and [`unique`] (what users define), [`plan`], [`change`] and [`patch`] (what
-//! becomes of fire times), [`run`] (what becomes of runs), [`share`] (which of them a node takes
+//! becomes of fire times), [`after`] (runs that follow runs), [`run`] (what becomes of runs), [`share`] (which of them a node takes
 //! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`notes`] (what handlers tell while they run), [`lease`] and [`session`] (who may do what), and
 //! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
 #![forbid(unsafe_code)]
 
+pub mod after;
 pub mod change;
 pub mod duration;
 pub mod event;
@@ -31,6 +32,7 @@ pub mod time;
 pub mod trigger;
 pub mod unique;
 
+pub use after::{After, On};
 pub use change::{JobState, Pause, Standing, StoredJob};
 pub use event::Event;
 pub use id::{

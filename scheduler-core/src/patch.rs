@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::change::{self, Change, ChangeError, Pause, StoredJob};
 use crate::duration;
-use crate::job::{Job, JobDefaults, JobError, JobSpec};
+use crate::job::{AfterSpec, Job, JobDefaults, JobError, JobSpec};
 use crate::policy::{Coalesce, Delivery, Grace, OnLost, Overlap, Policy, Priority, Retry};
 use crate::time::Timestamp;
 use crate::trigger::{TriggerError, TriggerSpec};
@@ -108,10 +108,13 @@ pub struct JobPatch {
     /// What the task's handler gets, as a whole. By default nothing.
     #[serde(skip_serializing_if = "Edit::is_keep")]
     pub args: Edit<Value>,
-    /// When it runs: a schedule that begins anew, in the job's zone where it names none. It has no
-    /// default.
+    /// When it runs: a schedule that begins anew, in the job's zone where it names none. By default
+    /// never, which is something for a job that follows another only.
     #[serde(skip_serializing_if = "Edit::is_keep")]
     pub trigger: Edit<TriggerSpec>,
+    /// The job whose runs it follows, as a whole. By default none.
+    #[serde(skip_serializing_if = "Edit::is_keep")]
+    pub after: Edit<AfterSpec>,
     /// When it runs next: the schedule goes on from there, and a paused job is resumed. Null pauses
     /// the job, as in APScheduler.
     #[serde(skip_serializing_if = "Edit::is_keep")]
@@ -200,15 +203,25 @@ impl JobPatch {
         };
         let trigger = match &self.trigger {
             Edit::Keep => job.trigger().spec().clone(),
-            Edit::Reset => return Err(required("trigger")),
+            // A job that follows another needs none.
+            Edit::Reset => TriggerSpec::never(),
             Edit::To(trigger) => trigger.clone(),
         };
+        let after = match &self.after {
+            Edit::Keep => job.after().map(AfterSpec::from),
+            Edit::Reset => None,
+            Edit::To(after) => Some(after.clone()),
+        };
+        if self.trigger == Edit::Reset && after.is_none() {
+            return Err(required("trigger"));
+        }
         let kept_tags = job.tags().iter().map(ToString::to_string).collect();
         let spec = JobSpec {
             name: match &self.name {
                 Edit::Keep => job.given_name().map(str::to_owned),
                 edit => text(edit, ""),
             },
+            after,
             args: self.args.clone().over(job.args().clone(), Value::Null),
             queue: text(&self.queue, job.queue().as_str()),
             tags: self.tags.clone().over(kept_tags, Vec::new()),

@@ -14,6 +14,7 @@ use crate::keys::Keys;
 const CLOCK: &str = include_str!("lua/_clock.lua");
 const LIB: &str = include_str!("lua/_lib.lua");
 const SETTLE: &str = include_str!("lua/_settle.lua");
+const FOLLOW: &str = include_str!("lua/_follow.lua");
 const GATES: &str = include_str!("lua/_gates.lua");
 const REMOVAL: &str = include_str!("lua/_removal.lua");
 const PRESENCE: &str = include_str!("lua/_presence.lua");
@@ -174,6 +175,7 @@ scripts! {
     drain [SETTLE GATES],
     exchange [SETTLE GATES],
     fence_session [],
+    follow [],
     heartbeat [],
     holders [REMOVAL],
     leave [],
@@ -183,7 +185,7 @@ scripts! {
     peek [GATES],
     promote [],
     purge [],
-    put [REMOVAL],
+    put [REMOVAL FOLLOW],
     read_jobs [],
     recount [],
     register [],
@@ -240,7 +242,8 @@ mod tests {
                 script.name
             );
             // The rest may be there for what the shared part uses.
-            let shared = named_keys(&[CLOCK, LIB, SETTLE, GATES, REMOVAL, PRESENCE].concat());
+            let shared =
+                named_keys(&[CLOCK, LIB, SETTLE, FOLLOW, GATES, REMOVAL, PRESENCE].concat());
             let idle: Vec<_> = header
                 .iter()
                 .filter(|key| !used.contains(*key) && !shared.contains(*key))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::catalog::Entry;
 use super::requests::Answer;
 use super::state::State;
+use crate::after::Position;
 use crate::change::{Change, JobState, StoredJob};
 use crate::id::{JobId, RunId, UniqueKey, Version};
 use crate::plan::Skip;
@@ -149,7 +150,9 @@ impl State {
         let may_change = self.catalog.version(id) == expected
             && from.is_none_or(|from| self.schedule.is_open(id, from))
             && self.keeps_pending(id, from, &change.skips, now);
-        if !may_change {
+        let after = change.job.after();
+        let is_circle = after.is_some_and(|after| self.following.closes_circle(id, after));
+        if !may_change || is_circle {
             return Some(Changed::Conflict);
         }
         let key = &change.job.unique()?.key;
@@ -170,6 +173,8 @@ impl State {
                 self.uniques.take(id, unique, now);
             }
         }
+        let end = Position(self.journal.end(), 0);
+        self.following.set(id, change.job.after(), end);
         let version = Version(self.next_number(0));
         self.gates.name(change.job.queue());
         let entry = Entry {
@@ -225,6 +230,7 @@ impl State {
             .remove(id, now, |removed| runs.is_bound(id, removed));
         self.schedule.clear(id);
         self.uniques.free(id);
+        self.following.forget(id);
         self.skip(id, &request.skips, request.detail.as_deref(), now);
         if let Some(queue) = queue {
             self.end_line(id, &queue, now);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bells::{self, Bells};
 use super::state::State;
+use crate::after::Trail;
 use crate::event::{Event, Feed};
 use crate::id::{JobId, RunId, SessionId, UniqueKey, Version};
 use crate::lease::{LeaseToken, LeaseView};
@@ -14,10 +15,11 @@ use crate::session::SessionSample;
 use crate::store::{
     Acquire, AcquireAnswer, Admit, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
-    FailedQuery, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage, HistoryQuery,
-    JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, QueueBoard,
-    Register, Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight,
-    RunNow, RunNowAnswer, Steer, Steered, Store, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
+    FailedQuery, FenceAnswer, FenceSession, FollowAnswer, FollowUp, Heartbeat, HeartbeatAnswer,
+    HistoryPage, HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer,
+    Promote, PutJob, QueueBoard, Register, Registered, RemoveJob, Rerun, RerunAnswer, Resync,
+    ResyncAnswer, Retire, RunInFlight, RunNow, RunNowAnswer, Steer, Steered, Store, StoreResult,
+    Supersede, Tidy, TidyAnswer, Wake,
 };
 use crate::time::{Clock, Timestamp};
 use crate::unique::Holder;
@@ -130,6 +132,14 @@ impl Store for MemoryStore {
 
     async fn promote(&self, request: &Promote) -> StoreResult<bool> {
         Ok(self.step(|state, now| state.promote(request, now)))
+    }
+
+    async fn trail(&self, limit: usize) -> StoreResult<Trail> {
+        Ok(self.step(|state, _| state.trail(limit)))
+    }
+
+    async fn follow(&self, request: &FollowUp) -> StoreResult<FollowAnswer> {
+        Ok(self.step(|state, now| state.follow(request, now)))
     }
 
     async fn retire(&self, request: &Retire) -> StoreResult<bool> {

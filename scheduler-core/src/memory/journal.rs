@@ -112,7 +112,13 @@ impl Journal {
         page
     }
 
-    fn end(&self) -> u64 {
+    /// What was written after a position, with the position of each.
+    pub(super) fn from(&self, after: u64) -> impl Iterator<Item = (u64, &HistoryEntry)> {
+        let skipped = usize::try_from(after.saturating_sub(self.forgotten)).unwrap_or(usize::MAX);
+        (self.forgotten + 1..).zip(&self.entries).skip(skipped)
+    }
+
+    pub(super) fn end(&self) -> u64 {
         self.forgotten + self.entries.len() as u64
     }
 }

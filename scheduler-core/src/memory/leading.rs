@@ -106,6 +106,7 @@ impl State {
                 .cloned()
                 .collect(),
             next_resume: self.schedule.next_resume(now),
+            follows: !self.following.is_empty(),
         })
     }
 

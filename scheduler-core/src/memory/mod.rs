@@ -10,6 +10,7 @@
 //! | `busy`, ready and retry queues | `runs` | where each run in flight waits |
 //! | sessions, claims, lanes | `sessions` | nodes that live, and dead ones that are being cleared up after |
 //! | lease, beat | `tenure` | who leads |
+//! | `followers`, `followed` | `following` | who follows whom, and up to where history was followed |
 //! | `failed`, `failures` | `failed` | runs that have failed for good |
 //! | history | `journal` | what became of fire times |
 //! | `events` | `hearers` | who listens |
@@ -26,6 +27,7 @@ mod bells;
 mod catalog;
 mod changing;
 mod failed;
+mod following;
 mod gates;
 mod handle;
 mod hearers;

@@ -3,6 +3,7 @@
 use super::bells::Rings;
 use super::catalog::Catalog;
 use super::failed::Failed;
+use super::following::Following;
 use super::gates::Gates;
 use super::journal::Journal;
 use super::notes::NotesOfRuns;
@@ -33,6 +34,7 @@ pub(super) struct State {
     pub(super) sessions: Sessions,
     pub(super) tenure: Tenure,
     pub(super) failed: Failed,
+    pub(super) following: Following,
     pub(super) notes: NotesOfRuns,
     pub(super) journal: Journal,
     pub(super) requests: Requests,

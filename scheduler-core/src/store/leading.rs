@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::after::{Cursor, Follow};
 use crate::id::{JobId, QueueName, SessionId, Version};
 use crate::lease::{LeaseToken, Steal};
 use crate::plan::Plan;
@@ -104,6 +105,8 @@ pub struct Peeked {
     pub resumes: Vec<JobId>,
     /// When the next pause ends.
     pub next_resume: Option<Timestamp>,
+    /// Whether there are jobs that follow others.
+    pub follows: bool,
 }
 
 /// What became of looking.
@@ -242,6 +245,49 @@ pub struct Admit {
     pub token: LeaseToken,
     /// The jobs, each at most once.
     pub items: Vec<AdmitItem>,
+}
+
+/// A job that follows the end of a run.
+#[derive(Clone, Debug)]
+pub struct FollowItem {
+    /// The job.
+    pub job: JobId,
+    /// The version that the rest is of.
+    pub version: Version,
+    /// The queue of its runs.
+    pub queue: QueueName,
+    /// Which of the queue's runs its runs wait with.
+    pub priority: Priority,
+    /// How many runs may be in flight at once.
+    pub max_instances: usize,
+    /// How many more may be lined up behind these.
+    pub max_lined_up: usize,
+    /// What was decided.
+    pub follow: Follow,
+}
+
+/// Follows ends of runs, and moves the cursor past them.
+#[derive(Clone, Debug)]
+pub struct FollowUp {
+    /// The caller's lease.
+    pub token: LeaseToken,
+    /// Where the cursor stood; none where there was none.
+    pub from: Option<Cursor>,
+    /// Where it stands then.
+    pub to: Cursor,
+    /// What is to be done, at most 200.
+    pub items: Vec<FollowItem>,
+}
+
+/// What became of following.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowAnswer {
+    /// It was done.
+    Followed,
+    /// The cursor stands elsewhere, or a job has another version. Nothing was done.
+    Changed,
+    /// The lease is no longer the caller's. Nothing was done.
+    LeaseLost,
 }
 
 /// Removes jobs whose schedule is over.

@@ -40,8 +40,8 @@ pub use jobs::{
 };
 pub use leading::{
     Acquire, AcquireAnswer, Admit, AdmitItem, Dispatch, DispatchAnswer, DispatchItem, DueJob,
-    DueRetry, MAX_PLAN_AGE, Opening, Park, ParkItem, Peek, PeekAnswer, Peeked, Promote, Refusal,
-    Refused, Retire, Tidy, TidyAnswer,
+    DueRetry, FollowAnswer, FollowItem, FollowUp, MAX_PLAN_AGE, Opening, Park, ParkItem, Peek,
+    PeekAnswer, Peeked, Promote, Refusal, Refused, Retire, Tidy, TidyAnswer,
 };
 pub use queues::{QueueBoard, Steer, Steered, Steering};
 pub use reading::{
@@ -58,6 +58,7 @@ pub use working::{
     MAX_CLAIMED, NodeInfo, Register, Registered, Resync, ResyncAnswer, Settled, Take,
 };
 
+use crate::after::Trail;
 use crate::event::{Event, Feed};
 use crate::id::{JobId, QueueName, RunId, SessionId, UniqueKey, Version};
 use crate::lease::{LeaseToken, LeaseView};
@@ -167,6 +168,19 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// not moved again. `false`: the lease was lost.
     fn promote(&self, request: &Promote) -> impl Future<Output = StoreResult<bool>> + Send;
 
+    /// What there may be to follow, from where history was followed, at most `limit` entries of it: see
+    /// [`crate::after`]. Nothing where no job follows another.
+    fn trail(&self, limit: usize) -> impl Future<Output = StoreResult<Trail>> + Send;
+
+    /// Makes the runs that follow ends of others, as decided, and moves the cursor, in one step: if the
+    /// cursor stands where it was read, and each job has the version that it was read with. A run
+    /// finds room, is lined up, or is recorded as skipped, as with a [dispatch](Self::dispatch). Asked
+    /// again: the cursor stands elsewhere, and nothing happens.
+    ///
+    /// A job follows from when it is put, and for as long as it is put with the same
+    /// [`after`](crate::Job::after): what ended before then, it does not follow.
+    fn follow(&self, request: &FollowUp) -> impl Future<Output = StoreResult<FollowAnswer>> + Send;
+
     /// Removes jobs whose schedule is over and whose last run has ended. Those that are to be kept
     /// stay, finished, and are not shown to leaders again. Unique keys that they hold for longer than
     /// that stay held. Jobs that were changed meanwhile are left
@@ -265,7 +279,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// Conflicts are: another version; a pending fire time (the next one, or the one a pause began
     /// with) that has been settled; and one in the store that became due and that the change would
-    /// neither keep pending nor record, so that it would be lost.
+    /// neither keep pending nor record, so that it would be lost; and a job that would follow itself,
+    /// directly or around others.
     ///
     /// A job that has a [unique key](crate::unique) which it was not stored with before takes it with
     /// that, or is [taken](Changed::Taken) where another one holds it, also one of the same request.

@@ -14,6 +14,7 @@ impl fmt::Display for TriggerSpec {
                 write!(f, "calendar_interval[{}]", calendar_fields(calendar))
             }
             Self::And(combined) => write!(f, "and[{}]", parts(combined)),
+            never if never.is_never() => f.write_str("never"),
             Self::Or(combined) => write!(f, "or[{}]", parts(combined)),
         }
     }

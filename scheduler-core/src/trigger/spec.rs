@@ -25,6 +25,20 @@ pub enum TriggerSpec {
     Or(CombinedSpec),
 }
 
+impl TriggerSpec {
+    /// Never: one of no triggers. For jobs that only run after others.
+    #[must_use]
+    pub fn never() -> Self {
+        Self::Or(CombinedSpec::default())
+    }
+
+    /// Whether this is [`never`](Self::never).
+    #[must_use]
+    pub fn is_never(&self) -> bool {
+        matches!(self, Self::Or(spec) if spec.triggers.is_empty())
+    }
+}
+
 /// What happens to a wall-clock time on the days when the clock jumps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

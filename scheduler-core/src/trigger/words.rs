@@ -12,6 +12,9 @@ impl Trigger {
     /// The trigger in words: `at 05:30, Monday to Friday, Asia/Shanghai`.
     #[must_use]
     pub fn describe(&self) -> String {
+        if self.spec().is_never() {
+            return "never by itself".to_owned();
+        }
         let mut words = self.rule_in_words();
         let (start, end, exclude) = bounds(self.spec());
         if let Some(start) = start {

@@ -86,6 +86,7 @@ local function write_removal(r, t)
   redis.call('ZREM', K.parked, job)
   redis.call('ZREM', K.resume, job)
   redis.call('ZREM', K.openings, job)
+  redis.call('HDEL', K.followers, job)
   if #r.lined_up > 0 then
     variadic('HDEL', K.cancelled, r.lined_up, 1)
     if r.left ~= '' then

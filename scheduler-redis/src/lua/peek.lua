@@ -1,11 +1,11 @@
 -- Renews the lease, shows progress, and looks at what is due.
--- KEYS: leader beat due versions busy retry finished resume gates inuse buckets openings,
+-- KEYS: leader beat due versions busy retry finished resume gates inuse buckets openings followers,
 --   then (high, ready, low, wake) of each queue
 -- ARGV: token, ttl ms, limit (at most 500), queues
 -- Answers: {now, due (job, score, ...), versions, runs in flight, next due or "", retries (member,
 --   score, ...), next retry or "", finished jobs, jobs whose pause has ended (at most 200), next end
 --   of a pause or "", the namespace's gate or "", {jobs that may have room for runs that are lined
---   up, versions of these}}; or "lost". Asked again: harmless.
+--   up, versions of these, 1 where jobs follow others}}; or "lost". Asked again: harmless.
 if held_lease() ~= ARGV[1] then
   return 'lost'
 end
@@ -51,5 +51,5 @@ end
 return {
   t, due, versions, busy, next_due[2] or '', retries, next_retry[2] or '', finished,
   resumes, next_resume[2] or '', redis.call('HGET', K.gates, '*') or '',
-  { openings, open_versions },
+  { openings, open_versions, redis.call('EXISTS', K.followers) },
 }

@@ -1,16 +1,17 @@
 -- Writes jobs, each if it still is as it was read; or one, in the place of the holder of its unique key.
 -- KEYS: due fired versions busy old finished gone parked resume seq queues requests replies history lines packed
---   events wake-leader openings cancelled unique unique-until, then the job of each item, then the
---   job of the holder
+--   events wake-leader openings cancelled unique unique-until followers, then the job of each item, then
+--   the job of the holder
 -- ARGV: request, items (at most 200), then per item: job, expected version or "", next due or "",
 --   first and last of the skipped fire times or "" and "", records of these (one a line), state,
 --   paused from or "", record, name, task, trigger, queue, paused since, until, by and why, each or "", whether
---   it is kept (1 or 0), unique key or "", for how many ms it is held or ""; then, for one that takes the
---   place of a holder: the holder, and if it is stored how it is removed (see _removal.lua)
+--   it is kept (1 or 0), unique key or "", for how many ms it is held or "", whom it follows
+--   (see _follow.lua) or ""; then, for one that takes the place of a holder: the holder, and if it is
+--   stored how it is removed (see _removal.lua)
 -- Answers: one word per item: its new version, "conflict" or "taken". The same request asked again: the
 --   same words.
 local PAUSE = { 'paused_from', 'paused_since', 'paused_until', 'paused_by', 'paused_why' }
-local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 20
+local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 21
 local reply = redis.call('HGET', K.replies, request)
 if reply then
   return reply
@@ -43,6 +44,7 @@ end
 
 local words, accepted, lines = {}, {}, {}
 local had, frees, taken = {}, {}, {}
+local follows, is_followed = {}, redis.call('EXISTS', K.followers) == 1
 for i = 1, count do
   local at = FIRST + (i - 1) * ARGS
   local fired = fireds[i] and tonumber(fireds[i])
@@ -57,9 +59,11 @@ for i = 1, count do
     frees[i] = had[i] ~= key and key_to_free(had[i], jobs[i])
   end
   local floor = math.max(fired or -math.huge, settled or -math.huge)
+  local after = ARGV[at + 20]
   if (versions[i] or '') ~= ARGV[at + 1] or (next and next <= floor) or (from and from <= floor)
     or (settled and fired and settled <= fired) or not may_take
-    or not keeps_pending(pending, next or from, ARGV[at + 3], t) then
+    or not keeps_pending(pending, next or from, ARGV[at + 3], t)
+    or (after ~= '' and closes_circle(jobs[i], string.match(after, '^%S+ (.*)$'), follows)) then
     words[i] = 'conflict'
   else
     if key ~= '' and had[i] ~= key then
@@ -73,6 +77,11 @@ for i = 1, count do
     end
     if not words[i] then
       accepted[#accepted + 1] = i
+      if after ~= '' then
+        follows[jobs[i]] = follower_line(jobs[i], after)
+      elseif is_followed then
+        follows[jobs[i]] = false
+      end
       for line in string.gmatch(ARGV[at + 5], '[^\n]+') do
         lines[#lines + 1] = line
       end
@@ -133,6 +142,11 @@ for n, i in ipairs(accepted) do
     -- It may allow more at once than before.
     redis.call('ZADD', K.openings, int(t), job)
     opened = true
+  end
+  if follows[job] then
+    redis.call('HSET', K.followers, job, follows[job])
+  elseif follows[job] == false then
+    redis.call('HDEL', K.followers, job)
   end
   if ARGV[at + 14] ~= '' then
     redis.call('ZADD', K.resume, ARGV[at + 14], job)

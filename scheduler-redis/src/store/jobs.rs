@@ -8,7 +8,7 @@ use scheduler_core::unique::Holder;
 use scheduler_core::{JobId, JobState, Pause, RunId, StoredJob, Timestamp, UniqueKey, Version};
 
 use super::leading::{expected, skip_lines};
-use super::{Call, Queues, RedisStore, ms, optional_ms, or_empty, score_to_timestamp};
+use super::{Call, Queues, RedisStore, following, ms, optional_ms, or_empty, score_to_timestamp};
 use crate::codec;
 
 /// How many jobs one call of a script takes.
@@ -278,6 +278,7 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
             .arg(or_empty(unique.ttl.map(ms))),
         None => call.arg("").arg(""),
     };
+    call.arg(following::wish_text(job.after()));
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The store contract, kept on Redis: one script per operation.
 
 mod dispatching;
+mod following;
 mod jobs;
 mod leading;
 mod listening;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, ToRedisArgs};
+use scheduler_core::after::Trail;
 use scheduler_core::event::{Event, Feed};
 use scheduler_core::lease::{LeaseToken, LeaseView};
 use scheduler_core::notes::{Note, NoteAnswer, RunNotes};
@@ -26,11 +28,11 @@ use scheduler_core::session::SessionSample;
 use scheduler_core::store::{
     Acquire, AcquireAnswer, Admit, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
-    FailedQuery, FenceAnswer, FenceSession, Heartbeat, HeartbeatAnswer, HistoryPage, HistoryQuery,
-    JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer, Promote, PutJob, QueueBoard,
-    Register, Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight,
-    RunNow, RunNowAnswer, Steer, Steered, Store, StoreError, StoreErrorKind, StoreResult,
-    Supersede, Tidy, TidyAnswer, Wake,
+    FailedQuery, FenceAnswer, FenceSession, FollowAnswer, FollowUp, Heartbeat, HeartbeatAnswer,
+    HistoryPage, HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer,
+    Promote, PutJob, QueueBoard, Register, Registered, RemoveJob, Rerun, RerunAnswer, Resync,
+    ResyncAnswer, Retire, RunInFlight, RunNow, RunNowAnswer, Steer, Steered, Store, StoreError,
+    StoreErrorKind, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
 };
 use scheduler_core::unique::Holder;
 use scheduler_core::{
@@ -417,6 +419,14 @@ impl Store for RedisStore {
 
     async fn park(&self, request: &Park) -> StoreResult<bool> {
         self.do_park(request).await
+    }
+
+    async fn trail(&self, limit: usize) -> StoreResult<Trail> {
+        self.read_trail(limit).await
+    }
+
+    async fn follow(&self, request: &FollowUp) -> StoreResult<FollowAnswer> {
+        self.do_follow(request).await
     }
 
     async fn retire(&self, request: &Retire) -> StoreResult<bool> {

@@ -87,6 +87,19 @@ macro_rules! conformance {
                 purged_runs_are_forgotten,
                 tidying_forgets_failed_runs_by_count_and_age,
             }
+            following {
+                a_run_that_ends_starts_those_that_follow_it,
+                what_was_followed_is_never_followed_again,
+                a_deposed_leader_follows_nothing,
+                only_what_ends_later_is_followed,
+                a_plan_for_another_version_follows_nothing,
+                runs_that_are_lost_or_cancelled_are_followed_too,
+                a_follower_without_room_lines_up_or_is_recorded,
+                paused_and_late_followers_are_recorded_as_skipped,
+                many_followers_are_started_bit_by_bit_and_each_once,
+                jobs_cannot_follow_one_another_in_a_circle,
+                a_job_that_follows_stays_without_a_schedule,
+            }
             history {
                 the_newest_records_come_first,
                 readers_go_on_from_where_they_were,

@@ -102,7 +102,14 @@ fn a_mistyped_key_is_told_with_its_line_and_the_near_one() {
     let text = "[[jobs]]\nid = \"a\"\ntask = \"log\"\n\n[[jobs]]\nid = \"b\"\ntrigger = { type = \"interval\", seconds = 1 }\n";
     assert_eq!(
         errors(text),
-        ["carillon.toml:1: jobs[0]: missing field `trigger`"]
+        ["carillon.toml:5: jobs[1]: missing field `task`"]
+    );
+    let said = errors("[[jobs]]\nid = \"a\"\ntask = \"log\"\n");
+    assert!(
+        said.len() == 1
+            && said[0]
+                .ends_with("trigger: is missing: say when the job runs, or after which other job"),
+        "{said:?}"
     );
     assert_eq!(
         errors("[worker]\nsession_ttl = \"soon\""),
@@ -378,7 +385,7 @@ fn jobs_are_read_in_either_language() {
     let known = unknown
         .strip_prefix("-:1: worker: unknown key `worker` (known here: ")
         .unwrap_or_else(|| panic!("{unknown}"));
-    assert!(known.starts_with("id, name, task, args, trigger, queue, "));
+    assert!(known.starts_with("id, name, task, args, trigger, after, queue, "));
     assert_eq!(
         error("x.json", "3"),
         "x.json: must be a job, or a list of jobs"

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use scheduler_core::change::{Change, UnreadableJob};
-use scheduler_core::store::{Changed, JobWrite, PutJob, RequestId, StoreResult};
+use scheduler_core::store::{Changed, JobWrite, PutJob, RequestId};
 use scheduler_core::{JobId, Store, StoredJob, Timestamp, Version};
 use uuid::{NoContext, Uuid};
 
@@ -137,7 +137,8 @@ impl<S: Store> Jobs<S> {
     pub(super) async fn write(
         &self,
         changes: Vec<(Option<Version>, Change)>,
-    ) -> StoreResult<Vec<Changed>> {
+    ) -> Result<Vec<Changed>, JobsError> {
+        self.check_chains(&changes).await?;
         let request = PutJob {
             request: new_request(),
             changes,
@@ -153,10 +154,12 @@ impl<S: Store> Jobs<S> {
         before: Option<&StoredJob>,
         version: Option<Version>,
         change: Change,
-    ) -> StoreResult<Changed> {
+    ) -> Result<Changed, JobsError> {
+        let changes = vec![(version, change)];
+        self.check_chains(&changes).await?;
         let request = PutJob {
             request: new_request(),
-            changes: vec![(version, change)],
+            changes,
         };
         let answers = until_known(|| self.store.put(&request)).await?;
         if let ([(_, change)], [Changed::Done(version)]) = (&request.changes[..], &answers[..]) {

@@ -39,7 +39,7 @@ impl<S: Store> Jobs<S> {
             };
             let before = read.stored.as_ref();
             let written = self.write_one(before, version, change).await;
-            match written.map_err(JobsError::from)? {
+            match written? {
                 Changed::Done(_) => return Ok(done),
                 Changed::Conflict | Changed::Taken => rounds.again()?,
             }

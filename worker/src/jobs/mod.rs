@@ -28,6 +28,7 @@ mod apply;
 pub mod apscheduler;
 mod bulk;
 mod by_hand;
+mod chain;
 mod changing;
 mod client;
 #[cfg(feature = "http")]

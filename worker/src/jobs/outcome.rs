@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use scheduler_core::after::Circle;
 use scheduler_core::change::ChangeError;
 use scheduler_core::{
     Job, JobId, PatchError, Pause, RunId, StoreError, StoredJob, Timestamp, UniqueKey, Version,
@@ -256,4 +257,7 @@ pub enum JobsError {
         /// How often it was tried.
         rounds: u32,
     },
+    /// Jobs would follow one another in a circle. Nothing was written.
+    #[error("job {}: {_0}", _0.0[0])]
+    Circle(#[from] Circle),
 }

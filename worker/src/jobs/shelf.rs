@@ -289,6 +289,12 @@ impl Store for Shelf {
     async fn queues(&self) -> StoreResult<QueueBoard> {
         error(StoreErrorKind::Refused)
     }
+    async fn trail(&self, _: usize) -> StoreResult<scheduler_core::after::Trail> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn follow(&self, _: &FollowUp) -> StoreResult<FollowAnswer> {
+        error(StoreErrorKind::Refused)
+    }
     async fn note(
         &self,
         _: &scheduler_core::notes::Note,

@@ -70,6 +70,7 @@ impl<S: Store> Jobs<S> {
             Decision::Settled(outcome) => return Ok(Some(outcome)),
             Decision::Write(change, _) => *change,
         };
+        self.check_chains(&[(None, change.clone())]).await?;
         let stored = read.stored.as_ref().map(|job| job.version);
         let unreadable = read.unreadable.as_ref().map(|job| job.version);
         let request = Supersede {

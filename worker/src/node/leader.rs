@@ -1,9 +1,9 @@
 //! The leader: settles due fire times, one batch after the other, and sleeps until the next.
 //!
 //! ```text
-//!   peek -> plan -> dispatch -> admit -> promote -> retire --+--> sleep until the next due time,
-//!    ^      (core)                                           |    one beat at most
-//!    +--------------------- more is due ---------------------+
+//!   peek -> plan -> dispatch -> admit -> promote -> follow -> retire --+--> sleep until the next
+//!    ^      (core)                                                     |    due time, one beat at most
+//!    +-------------------------- more is due --------------------------+
 //! ```
 //!
 //! Peeking renews the lease and raises the beat, and it is this loop itself that does it: a leader
@@ -55,6 +55,10 @@ use crate::node::waiter::Waiter;
 /// [`TakeoverRule::window`]: scheduler_core::lease::TakeoverRule::window
 const BEAT: Duration = Duration::from_millis(500);
 
+/// How long it sleeps at most while there are jobs that follow others: nobody wakes it when a run ends,
+/// which would cost each run of each other job.
+const FOLLOW_BEAT: Duration = Duration::from_millis(100);
+
 /// How long it pauses after a round that moved nothing although something was due.
 const NO_PROGRESS: Duration = Duration::from_millis(20);
 
@@ -98,6 +102,10 @@ pub(crate) struct Leader<S> {
     /// Whether to look again behind a dispatch, and what was seen so.
     looks_ahead: bool,
     seen: Option<Seen>,
+    /// Whether there are jobs that follow others.
+    follows: bool,
+    /// Whether all that ended was followed when it last looked.
+    has_followed: bool,
 }
 
 /// What was seen by one look.
@@ -145,6 +153,8 @@ impl<S: Store> Leader<S> {
             tidy_at: Duration::ZERO,
             looks_ahead: false,
             seen: None,
+            follows: false,
+            has_followed: false,
         }
     }
 
@@ -170,7 +180,13 @@ impl<S: Store> Leader<S> {
                 Ok(Round::RestUntil(next)) => {
                     backoff.reset();
                     let left = next.map(|next| self.shared.clock.until(next));
-                    rest(beat(&self.shared.settings.timing), left)
+                    let beat = beat(&self.shared.settings.timing);
+                    let beat = if self.follows {
+                        beat.min(FOLLOW_BEAT)
+                    } else {
+                        beat
+                    };
+                    rest(beat, left)
                 }
                 trouble => {
                     let pause = trouble.map_or_else(|_| backoff.next(), |_| NO_PROGRESS);
@@ -272,6 +288,7 @@ impl<S: Store> Leader<S> {
         }
         let admitted = self.admit(peeked).await;
         let promoted = self.promote(peeked).await;
+        let followed = self.follow(peeked).await;
         let retired = self.retire(peeked).await;
         if let Some(seen) = &mut self.seen {
             // It was looked at before these went.
@@ -279,7 +296,7 @@ impl<S: Store> Leader<S> {
             seen.peeked.finished.retain(|job| !gone.contains(job));
         }
         let tidied = self.tidy().await;
-        for done in [admitted, promoted, retired, tidied] {
+        for done in [admitted, promoted, followed, retired, tidied] {
             match done {
                 Ok(true) => {}
                 Ok(false) => return Ok(Round::LeaseLost),

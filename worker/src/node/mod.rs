@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `life` (what follows what), `session` (what a node may trust) and `heart`
 //! (what keeps that true), `leadership` with `standby` and `leader` (who dispatches), `work` and
-//! `executor` with `attempt` (who executes), `recovery` (what becomes of the dead). Beside them: `settings` and
+//! `executor` with `attempt` (who executes), `recovery` (what becomes of the dead), `following` (runs that follow runs). Beside them: `settings` and
 //! `shared` (what all of these are handed), `link` (the way to the store), `waiter` (its wake-ups),
 //! `definitions` (the cache), `scribe` (what handlers note), `settling` (from an ending to a record), `batch` (how much at once).
 //!
@@ -19,6 +19,7 @@ mod chance;
 mod definitions;
 mod error;
 mod executor;
+mod following;
 mod heart;
 mod leader;
 mod leadership;

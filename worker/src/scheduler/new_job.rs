@@ -3,9 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use scheduler_core::job::AfterSpec;
 use scheduler_core::trigger::{CronSpec, DateSpec, IntervalSpec, TriggerSpec};
 use scheduler_core::{
-    Coalesce, Delivery, Grace, Job, JobDefaults, JobError, JobSpec, OnLost, Overlap, Priority,
+    Coalesce, Delivery, Grace, Job, JobDefaults, JobError, JobSpec, On, OnLost, Overlap, Priority,
     Retry,
 };
 use serde::Serialize;
@@ -74,6 +75,27 @@ impl NewJob {
     }
 
     // ----- when -----------------------------------------------------------------------------
+
+    /// The job whose runs it follows, besides its trigger; without one it runs then only.
+    ///
+    /// ```
+    /// use carillon::NewJob;
+    /// use carillon::core::On;
+    ///
+    /// let report = NewJob::new("report", "send_report").after("import", On::Success);
+    /// ```
+    pub fn after(self, job: impl Into<String>, on: On) -> Self {
+        let after = AfterSpec {
+            job: job.into(),
+            on,
+        };
+        self.typed(|spec| {
+            spec.after = Some(after);
+            if spec.trigger == TriggerSpec::Date(DateSpec::default()) {
+                spec.trigger = TriggerSpec::never();
+            }
+        })
+    }
 
     /// When it runs.
     pub fn trigger(self, trigger: TriggerSpec) -> Self {

@@ -87,7 +87,7 @@ impl Context {
     /// second in `carillon runs show RUN --watch`; each call takes the place of the last.
     ///
     /// ```
-    /// # async fn import(context: carillon::Context, rows: Vec<String>) -> Result<(), carillon::TaskError> {
+    /// # async fn import(context: carillon::Context, rows: Vec<String>) -> Result<(), carillon::task::BoxError> {
     /// for (done, row) in rows.iter().enumerate() {
     ///     context.progress(done as f64 / rows.len() as f64, format!("row {done}"))?;
     ///     if row.is_empty() {

@@ -273,6 +273,80 @@ fn runs_that_are_lined_up_are_told_wherever_one_looks() {
 }
 
 #[test]
+fn a_job_runs_after_another_and_circles_are_refused() {
+    let redis = Redis::start();
+    let (directory, _) = config(WORKER);
+    let shell = |id: &str, command: &str, more: &[&str]| {
+        let args = serde_json::json!({ "command": ["sh", "-c", command] }).to_string();
+        let add = ["job", "add", "--id", id, "--task", "shell", "--args", &args];
+        redis.said(&[&add[..], more].concat(), 0);
+    };
+    shell("import", "exit 3", &["--every", "1h"]);
+    shell("report", "true", &["--after-job", "import"]);
+    shell(
+        "alarm",
+        "true",
+        &["--after-job", "import", "--after-on", "failure"],
+    );
+    let circle = ["job", "modify", "import", "--after-job", "report"];
+    assert_eq!(
+        redis.said(&circle, 1).err,
+        "error: job import: after: jobs would follow one another in a circle: import after report \
+         after import\n"
+    );
+    redis.said(&["job", "add", "--id", "x", "--task", "shell"], 2);
+    let wrong = [
+        "job",
+        "modify",
+        "report",
+        "--after-job",
+        "import",
+        "--after-on",
+        "never",
+    ];
+    redis.said(&wrong, 2);
+    let shown = redis.json(&["job", "show", "alarm", "--json"]);
+    assert_eq!(
+        shown["after"],
+        serde_json::json!({ "job": "import", "on": "failure" })
+    );
+    assert_eq!(shown["state"], "active");
+    let text = redis.said(&["job", "show", "alarm"], 0).out;
+    assert!(
+        text.contains("import (failure)") && text.contains("never by itself"),
+        "{text}"
+    );
+
+    let worker = worker(&redis, directory.path());
+    let run = asked(&redis, "import");
+    ended(&redis, &run, "failed");
+    let alarm = until("the alarm", || {
+        let runs = redis.json(&["runs", "--job", "alarm", "--json"]);
+        runs[0]["outcome"].is_string().then(|| runs[0].clone())
+    });
+    assert_eq!(alarm["outcome"], "succeeded");
+    let report = redis.json(&["runs", "--job", "report", "--json"]);
+    assert_eq!(report, serde_json::json!([]));
+    redis.said(
+        &[
+            "job",
+            "modify",
+            "alarm",
+            "--set",
+            "after=null",
+            "--every",
+            "1h",
+        ],
+        0,
+    );
+    assert_eq!(
+        redis.json(&["job", "show", "alarm", "--json"])["after"],
+        Value::Null
+    );
+    assert_eq!(worker.stop(), 0);
+}
+
+#[test]
 fn everything_about_one_run_is_shown_while_it_runs_and_after() {
     let redis = Redis::start();
     let (directory, _) = config(WORKER);

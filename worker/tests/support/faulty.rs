@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use carillon::core::after::Trail;
 use carillon::core::event::{Event, Feed};
 use carillon::core::lease::{LeaseToken, LeaseView};
 use carillon::core::notes::{Note, NoteAnswer, RunNotes};
@@ -279,6 +280,8 @@ operations! {
     overview() -> Overview;
     steer(request: &Steer) -> Steered;
     queues() -> QueueBoard;
+    trail(limit: usize) -> Trail;
+    follow(request: &FollowUp) -> FollowAnswer;
     note(request: &Note) -> NoteAnswer;
     notes(run: &RunId) -> Vec<RunNotes>;
     announce(events: &[Event]) -> usize;

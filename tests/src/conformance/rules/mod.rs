@@ -10,6 +10,7 @@ pub mod claims;
 pub mod dispatch;
 pub mod ends;
 pub mod failing;
+pub mod following;
 pub mod history;
 pub mod jobs;
 pub mod lease;

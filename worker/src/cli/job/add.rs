@@ -46,6 +46,7 @@ whatever interrupts that, the same command with --replace completes it.";
 #[derive(Args, Debug)]
 #[command(
     after_help = HELP,
+    group(ArgGroup::new("timing").args(["every", "cron", "at", "after", "now", "trigger", "after_job"]).multiple(true)),
     group(ArgGroup::new("what").args(["id", "file", "now", "after", "at"]).multiple(true).required(true)),
 )]
 pub(in crate::cli) struct AddArgs {
@@ -62,7 +63,7 @@ pub(in crate::cli) struct AddArgs {
     #[arg(long, requires = "file")]
     progress: bool,
     /// The job's id [default: one is made for jobs that run once]
-    #[arg(long, value_name = "ID", requires_all = ["task", "when"])]
+    #[arg(long, value_name = "ID", requires_all = ["task", "timing"])]
     id: Option<String>,
     #[command(flatten)]
     fields: FieldFlags,

@@ -21,6 +21,17 @@ pub(super) struct FieldFlags {
     /// Word to find it by; give it again for more
     #[arg(long = "tag", value_name = "WORD")]
     tags: Vec<String>,
+    /// Job whose runs it follows, whether it has a schedule of its own or not
+    #[arg(long, value_name = "ID", help_heading = "When")]
+    after_job: Option<String>,
+    /// Which of these runs it follows: success, failure, any [default: success]
+    #[arg(
+        long,
+        value_name = "WHICH",
+        requires = "after_job",
+        help_heading = "When"
+    )]
+    after_on: Option<String>,
     /// Queue in which its runs wait [default: default]
     #[arg(long, value_name = "NAME", help_heading = "Policy")]
     queue: Option<String>,
@@ -111,6 +122,11 @@ impl FieldFlags {
         for (field, text) in texts {
             set(field, text.clone().map(Value::String));
         }
+        let after = self.after_job.as_ref().map(|job| match &self.after_on {
+            Some(on) => json!({ "job": job, "on": on }),
+            None => json!({ "job": job }),
+        });
+        set("after", after);
         set("max_catch_up", self.max_catch_up.map(Value::from));
         set("max_instances", self.max_instances.map(Value::from));
         set("max_lost", self.max_lost.map(Value::from));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use carillon::core::store::{RunInFlight, RunPlace};
 use carillon::core::{
-    Backoff, Coalesce, Delivery, Grace, JobId, OnLost, Overlap, Pause, Policy, Priority, Retry,
-    Store, StoredJob, Timestamp, Unique, duration,
+    After, Backoff, Coalesce, Delivery, Grace, JobId, OnLost, Overlap, Pause, Policy, Priority,
+    Retry, Store, StoredJob, Timestamp, Unique, duration,
 };
 use carillon::jobs::JobQuery;
 use humantime::format_duration;
@@ -104,6 +104,14 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
         ("task", view.task.to_owned()),
         ("args", view.args.to_string()),
         ("trigger", stored.job.trigger().describe()),
+        (
+            "after",
+            stored
+                .job
+                .after()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        ),
         ("queue", view.queue.to_owned()),
         ("tags", view.tags.join(" ")),
         ("owner", view.owner.unwrap_or_default().to_owned()),
@@ -210,6 +218,7 @@ struct JobView<'a> {
     args: &'a Value,
     trigger: Value,
     timezone: &'static str,
+    after: Option<&'a After>,
     queue: &'a str,
     tags: Vec<&'a str>,
     owner: Option<&'a str>,
@@ -235,6 +244,7 @@ impl<'a> JobView<'a> {
             // As it was typed, but for the zone, which is spelled out.
             trigger: serde_json::to_value(job.trigger()).unwrap_or_default(),
             timezone: job.trigger().timezone().name(),
+            after: job.after(),
             queue: job.queue().as_str(),
             tags: job.tags().iter().map(|tag| tag.as_str()).collect(),
             owner: job.owner(),

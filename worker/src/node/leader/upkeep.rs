@@ -12,6 +12,7 @@ use super::{Leader, TIDY_EVERY};
 use crate::clock::boottime;
 use crate::event::Event;
 use crate::node::definitions::Lookup;
+use crate::node::following::Following;
 
 impl<S: Store> Leader<S> {
     /// Takes jobs out of the schedule that nobody can plan: they would stay at its head for ever.
@@ -139,6 +140,26 @@ impl<S: Store> Leader<S> {
         link.ask("admit", link.store.admit(&request)).await
     }
 
+    /// Makes the runs that follow ends of others. False where the lease is lost.
+    pub(super) async fn follow(&mut self, peeked: &Peeked) -> StoreResult<bool> {
+        self.follows = peeked.follows;
+        self.has_followed = !peeked.follows;
+        if !peeked.follows {
+            return Ok(true);
+        }
+        let following = Following {
+            shared: &self.shared,
+            token: &self.token,
+            now: peeked.now,
+        };
+        let Some(followed) = following.catch_up().await? else {
+            return Ok(false);
+        };
+        self.queues.extend(followed.queues);
+        self.has_followed = followed.is_all;
+        Ok(true)
+    }
+
     pub(super) async fn promote(&mut self, peeked: &Peeked) -> StoreResult<bool> {
         if peeked.retries.is_empty() {
             return Ok(true);
@@ -186,8 +207,13 @@ impl<S: Store> Leader<S> {
         let retention = self.shared.settings.retention;
         let request = Tidy {
             token: self.token.clone(),
-            keep_history: retention.history,
-            keep_history_for: retention.history_for,
+            // What has ended and was not followed yet stands in it.
+            keep_history: if self.has_followed {
+                retention.history
+            } else {
+                u64::MAX
+            },
+            keep_history_for: retention.history_for.filter(|_| self.has_followed),
             keep_requests: retention.requests,
             keep_fired: retention.fired,
             keep_failed: retention.failed,
