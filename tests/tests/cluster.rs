@@ -13,7 +13,7 @@ use scheduler_core::Timestamp;
 use scheduler_core::store::Store;
 use tempfile::TempDir;
 use tests::cluster::{Cluster, NAMESPACE, take};
-use tests::node::until;
+use tests::node::{Node, until};
 use tests::oracle::{STREAM, Start};
 use tests::redis_server::Persistence;
 
@@ -126,27 +126,44 @@ async fn begun(dir: &TempDir, lines: usize) -> Result<Vec<String>> {
     Ok(read().lines().map(str::to_owned).collect())
 }
 
+/// A cluster whose first node was killed in the middle of a long run, with the second at hand.
+struct KilledInTheMiddle {
+    cluster: Cluster,
+    _second: Node,
+    scratch: TempDir,
+}
+
+impl KilledInTheMiddle {
+    /// What becomes of the run is said by `on_lost`.
+    async fn new(on_lost: &str) -> Result<Self> {
+        let scratch = tempfile::tempdir()?;
+        let job = long_job(&scratch, on_lost);
+        let more = format!("[worker]\nsession_ttl = \"2s\"\n{job}");
+        let cluster = Cluster::new(Persistence::None, 0, &more).await?;
+        let mut first = cluster.node("first")?;
+        first.says("registered").await?;
+        let config = cluster.config.to_str().context("a path")?;
+        let asked = tests::node::carillon()
+            .args(["job", "run", "long", "--config", config])
+            .output()
+            .await?;
+        assert!(asked.status.success(), "{asked:?}");
+        begun(&scratch, 1).await?;
+        let second = cluster.node("second")?;
+        second.says("registered").await?;
+        first.kill().await?;
+        Ok(Self {
+            cluster,
+            _second: second,
+            scratch,
+        })
+    }
+}
+
 #[tokio::test]
 async fn runs_of_a_killed_node_are_executed_again_on_another() -> Result<()> {
-    let scratch = tempfile::tempdir()?;
-    let more = format!(
-        "[worker]\nsession_ttl = \"2s\"\n{}",
-        long_job(&scratch, "retry")
-    );
-    let cluster = Cluster::new(Persistence::None, 0, &more).await?;
-    let mut first = cluster.node("first")?;
-    first.says("registered").await?;
-    let config = cluster.config.to_str().context("a path")?;
-    let asked = tests::node::carillon()
-        .args(["job", "run", "long", "--config", config])
-        .output()
-        .await?;
-    assert!(asked.status.success(), "{asked:?}");
-    begun(&scratch, 1).await?;
-    let second = cluster.node("second")?;
-    second.says("registered").await?;
-    first.kill().await?;
-    let begun = begun(&scratch, 2).await?;
+    let killed = KilledInTheMiddle::new("retry").await?;
+    let begun = begun(&killed.scratch, 2).await?;
     let words: Vec<Vec<&str>> = begun.iter().map(|line| line.split(' ').collect()).collect();
     assert_eq!((words[0][1], words[1][1]), ("1", "2"), "{begun:?}");
     assert_eq!(words[0][0], words[1][0], "the same run");
@@ -155,36 +172,20 @@ async fn runs_of_a_killed_node_are_executed_again_on_another() -> Result<()> {
 
 #[tokio::test]
 async fn runs_that_must_not_be_repeated_are_recorded_as_lost() -> Result<()> {
-    let scratch = tempfile::tempdir()?;
-    let more = format!(
-        "[worker]\nsession_ttl = \"2s\"\n{}",
-        long_job(&scratch, "fail")
-    );
-    let cluster = Cluster::new(Persistence::None, 0, &more).await?;
-    let mut first = cluster.node("first")?;
-    first.says("registered").await?;
-    let config = cluster.config.to_str().context("a path")?;
-    let asked = tests::node::carillon()
-        .args(["job", "run", "long", "--config", config])
-        .output()
-        .await?;
-    assert!(asked.status.success(), "{asked:?}");
-    begun(&scratch, 1).await?;
-    let second = cluster.node("second")?;
-    second.says("registered").await?;
-    first.kill().await?;
-    let store = &cluster.store;
+    let killed = KilledInTheMiddle::new("fail").await?;
+    let store = &killed.cluster.store;
     until("the run is recorded", || async move {
         Ok(store.overview().await?.busy == 0)
     })
     .await?;
+    let config = killed.cluster.config.to_str().context("a path")?;
     let shown = tests::node::carillon()
         .args(["runs", "--config", config])
         .output()
         .await?;
     let shown = String::from_utf8(shown.stdout)?;
     assert!(shown.contains("lost"), "{shown}");
-    assert_eq!(begun(&scratch, 1).await?.len(), 1, "executed once");
+    assert_eq!(begun(&killed.scratch, 1).await?.len(), 1, "executed once");
     Ok(())
 }
 

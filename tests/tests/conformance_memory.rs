@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use scheduler_core::{ManualClock, MemoryStore, Timestamp};
-use tests::conformance::model::{seeds, walk};
+use tests::conformance::model::{Killed, kill, seeds, walk};
 use tests::conformance::{ClockHand, Fresh, Harness};
 
 struct Memory;
@@ -46,4 +46,26 @@ async fn two_stores_take_the_same_walk() {
         );
         assert_eq!(one.parting(&other), None, "seed {seed}");
     }
+}
+
+/// How many points of a history somebody is killed at.
+const POINTS: usize = 20;
+
+/// 1,000 points; 10,000 and more with `CARILLON_KILLS=10000`.
+#[tokio::test]
+async fn whoever_is_killed_at_whatever_point_nothing_is_lost_or_doubled() {
+    let kills = std::env::var("CARILLON_KILLS").ok();
+    let kills = kills.and_then(|kills| kills.parse().ok()).unwrap_or(1_000);
+    let mut all = Killed::default();
+    for seed in seeds(kills / POINTS as u64) {
+        let killed = kill(&Memory, seed, POINTS).await;
+        all.points += killed.points;
+        all.runs += killed.runs;
+        all.fires += killed.fires;
+    }
+    eprintln!("{all:?}");
+    assert!(
+        all.runs > 0 && all.fires > 0,
+        "kills where nothing happens prove nothing"
+    );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use scheduler_core::{ManualClock, MemoryStore, Namespace, Timestamp};
 use scheduler_redis::RedisStore;
-use tests::conformance::model::{seeds, walk};
+use tests::conformance::model::{Killed, kill, seeds, walk};
 use tests::conformance::{ClockHand, Fresh, Harness};
 use tests::redis_server::{Persistence, RedisServer};
 use uuid::Uuid;
@@ -87,4 +87,27 @@ async fn random_walks_go_as_in_memory() {
         );
         assert_eq!(one.parting(&other), None, "seed {seed}");
     }
+}
+
+/// How many points of a history somebody is killed at.
+const POINTS: usize = 20;
+
+/// 200 points; 10,000 and more with `CARILLON_KILLS=10000`.
+#[tokio::test]
+async fn whoever_is_killed_at_whatever_point_nothing_is_lost_or_doubled() {
+    let kills = std::env::var("CARILLON_KILLS").ok();
+    let kills = kills.and_then(|kills| kills.parse().ok()).unwrap_or(200);
+    let redis = Redis::start();
+    let mut all = Killed::default();
+    for seed in seeds(kills / POINTS as u64) {
+        let killed = kill(&redis, seed, POINTS).await;
+        all.points += killed.points;
+        all.runs += killed.runs;
+        all.fires += killed.fires;
+    }
+    eprintln!("{all:?}");
+    assert!(
+        all.runs > 0 && all.fires > 0,
+        "kills where nothing happens prove nothing"
+    );
 }

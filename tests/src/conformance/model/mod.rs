@@ -18,6 +18,7 @@
 
 mod attending;
 mod changing;
+mod killing;
 mod leading;
 mod oracle;
 mod steering;
@@ -26,5 +27,6 @@ mod trace;
 mod walker;
 mod working;
 
+pub use killing::{Killed, kill};
 pub use trace::Trace;
 pub use walker::{seeds, walk};
