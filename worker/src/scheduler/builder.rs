@@ -15,7 +15,9 @@ use crate::node::settings::Settings;
 use crate::node::shared::Shared;
 use crate::node::{AtStart, Retention, Timing};
 use crate::scheduler::{BuildError, NewJob, Scheduler};
-use crate::task::{BlockingFunction, BlockingSlots, Layer, Layers, States, TaskFunction, Tasks};
+use crate::task::{
+    BlockingFunction, BlockingSlots, Layer, Layers, Parameters, States, TaskFunction, Tasks,
+};
 
 /// Puts together a [`Scheduler`].
 #[must_use = "a builder does nothing until `build`"]
@@ -79,13 +81,17 @@ impl<S: Store> SchedulerBuilder<S> {
     }
 
     /// One more task: an async function, see [`Tasks::register`].
-    pub fn task<Parts: 'static>(mut self, name: &str, function: impl TaskFunction<Parts>) -> Self {
+    pub fn task<Parts: Parameters>(
+        mut self,
+        name: &str,
+        function: impl TaskFunction<Parts>,
+    ) -> Self {
         let registered = self.tasks.register(name, function);
         self.note_name(name, registered)
     }
 
     /// One more task: a function that blocks its thread, see [`Tasks::register_blocking`].
-    pub fn blocking_task<Parts: 'static>(
+    pub fn blocking_task<Parts: Parameters>(
         mut self,
         name: &str,
         function: impl BlockingFunction<Parts>,

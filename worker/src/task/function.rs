@@ -37,6 +37,22 @@ impl<T: IntoOutput, E: Into<BoxError>> IntoTaskResult for Result<T, E> {
     }
 }
 
+/// The parameters of a handler: a tuple of up to eight, each of which implements [`FromRun`].
+pub trait Parameters: Sized + Send + 'static {
+    /// Takes them from what the handler is called with, one after the other.
+    fn from_run(call: &Call) -> impl Future<Output = Result<Self, BoxError>> + Send;
+
+    /// Whether they can be had from these args.
+    ///
+    /// # Errors
+    ///
+    /// What does not fit.
+    fn check(args: &Value) -> Result<(), String>;
+
+    /// What they cannot be had without.
+    fn state_types() -> Vec<StateType>;
+}
+
 /// An async function of up to eight parameters, each of which implements [`FromRun`].
 ///
 /// `Parts` only tells functions of different parameters apart: it is always inferred.
@@ -47,19 +63,9 @@ impl<T: IntoOutput, E: Into<BoxError>> IntoTaskResult for Result<T, E> {
             `Context`, `Args<T>`, `State<T>` or others that implement `FromRun`, that return `()` or \
             `Result<T, E>`, and whose future is `Send`"
 )]
-pub trait TaskFunction<Parts>: Send + Sync + Sized + 'static {
+pub trait TaskFunction<Parts>: Send + Sync + 'static {
     /// Calls it.
-    fn call(self: Arc<Self>, call: Call) -> BoxFuture<'static, TaskResult>;
-
-    /// What its parameters cannot be had without.
-    fn state_types() -> Vec<StateType>;
-
-    /// Whether its parameters can be had from these args.
-    ///
-    /// # Errors
-    ///
-    /// What does not fit.
-    fn check(args: &Value) -> Result<(), String>;
+    fn call(&self, parts: Parts) -> impl Future<Output = TaskResult> + Send;
 }
 
 /// A function that blocks its thread, with parameters as a [`TaskFunction`] has them.
@@ -69,70 +75,52 @@ pub trait TaskFunction<Parts>: Send + Sync + Sized + 'static {
     note = "blocking handlers are plain `fn`s whose parameters are `Context`, `Args<T>`, `State<T>` or \
             others that implement `FromRun`, and that return `()` or `Result<T, E>`"
 )]
-pub trait BlockingFunction<Parts>: Send + Sync + Sized + 'static {
-    /// Calls it, on a thread that may be blocked.
-    fn call(self: Arc<Self>, call: Call) -> BoxFuture<'static, TaskResult>;
-
-    /// What its parameters cannot be had without.
-    fn state_types() -> Vec<StateType>;
-
-    /// Whether its parameters can be had from these args.
-    ///
-    /// # Errors
-    ///
-    /// What does not fit.
-    fn check(args: &Value) -> Result<(), String>;
+pub trait BlockingFunction<Parts>: Send + Sync + 'static {
+    /// Calls it, and blocks the thread until it returns.
+    fn call(&self, parts: Parts) -> TaskResult;
 }
 
 macro_rules! functions {
     ($($part:ident)*) => {
-        #[allow(non_snake_case, unused_variables, reason = "parts are named after their types")]
+        #[allow(unused_variables, reason = "some handlers take nothing")]
+        impl<$($part: FromRun + 'static,)*> Parameters for ($($part,)*) {
+            async fn from_run(call: &Call) -> Result<Self, BoxError> {
+                Ok(($($part::from_run(call).await?,)*))
+            }
+
+            fn check(args: &Value) -> Result<(), String> {
+                $($part::check(args)?;)*
+                Ok(())
+            }
+
+            fn state_types() -> Vec<StateType> {
+                let types: &[Vec<StateType>] = &[$($part::state_types(),)*];
+                types.concat()
+            }
+        }
+
+        #[allow(non_snake_case, reason = "parts are named after their types")]
         impl<F, Fut, $($part,)*> TaskFunction<($($part,)*)> for F
         where
             F: Fn($($part,)*) -> Fut + Send + Sync + 'static,
             Fut: Future<Output: IntoTaskResult> + Send,
             $($part: FromRun,)*
         {
-            fn call(self: Arc<Self>, call: Call) -> BoxFuture<'static, TaskResult> {
-                Box::pin(async move {
-                    $(let $part = $part::from_run(&call).await?;)*
-                    self($($part,)*).await.into_task_result()
-                })
-            }
-
-            fn state_types() -> Vec<StateType> {
-                let types: &[Vec<StateType>] = &[$($part::state_types(),)*];
-                types.concat()
-            }
-
-            fn check(args: &Value) -> Result<(), String> {
-                $($part::check(args)?;)*
-                Ok(())
+            fn call(&self, ($($part,)*): ($($part,)*)) -> impl Future<Output = TaskResult> + Send {
+                let called = self($($part,)*);
+                async { called.await.into_task_result() }
             }
         }
 
-        #[allow(non_snake_case, unused_variables, reason = "parts are named after their types")]
+        #[allow(non_snake_case, reason = "parts are named after their types")]
         impl<F, R, $($part,)*> BlockingFunction<($($part,)*)> for F
         where
             F: Fn($($part,)*) -> R + Send + Sync + 'static,
             R: IntoTaskResult,
-            $($part: FromRun + 'static,)*
+            $($part: FromRun,)*
         {
-            fn call(self: Arc<Self>, call: Call) -> BoxFuture<'static, TaskResult> {
-                Box::pin(async move {
-                    $(let $part = $part::from_run(&call).await?;)*
-                    on_blocking_thread(call, move || self($($part,)*).into_task_result()).await
-                })
-            }
-
-            fn state_types() -> Vec<StateType> {
-                let types: &[Vec<StateType>] = &[$($part::state_types(),)*];
-                types.concat()
-            }
-
-            fn check(args: &Value) -> Result<(), String> {
-                $($part::check(args)?;)*
-                Ok(())
+            fn call(&self, ($($part,)*): ($($part,)*)) -> TaskResult {
+                self($($part,)*).into_task_result()
             }
         }
     };
@@ -183,48 +171,57 @@ async fn on_blocking_thread(
     }
 }
 
+/// How a function is called.
+pub(crate) trait Calling<F, Parts>: 'static {
+    fn call(function: Arc<F>, call: Call, parts: Parts) -> impl Future<Output = TaskResult> + Send;
+}
+
+/// Where the executor polls it.
+pub(crate) struct Polled;
+
+impl<Parts: Parameters, F: TaskFunction<Parts>> Calling<F, Parts> for Polled {
+    async fn call(function: Arc<F>, _: Call, parts: Parts) -> TaskResult {
+        function.call(parts).await
+    }
+}
+
+/// On a thread that may be blocked.
+pub(crate) struct Blocking;
+
+impl<Parts: Parameters, F: BlockingFunction<Parts>> Calling<F, Parts> for Blocking {
+    async fn call(function: Arc<F>, call: Call, parts: Parts) -> TaskResult {
+        on_blocking_thread(call, move || function.call(parts)).await
+    }
+}
+
 /// A function, as a handler.
-pub(crate) struct AsyncHandler<F, Parts>(Arc<F>, PhantomData<fn(Parts)>);
+pub(crate) struct FunctionHandler<F, Parts, How>(Arc<F>, PhantomData<fn(Parts, How)>);
 
-impl<F, Parts> AsyncHandler<F, Parts> {
+impl<F, Parts, How> FunctionHandler<F, Parts, How> {
     pub(crate) fn new(function: F) -> Self {
         Self(Arc::new(function), PhantomData)
     }
 }
 
-impl<Parts: 'static, F: TaskFunction<Parts>> Handler for AsyncHandler<F, Parts> {
+impl<F, Parts, How> Handler for FunctionHandler<F, Parts, How>
+where
+    F: Send + Sync + 'static,
+    Parts: Parameters,
+    How: Calling<F, Parts>,
+{
     fn call(&self, call: Call) -> BoxFuture<'static, TaskResult> {
-        Arc::clone(&self.0).call(call)
+        let function = Arc::clone(&self.0);
+        Box::pin(async move {
+            let parts = Parts::from_run(&call).await?;
+            How::call(function, call, parts).await
+        })
     }
 
     fn state_types(&self) -> Vec<StateType> {
-        F::state_types()
+        Parts::state_types()
     }
 
     fn check(&self, args: &Value) -> Result<(), String> {
-        F::check(args)
-    }
-}
-
-/// A blocking function, as a handler.
-pub(crate) struct BlockingHandler<F, Parts>(Arc<F>, PhantomData<fn(Parts)>);
-
-impl<F, Parts> BlockingHandler<F, Parts> {
-    pub(crate) fn new(function: F) -> Self {
-        Self(Arc::new(function), PhantomData)
-    }
-}
-
-impl<Parts: 'static, F: BlockingFunction<Parts>> Handler for BlockingHandler<F, Parts> {
-    fn call(&self, call: Call) -> BoxFuture<'static, TaskResult> {
-        Arc::clone(&self.0).call(call)
-    }
-
-    fn state_types(&self) -> Vec<StateType> {
-        F::state_types()
-    }
-
-    fn check(&self, args: &Value) -> Result<(), String> {
-        F::check(args)
+        Parts::check(args)
     }
 }

@@ -20,7 +20,7 @@ pub use call::Call;
 pub use context::Context;
 pub use error::TaskError;
 pub use extract::{Args, FromRun, State};
-pub use function::{BlockingFunction, IntoTaskResult, TaskFunction};
+pub use function::{BlockingFunction, IntoTaskResult, Parameters, TaskFunction};
 pub use layer::{Layer, Next};
 pub use registry::{BoxError, Handler, IntoOutput, TaskResult, Tasks};
 pub use state::StateType;

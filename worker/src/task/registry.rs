@@ -8,9 +8,9 @@ use futures_util::future::BoxFuture;
 use scheduler_core::{NameError, TaskName};
 use serde_json::Value;
 
-use crate::task::function::{AsyncHandler, BlockingHandler};
+use crate::task::function::{Blocking, FunctionHandler, Polled};
 use crate::task::layer::{Layered, Layers};
-use crate::task::{BlockingFunction, Call, StateType, TaskFunction};
+use crate::task::{BlockingFunction, Call, Parameters, StateType, TaskFunction};
 
 /// Any error that a handler may return.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -88,12 +88,13 @@ impl Tasks {
     /// # Errors
     ///
     /// A name that breaks the rule for task names.
-    pub fn register<Parts: 'static>(
+    pub fn register<Parts: Parameters>(
         &mut self,
         name: &str,
         function: impl TaskFunction<Parts>,
     ) -> Result<(), NameError> {
-        self.insert(TaskName::new(name)?, Arc::new(AsyncHandler::new(function)));
+        let handler = FunctionHandler::<_, Parts, Polled>::new(function);
+        self.insert(TaskName::new(name)?, Arc::new(handler));
         Ok(())
     }
 
@@ -106,12 +107,12 @@ impl Tasks {
     /// # Errors
     ///
     /// A name that breaks the rule for task names.
-    pub fn register_blocking<Parts: 'static>(
+    pub fn register_blocking<Parts: Parameters>(
         &mut self,
         name: &str,
         function: impl BlockingFunction<Parts>,
     ) -> Result<(), NameError> {
-        let handler = BlockingHandler::new(function);
+        let handler = FunctionHandler::<_, Parts, Blocking>::new(function);
         self.insert(TaskName::new(name)?, Arc::new(handler));
         Ok(())
     }
