@@ -94,11 +94,22 @@ impl Node {
         let mut command = carillon();
         command.args(["run", "--node", name]).args(args);
         command.envs(variables.iter().copied());
+        Self::spawn(name, command)
+    }
+
+    /// Starts a node that is no `carillon run`: a service that has a scheduler in it.
+    ///
+    /// # Errors
+    ///
+    /// Where the process cannot be started.
+    pub fn spawn(name: &str, mut command: Command) -> Result<Self> {
         let mut child = command
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .kill_on_drop(true)
             .spawn()
-            .context("carillon")?;
+            .with_context(|| format!("{command:?}"))?;
         let log = Arc::new(Log::default());
         log.read(child.stdout.take().context("no stdout")?);
         log.read(child.stderr.take().context("no stderr")?);

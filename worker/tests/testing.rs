@@ -10,6 +10,7 @@ use carillon::core::run::Outcome;
 use carillon::core::{Retry, Store};
 use carillon::testing::TestScheduler;
 use carillon::{NewJob, Scheduler, SchedulerBuilder, State};
+use rustix::time::{ClockId, clock_gettime};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -42,16 +43,19 @@ fn scheduler<S: Store>(store: S) -> SchedulerBuilder<S> {
         .job(sync_job)
 }
 
+/// How long this thread has computed: other programs of the machine take no part in that.
+fn computed() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.try_into().unwrap()
+}
+
 #[tokio::test]
 async fn a_misfire_and_a_change_of_the_clocks_are_tested_within_50_ms() {
-    // The machine may have other things to do: the quickest of a few counts.
-    let mut quickest = Duration::MAX;
-    for _ in 0..5 {
-        let begun = Instant::now();
-        four_days().await;
-        quickest = quickest.min(begun.elapsed());
-    }
-    assert!(quickest < Duration::from_millis(50), "{quickest:?}");
+    let (begun, computed_before) = (Instant::now(), computed());
+    four_days().await;
+    let (took, computed) = (begun.elapsed(), computed() - computed_before);
+    eprintln!("four days took {took:?}, and {computed:?} of a processor");
+    assert!(computed < Duration::from_millis(50), "{computed:?}");
 }
 
 async fn four_days() {
