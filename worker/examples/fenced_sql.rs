@@ -14,7 +14,10 @@
 //! cargo run --example fenced_sql -- redis://localhost:6379 bank.db
 //! ```
 #![allow(clippy::print_stdout, reason = "an example tells what it does")]
-#![allow(clippy::needless_pass_by_value, reason = "a handler owns what it takes")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a handler owns what it takes"
+)]
 
 use std::error::Error;
 use std::path::PathBuf;
