@@ -44,6 +44,6 @@ pub use memory::MemoryStore;
 pub use patch::{Edit, JobPatch, PatchError};
 pub use policy::{Backoff, Coalesce, Delivery, Grace, OnLost, Overlap, Policy, Priority, Retry};
 pub use store::{Store, StoreError};
-pub use time::{Clock, ManualClock, Timestamp};
+pub use time::{Clock, ManualClock, Timestamp, TimestampError};
 pub use trigger::{Trigger, TriggerError};
 pub use unique::{OnDuplicate, Unique};

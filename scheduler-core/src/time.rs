@@ -89,12 +89,19 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A text that is no instant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TimestampError(chrono::ParseError);
+
 impl FromStr for Timestamp {
-    type Err = chrono::ParseError;
+    type Err = TimestampError;
 
     /// Reads RFC 3339, with any offset.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        DateTime::parse_from_rfc3339(text).map(Self::from)
+        DateTime::parse_from_rfc3339(text)
+            .map(Self::from)
+            .map_err(TimestampError)
     }
 }
 

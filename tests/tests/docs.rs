@@ -279,3 +279,54 @@ fn all_that_flask_apscheduler_has_is_in_the_table_with_a_test_that_is_there() {
         }
     }
 }
+
+/// Whose types may stand in the public API: the standard library's, our own, and those of DESIGN.md.
+const OF_THE_PUBLIC_API: [&str; 13] = [
+    "alloc",
+    "carillon",
+    "carillon_macros",
+    "chrono",
+    "chrono_tz",
+    "core",
+    "scheduler_core",
+    "scheduler_redis",
+    "serde_core",
+    "serde_json",
+    "std",
+    "tokio_util",
+    "uuid",
+];
+
+/// The crates that begin a path of this text: `a` of `a::b::c`, and neither `b` nor `c`.
+fn crates_of(api: &str) -> BTreeSet<&str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut found = BTreeSet::new();
+    for (at, _) in api.match_indices("::") {
+        let before = &api[..at];
+        let name = &before[before.trim_end_matches(is_part).len()..];
+        let begins = !before.trim_end_matches(is_part).ends_with("::");
+        if begins && name.starts_with(|c: char| c.is_ascii_lowercase()) {
+            found.insert(name);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_public_api_has_no_type_of_a_dependency_that_the_design_does_not_name() {
+    let mut strange = Vec::new();
+    for name in ["carillon", "scheduler-core", "scheduler-redis"] {
+        let api = fs::read_to_string(root().join(format!(".ci/api/{name}.txt"))).unwrap();
+        let found = crates_of(&api);
+        assert!(found.len() >= 4, "{found:?}");
+        let others = found
+            .into_iter()
+            .filter(|name| !OF_THE_PUBLIC_API.contains(name));
+        strange.extend(others.map(|other| format!("{name}: {other}")));
+    }
+    assert!(strange.is_empty(), "types of {strange:?}");
+    assert_eq!(
+        crates_of("pub fn a::b::C::d(&self, e::F<g::H>) -> I::J"),
+        BTreeSet::from(["a", "e", "g"])
+    );
+}

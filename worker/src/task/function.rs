@@ -5,11 +5,10 @@ use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::task::{BoxError, Call, FromRun, Handler, IntoOutput, StateType, TaskResult};
+use crate::task::{BoxError, BoxFuture, Call, FromRun, Handler, IntoOutput, StateType, TaskResult};
 
 /// What a handler returns: nothing, or a `Result` with what is kept in history, and any error.
 #[diagnostic::on_unimplemented(

@@ -4,10 +4,9 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::task::{Call, Handler, StateType, TaskResult};
+use crate::task::{BoxFuture, Call, Handler, StateType, TaskResult};
 
 /// Something that stands around the handlers: measures, traces, refuses, limits, or changes what
 /// comes of them.

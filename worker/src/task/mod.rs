@@ -16,6 +16,9 @@ mod layer;
 mod registry;
 mod state;
 
+use std::future::Future;
+use std::pin::Pin;
+
 pub use call::Call;
 pub use context::Context;
 pub use error::TaskError;
@@ -24,6 +27,9 @@ pub use function::{BlockingFunction, IntoTaskResult, Parameters, TaskFunction};
 pub use layer::{Layer, Next};
 pub use registry::{BoxError, Handler, IntoOutput, TaskResult, Tasks};
 pub use state::StateType;
+
+/// A future behind a pointer, as [`Handler`]s and [`Layer`]s answer with.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 #[cfg(feature = "macros")]
 pub use declaration::Declared;

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use scheduler_core::{NameError, TaskName};
 use serde_json::Value;
 
 use crate::task::function::{Blocking, FunctionHandler, Polled};
 use crate::task::layer::{Layered, Layers};
-use crate::task::{BlockingFunction, Call, Parameters, StateType, TaskFunction};
+use crate::task::{BlockingFunction, BoxFuture, Call, Parameters, StateType, TaskFunction};
 
 /// Any error that a handler may return.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

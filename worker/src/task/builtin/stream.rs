@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use scheduler_core::store::StoreResult;
 use scheduler_redis::RedisStore;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
-use crate::task::Context;
+use crate::task::{BoxFuture, Context};
 
 /// The fields that each entry begins with.
 const OWN_FIELDS: [&str; 7] = [
