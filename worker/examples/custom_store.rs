@@ -15,6 +15,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use carillon::core::after::Trail;
 use carillon::core::event::{Event, Feed};
 use carillon::core::lease::{LeaseToken, LeaseView};
 use carillon::core::notes::{Note, NoteAnswer, RunNotes};
@@ -117,6 +118,8 @@ measured! {
     notes(run: &RunId) -> Vec<RunNotes>;
     holders(keys: &[UniqueKey]) -> Vec<Option<Holder>>;
     supersede(request: &Supersede) -> Changed;
+    trail(limit: usize) -> Trail;
+    follow(request: &FollowUp) -> FollowAnswer;
 }
 
 #[tokio::main]
