@@ -24,6 +24,8 @@
 //! the body, the exit status and the end of the output, the entry's id.
 
 mod args;
+#[cfg(feature = "task-shell")]
+mod group;
 #[cfg(feature = "task-http")]
 mod http;
 mod log;

@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::Signal;
 use scheduler_core::notes::MAX_LINE;
 use serde::{Deserialize, Deserializer, de};
 use tokio::io::AsyncReadExt as _;
@@ -24,7 +24,8 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::spawn::spawn;
+use super::group::Group;
+use super::spawn::{Started, spawn};
 use super::tail::Tail;
 use crate::task::Context;
 
@@ -82,8 +83,11 @@ pub(super) async fn run(context: Context, args: ShellArgs) -> Result<String, Str
     let output = Receiver::from_owned_fd(OwnedFd::from(reader)).map_err(failed)?;
     let command = prepare(&context, &args, writer).map_err(failed)?;
     // Moved into the call: the pipe ends when no process holds its writing end any more.
-    let mut child = spawn(command).await.map_err(failed)?;
-    let mut group = Group::of(&child);
+    // The group is dropped first: it is killed while the child still holds its number.
+    let Started {
+        mut child,
+        mut group,
+    } = spawn(command).await.map_err(failed)?;
 
     let mut tail = Tail::new(KEPT_OUTPUT);
     let (status, stopped) = {
@@ -191,43 +195,6 @@ async fn end(child: &mut Child, group: &mut Group) -> io::Result<ExitStatus> {
     }
     group.signal(Signal::KILL);
     child.wait().await
-}
-
-/// A command's process group. Killed when it is dropped, unless it was left: a handler that is
-/// dropped in the middle leaves nothing running either.
-///
-/// While any member is left, or the leader's status was not taken, the kernel gives the group's
-/// number to nobody else.
-struct Group(Option<Pid>);
-
-impl Group {
-    /// The group that this child leads.
-    fn of(leader: &Child) -> Self {
-        Self(leader.id().and_then(|id| Pid::from_raw(id.cast_signed())))
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
-            // Fails only where nobody is left.
-            let _ = kill_process_group(group, signal);
-        }
-    }
-
-    fn has_members(&self) -> bool {
-        self.0
-            .is_some_and(|group| test_kill_process_group(group).is_ok())
-    }
-
-    /// Leaves the group alone from now on.
-    fn leave(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::KILL);
-    }
 }
 
 fn report(

@@ -2,6 +2,8 @@ use std::path::Path;
 use std::process;
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
+use rustix::process::Pid;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -178,6 +180,26 @@ async fn a_dropped_run_leaves_no_command() {
         outcome = run(context("a"), args(wish)) => panic!("{outcome:?}"),
         pids = read_fifo(&fifo) => pids,
     };
+    for pid in pids.split(' ') {
+        until_dead(pid).await;
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_was_started_for_nobody_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = fifo(&directory);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "sleep 1000 & echo $$ $! > $FIFO; wait"])
+        .env("FIFO", &fifo)
+        .process_group(0)
+        .kill_on_drop(true);
+    let mut spawning = Box::pin(spawn(command));
+    let asked = (&mut spawning).now_or_never();
+    let pids = read_fifo(&fifo).await;
+    // The run is dropped before it learns that its command was started.
+    drop((asked, spawning));
     for pid in pids.split(' ') {
         until_dead(pid).await;
     }

@@ -14,15 +14,24 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::group::Group;
+
+/// A command that was started.
+pub(super) struct Started {
+    /// Its process group, dropped first.
+    pub(super) group: Group,
+    pub(super) child: Child,
+}
+
 /// A command to be started on behalf of a runtime, and where to tell.
 struct Request {
     command: Command,
     runtime: Handle,
-    answer: oneshot::Sender<io::Result<Child>>,
+    answer: oneshot::Sender<io::Result<Started>>,
 }
 
 /// Starts the command.
-pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
+pub(super) async fn spawn(mut command: Command) -> io::Result<Started> {
     die_with_this_process(&mut command);
     let (answer, started) = oneshot::channel();
     let request = Request {
@@ -53,9 +62,12 @@ fn start_all(requests: &Receiver<Request>) {
         // Tokio watches the child from the runtime that asked.
         let started = {
             let _runtime = request.runtime.enter();
-            request.command.spawn()
+            request.command.spawn().map(|child| Started {
+                group: Group::of(&child),
+                child,
+            })
         };
-        // Nobody waits any more: dropping the child kills it.
+        // Where nobody waits any more, dropping it kills all that it has begun.
         let _ = request.answer.send(started);
     }
 }
