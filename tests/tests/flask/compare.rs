@@ -137,6 +137,17 @@ fn written_as_python_does(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Jobs are listed by when they run next; those that never do come last.
+fn goes_by_next_run_time(jobs: &[Value]) -> Result<()> {
+    let next = |job: &Value| match job["next_run_time"].as_str() {
+        Some(text) => text.parse().with_context(|| text.to_owned()),
+        None => Ok(Timestamp::from_ms(i64::MAX)),
+    };
+    let times = jobs.iter().map(next).collect::<Result<Vec<_>>>()?;
+    ensure!(times.is_sorted(), "not by next_run_time: {jobs:?}");
+    Ok(())
+}
+
 struct Times {
     captured: Timestamp,
     now: Timestamp,
@@ -148,6 +159,11 @@ impl Times {
     fn same(&self, theirs: &mut Value, ours: &mut Value) -> Result<()> {
         match (theirs, ours) {
             (Value::Array(theirs), Value::Array(ours)) => {
+                goes_by_next_run_time(ours)?;
+                // Which of them is next depends on when it is asked.
+                for jobs in [&mut *theirs, &mut *ours] {
+                    jobs.sort_by_key(|job| job["id"].as_str().map(str::to_owned));
+                }
                 for (theirs, ours) in theirs.iter_mut().zip(ours) {
                     self.same(theirs, ours)?;
                 }
