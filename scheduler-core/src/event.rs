@@ -101,7 +101,7 @@ pub enum Event {
         job: JobId,
     },
     /// A job's schedule is over and its last run has ended: it left the store, unless it is to be
-    /// kept.
+    /// kept. Of one that has no schedule, since it follows another job, it is told once, when it was put.
     JobFinished {
         /// The job.
         job: JobId,

@@ -36,6 +36,7 @@ impl Desk {
             .canonicalize()?;
         let guide = fs::read_to_string(root.join("docs/library.md"))?;
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("newcomer");
+        // What an earlier run of the test has left, if there was one.
         let _ = fs::remove_dir_all(folder.join("chimes"));
         fs::create_dir_all(&folder)?;
         let _ = fs::remove_file(folder.join("carillon"));
