@@ -15,6 +15,7 @@ use crate::policy::{
     Coalesce, Delivery, Grace, MAX_CATCH_UP, MAX_INSTANCES, OnLost, Overlap, Policy, Priority,
     Retry,
 };
+use crate::retention::HistoryPolicy;
 use crate::trigger::{Pointer, Trigger, TriggerError, TriggerSpec};
 use crate::unique::Unique;
 
@@ -187,6 +188,7 @@ impl JobBuilder {
         self.0.policy = policy;
         self.max_instances(policy.max_instances)
             .max_catch_up(policy.max_catch_up)
+            .history(policy.history)
     }
 
     /// How many runs may be in flight at once. Defaults to 1; more than [`MAX_INSTANCES`] are taken
@@ -212,6 +214,13 @@ impl JobBuilder {
     /// than [`MAX_CATCH_UP`] are taken for so many.
     pub fn max_catch_up(mut self, limit: NonZeroU32) -> Self {
         self.0.policy.max_catch_up = limit.min(MAX_CATCH_UP);
+        self
+    }
+
+    /// How much of its history is kept, besides what is kept of all jobs. Defaults to no more; what is
+    /// out of bounds is taken for the bound.
+    pub fn history(mut self, history: HistoryPolicy) -> Self {
+        self.0.policy.history = history.bounded();
         self
     }
 
@@ -393,6 +402,9 @@ pub struct JobSpec {
     /// Defaults to the job defaults' value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<bool>,
+    /// Defaults to the job defaults' value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryPolicy>,
     /// What people sort and find it by. Defaults to nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -427,6 +439,7 @@ impl From<&Job> for JobSpec {
             priority: Some(policy.priority),
             spread: policy.spread,
             keep: Some(policy.keep),
+            history: Some(policy.history),
             tags: job.tags().iter().map(ToString::to_string).collect(),
             unique: job.unique().cloned(),
             ..Self::new(
@@ -503,6 +516,7 @@ impl JobSpec {
             priority: None,
             spread: None,
             keep: None,
+            history: None,
             tags: Vec::new(),
             unique: None,
             replace_existing: None,
@@ -608,6 +622,7 @@ impl JobSpec {
             priority: self.priority.unwrap_or(defaults.priority),
             spread: self.spread.or(defaults.spread),
             keep: self.keep.unwrap_or(defaults.keep),
+            history: self.history.unwrap_or(defaults.history),
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Facts {
     pub fired: Option<Timestamp>,
     /// What history says of the job, in any order.
     pub records: Vec<HistoryEntry>,
-    /// When the oldest record of history was written; none where history is empty.
+    /// From when on history tells all that became of the job; none where history is empty.
     pub history_from: Option<Timestamp>,
     /// Its runs in flight.
     pub in_flight: Vec<RunInFlight>,

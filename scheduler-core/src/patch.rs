@@ -13,6 +13,7 @@ use crate::change::{self, Change, ChangeError, Pause, StoredJob};
 use crate::duration;
 use crate::job::{AfterSpec, Job, JobDefaults, JobError, JobSpec};
 use crate::policy::{Coalesce, Delivery, Grace, OnLost, Overlap, Policy, Priority, Retry};
+use crate::retention::HistoryPolicy;
 use crate::time::Timestamp;
 use crate::trigger::{TriggerError, TriggerSpec};
 
@@ -161,6 +162,9 @@ pub struct JobPatch {
     /// Whether the job stays stored when its schedule is over.
     #[serde(skip_serializing_if = "Edit::is_keep")]
     pub keep: Edit<bool>,
+    /// How much of its history is kept, as a whole.
+    #[serde(skip_serializing_if = "Edit::is_keep")]
+    pub history: Edit<HistoryPolicy>,
     /// What people sort and find it by, as a whole. By default nothing.
     #[serde(skip_serializing_if = "Edit::is_keep")]
     pub tags: Edit<Vec<String>>,
@@ -267,6 +271,7 @@ impl JobPatch {
             priority: self.priority.over(kept.priority, reset.priority),
             spread: optional(self.spread, kept.spread, reset.spread),
             keep: self.keep.over(kept.keep, reset.keep),
+            history: self.history.over(kept.history, reset.history),
         }
     }
 

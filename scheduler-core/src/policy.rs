@@ -8,6 +8,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::duration;
+use crate::retention::HistoryPolicy;
 
 /// Which of several fire times that are due at once become runs.
 ///
@@ -350,6 +351,9 @@ pub struct Policy {
     /// Whether the job stays stored when its schedule is over. Defaults to no.
     #[serde(skip_serializing_if = "is_default")]
     pub keep: bool,
+    /// How much of its history is kept, besides what is kept of all jobs. Defaults to no more.
+    #[serde(skip_serializing_if = "is_default")]
+    pub history: HistoryPolicy,
 }
 
 const fn number(n: u32) -> NonZeroU32 {
@@ -386,6 +390,7 @@ impl Default for Policy {
             priority: Priority::default(),
             spread: None,
             keep: false,
+            history: HistoryPolicy::default(),
         }
     }
 }
@@ -426,6 +431,9 @@ impl Policy {
         }
         if let Err((field, message)) = self.retry.check() {
             return refuse(&format!("retry.{field}"), message);
+        }
+        if let Err((field, message)) = self.history.check() {
+            return refuse(&format!("history.{field}"), message);
         }
         if self.delivery == Delivery::AtMostOnce && self.retry.max_attempts.get() > 1 {
             let attempts = self.retry.max_attempts;

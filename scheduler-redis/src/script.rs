@@ -14,6 +14,7 @@ use crate::keys::Keys;
 const CLOCK: &str = include_str!("lua/_clock.lua");
 const LIB: &str = include_str!("lua/_lib.lua");
 const SETTLE: &str = include_str!("lua/_settle.lua");
+const KEEPING: &str = include_str!("lua/_keeping.lua");
 const FOLLOW: &str = include_str!("lua/_follow.lua");
 const GATES: &str = include_str!("lua/_gates.lua");
 const REMOVAL: &str = include_str!("lua/_removal.lua");
@@ -177,6 +178,7 @@ scripts! {
     fence_session [],
     follow [],
     heartbeat [],
+    history_bounds [],
     holders [REMOVAL],
     leave [],
     note [],
@@ -196,7 +198,7 @@ scripts! {
     retire [REMOVAL],
     run_now [],
     steer [GATES],
-    tidy [],
+    tidy [KEEPING],
 }
 
 #[cfg(test)]
@@ -242,8 +244,12 @@ mod tests {
                 script.name
             );
             // The rest may be there for what the shared part uses.
-            let shared =
-                named_keys(&[CLOCK, LIB, SETTLE, FOLLOW, GATES, REMOVAL, PRESENCE].concat());
+            let shared = named_keys(
+                &[
+                    CLOCK, LIB, SETTLE, FOLLOW, GATES, REMOVAL, PRESENCE, KEEPING,
+                ]
+                .concat(),
+            );
             let idle: Vec<_> = header
                 .iter()
                 .filter(|key| !used.contains(*key) && !shared.contains(*key))

@@ -175,6 +175,8 @@ impl State {
         }
         let end = Position(self.journal.end(), 0);
         self.following.set(id, change.job.after(), end);
+        let history = change.job.policy().history;
+        self.journal.kept.set(id, history);
         let version = Version(self.next_number(0));
         self.gates.name(change.job.queue());
         let entry = Entry {

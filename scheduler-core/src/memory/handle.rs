@@ -258,7 +258,7 @@ impl Store for MemoryStore {
     }
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
-        self.step(|state, _| state.history(query))
+        self.step(|state, now| state.history(query, now))
     }
 
     async fn in_flight(&self, job: &JobId) -> StoreResult<Vec<RunInFlight>> {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::hearers::Hearers;
+use super::kept::Kept;
 use crate::event::Event;
 use crate::history::Record;
 use crate::store::{HistoryEntry, HistoryPage, HistoryQuery};
@@ -16,6 +17,8 @@ pub(super) struct Journal {
     forgotten: u64,
     /// How many records to keep, once that was said.
     keep: Option<usize>,
+    /// What is kept of single jobs.
+    pub(super) kept: Kept,
     /// Who hears of each.
     pub(super) hearers: Hearers,
 }
@@ -61,29 +64,49 @@ impl Journal {
 
     /// Forgets the oldest `count` records.
     fn forget(&mut self, count: usize) {
-        self.entries.drain(..count);
+        for (entry, position) in self.entries.drain(..count).zip(self.forgotten + 1..) {
+            self.kept.take(position, entry);
+        }
         self.forgotten += count as u64;
     }
 
-    /// A page, newest first, of what stands before a position.
-    pub(super) fn newest(&self, query: &HistoryQuery, before: Option<u64>) -> HistoryPage {
+    /// A page, newest first, of what stands before a position, and so many records of the job that
+    /// are newer.
+    pub(super) fn newest(
+        &self,
+        query: &HistoryQuery,
+        before: Option<(u64, usize)>,
+        now: Timestamp,
+    ) -> HistoryPage {
         let end = self.end();
         let mut page = HistoryPage {
             entries: Vec::new(),
             position: end.to_string(),
             older: None,
+            cut: None,
         };
-        let before = before.unwrap_or(end + 1).min(end + 1);
-        let skipped = usize::try_from(end + 1 - before).unwrap_or(usize::MAX);
-        let numbered = (1..=end).rev().zip(self.entries.iter().rev());
-        for (looked_at, (position, entry)) in numbered.skip(skipped).enumerate() {
+        let policy = query.job.as_ref().and_then(|job| self.kept.policy(job));
+        let (before, mut newer) = before.unwrap_or((end + 1, 0));
+        let skipped = usize::try_from(end + 1 - before.min(end + 1)).unwrap_or(usize::MAX);
+        let numbered = (1..=end).rev().zip(self.entries.iter().rev()).skip(skipped);
+        let kept = query.job.iter().flat_map(|job| self.kept.of(job));
+        let kept = kept.filter(|(position, _)| *position < before);
+        for (looked_at, (position, entry)) in numbered.chain(kept).enumerate() {
             if query.is_past(entry.at) {
                 return page;
             }
-            if page.entries.len() == query.limit || looked_at == MAX_LOOKED_AT {
-                page.older = Some((position + 1).to_string());
+            let is_its = query.job.as_ref() == Some(entry.record.job());
+            if let Some(policy) = policy.filter(|_| is_its)
+                && !policy.keeps(newer, entry.at, now)
+            {
+                page.cut = Some(entry.at);
                 return page;
             }
+            if page.entries.len() == query.limit || looked_at == MAX_LOOKED_AT {
+                page.older = Some(format!("{}/{newer}", position + 1));
+                return page;
+            }
+            newer += usize::from(is_its);
             if query.wants(entry) {
                 page.entries.push(entry.clone());
             }
@@ -98,6 +121,7 @@ impl Journal {
             entries: Vec::new(),
             position: after.max(self.forgotten).to_string(),
             older: None,
+            cut: None,
         };
         let numbered = self.entries.iter().zip(self.forgotten + 1..).skip(skipped);
         for (entry, position) in numbered.take(MAX_LOOKED_AT) {

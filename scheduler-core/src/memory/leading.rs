@@ -270,13 +270,16 @@ impl State {
         let buried = self.catalog.bury(MAX_TIDIED, past);
         for job in &buried {
             self.schedule.forget(job);
+            self.journal.kept.bury(job, now);
         }
+        let kept = self.journal.kept.tidy(now, MAX_TIDIED);
         let failed = self.failed.trim(request.keep_failed, MAX_TIDIED, |at| {
             now.since(at) > request.keep_failed_for
         });
         let keys = self.uniques.forget(MAX_TIDIED, now);
         // As many as allowed: there may be more.
-        if [records, expired, answers, buried.len(), failed, keys].contains(&MAX_TIDIED) {
+        let numbers = [records, expired, answers, buried.len(), failed, keys, kept];
+        if numbers.contains(&MAX_TIDIED) {
             TidyAnswer::More
         } else {
             TidyAnswer::Done

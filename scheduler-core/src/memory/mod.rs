@@ -32,6 +32,7 @@ mod gates;
 mod handle;
 mod hearers;
 mod journal;
+mod kept;
 mod leading;
 mod notes;
 mod queueing;

@@ -10,8 +10,8 @@ use crate::store::{
 use crate::time::Timestamp;
 
 impl State {
-    pub(super) fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
-        let position = |text: &String| {
+    pub(super) fn history(&self, query: &HistoryQuery, now: Timestamp) -> StoreResult<HistoryPage> {
+        let position = |text: &str| {
             text.parse().map_err(|_| {
                 let message = format!("{text:?} is no position of this history");
                 StoreError::new(StoreErrorKind::Refused, "history", message)
@@ -20,8 +20,12 @@ impl State {
         match &query.after {
             Some(after) => Ok(self.journal.onward(query, position(after)?)),
             None => {
-                let before = query.before.as_ref().map(position).transpose()?;
-                Ok(self.journal.newest(query, before))
+                // `<position>/<newer records of the job>`.
+                let before = query.before.as_deref().map(|before| {
+                    let (before, newer) = before.split_once('/').unwrap_or((before, "0"));
+                    Ok((position(before)?, newer.parse().unwrap_or(0)))
+                });
+                Ok(self.journal.newest(query, before.transpose()?, now))
             }
         }
     }

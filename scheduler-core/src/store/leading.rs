@@ -310,7 +310,8 @@ pub struct Tidy {
     pub keep_history_for: Option<Duration>,
     /// How long to remember answers to requests.
     pub keep_requests: Duration,
-    /// How long to remember the fire times of removed jobs.
+    /// How long to remember the fire times of removed jobs, and their records where their policies
+    /// keep these by number alone.
     pub keep_fired: Duration,
     /// How many failed runs to keep.
     pub keep_failed: u64,

@@ -190,6 +190,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Forgets what is past keeping, a bounded amount per call: old records and answers, what was
     /// settled of jobs that are long gone, and definitions that no run in flight needs any more (a
     /// store may forget those earlier). Asked again: it goes on where it was.
+    ///
+    /// Records of a job that was put with a [policy for its history](crate::HistoryPolicy) are kept on
+    /// for that job alone, as many and as long as it says; those of a removed job as long as the policy
+    /// says, or, where it names a number only, as long as what was settled of the job.
     fn tidy(&self, request: &Tidy) -> impl Future<Output = StoreResult<TidyAnswer>> + Send;
 
     /// Gives the lease back, and wakes standbys. Does nothing where it is not the caller's.
@@ -356,7 +360,9 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     // ----- reading --------------------------------------------------------------------------
 
-    /// History, newest first or onward from an entry. A call does a bounded amount of work, and may
+    /// History, newest first or onward from an entry. The newest first of one job: what the job's
+    /// [policy](crate::HistoryPolicy) keeps, and no more; onward, or of all jobs: what is kept of all
+    /// jobs. A call does a bounded amount of work, and may
     /// answer with fewer records than there are: the page says where to go on.
     fn history(
         &self,

@@ -11,7 +11,8 @@ use crate::time::Timestamp;
 /// Which part of history to read.
 #[derive(Clone, Debug, Default)]
 pub struct HistoryQuery {
-    /// Only of this job. Defaults to all.
+    /// Only of this job. Defaults to all. The newest first, these are just the records that the
+    /// job's [policy](crate::HistoryPolicy) keeps, also those that are kept of this job alone.
     pub job: Option<JobId>,
     /// Only where this became of it. Defaults to whatever did.
     pub outcome: Option<Became>,
@@ -84,6 +85,9 @@ pub struct HistoryPage {
     /// records than were asked for, or none, and not be the last: one call does a bounded amount of
     /// work.
     pub older: Option<String>,
+    /// With the newest first, of one job: this page is the last because the job's policy keeps no
+    /// more; the newest record that is not shown was written then.
+    pub cut: Option<Timestamp>,
 }
 
 /// A run in flight, and where it is.

@@ -1,17 +1,17 @@
 -- Writes jobs, each if it still is as it was read; or one, in the place of the holder of its unique key.
 -- KEYS: due fired versions busy old finished gone parked resume seq queues requests replies history lines packed
---   events wake-leader openings cancelled unique unique-until followers, then the job of each item, then
+--   events wake-leader openings cancelled unique unique-until followers keeping kept-until, then the job of each item, then
 --   the job of the holder
 -- ARGV: request, items (at most 200), then per item: job, expected version or "", next due or "",
 --   first and last of the skipped fire times or "" and "", records of these (one a line), state,
 --   paused from or "", record, name, task, trigger, queue, paused since, until, by and why, each or "", whether
 --   it is kept (1 or 0), unique key or "", for how many ms it is held or "", whom it follows
---   (see _follow.lua) or ""; then, for one that takes the place of a holder: the holder, and if it is
+--   (see _follow.lua) or "", how much of its history is kept (see _keeping.lua) or ""; then, for one that takes the place of a holder: the holder, and if it is
 --   stored how it is removed (see _removal.lua)
 -- Answers: one word per item: its new version, "conflict" or "taken". The same request asked again: the
 --   same words.
 local PAUSE = { 'paused_from', 'paused_since', 'paused_until', 'paused_by', 'paused_why' }
-local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 21
+local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 22
 local reply = redis.call('HGET', K.replies, request)
 if reply then
   return reply
@@ -25,6 +25,7 @@ local versions = redis.call('HMGET', K.versions, unpack(jobs))
 local fireds = redis.call('HMGET', K.fired, unpack(jobs))
 local busies = redis.call('HMGET', K.busy, unpack(jobs))
 local dues = redis.call('ZMSCORE', K.due, unpack(jobs))
+local keepings = redis.call('HMGET', K.keeping, unpack(jobs))
 local head = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
 head = head[2] and tonumber(head[2]) or math.huge
 
@@ -109,6 +110,7 @@ end
 local version = #accepted > 0 and take_numbers(#accepted, 0)
 local earliest, opened = math.huge, false
 local numbers, queues, due, not_due = {}, {}, {}, {}
+local keeping, not_keeping, to_trim = {}, {}, {}
 local named = {}
 for n, i in ipairs(accepted) do
   local at = FIRST + (i - 1) * ARGS
@@ -137,6 +139,20 @@ for n, i in ipairs(accepted) do
   end
   if ARGV[at + 4] ~= '' then
     redis.call('HSET', K.fired, job, ARGV[at + 4])
+  end
+  local keeps = ARGV[at + 21]
+  if keeps ~= (keepings[i] or '') then
+    if keeps ~= '' then
+      keeping[#keeping + 1] = job
+      keeping[#keeping + 1] = keeps
+    else
+      not_keeping[#not_keeping + 1] = job
+    end
+    if keepings[i] then
+      -- What is kept may be too much by now.
+      to_trim[#to_trim + 1] = int(t)
+      to_trim[#to_trim + 1] = job
+    end
   end
   if count_lined_up(busies[i]) > 0 then
     -- It may allow more at once than before.
@@ -168,6 +184,15 @@ for n, i in ipairs(accepted) do
       redis.call('ZREM', K.finished, job)
     end
   end
+end
+if #keeping > 0 then
+  redis.call('HSET', K.keeping, unpack(keeping))
+end
+if #not_keeping > 0 then
+  redis.call('HDEL', K.keeping, unpack(not_keeping))
+end
+if #to_trim > 0 then
+  redis.call('ZADD', K['kept-until'], unpack(to_trim))
 end
 if removal then
   write_removal(removal, t)

@@ -1,6 +1,6 @@
 -- Forgets what is past keeping, a bounded amount per call.
 -- KEYS: leader beat requests replies gone fired versions history lines packed old busy failed failures
---   unique unique-until
+--   unique unique-until keeping kept kept-until
 -- ARGV: token, records of history to keep, requests ms, fire times of removed jobs ms, history ms or "",
 --   failed runs to keep, failed runs ms
 -- Answers: 1; 2 where there is more to forget; or 0 where the lease was lost.
@@ -9,6 +9,11 @@ if held_lease() ~= ARGV[1] then
   return 0
 end
 local t = now()
+-- Where single jobs keep more of history, each record has to be looked at. (Keys that somebody filled
+-- with something else make it fail here, before anything is done.)
+local keeping = redis.call('HLEN', K.keeping) > 0
+redis.call('ZCARD', K.kept)
+redis.call('ZCARD', K['kept-until'])
 go_on_when_full(K.requests)
 redis.call('INCR', K.beat)
 local more = false
@@ -36,7 +41,9 @@ if #gone > 0 then
   end
   redis.call('ZREM', K.gone, unpack(gone))
   if #forget > 0 then
+    local texts = redis.call('HMGET', K.keeping, unpack(forget))
     redis.call('HDEL', K.fired, unpack(forget))
+    bury_kept(forget, texts, t)
   end
 end
 
@@ -71,14 +78,32 @@ if excess > 0 or horizon then
     if records + n > excess and not (horizon and at and at < horizon) then
       break
     end
+    if keeping and dropped > 0 and records + n > MOST then
+      more = true
+      break
+    end
     dropped, records = dropped + 1, records + n
   end
   if dropped > 0 then
+    local wanted = keeping and read_wanted(dropped, t) or {}
     redis.call('XTRIM', K.history, 'MAXLEN', entries - dropped)
     redis.call('LTRIM', K.packed, dropped, -1)
     redis.call('DECRBY', K.lines, records)
+    write_wanted(wanted)
     more = more or dropped == MOST
   end
+end
+
+-- Records of single jobs that are past keeping.
+local looked_at = 0
+for _, job in ipairs(redis.call('ZRANGE', K['kept-until'], '-inf', int(t), 'BYSCORE', 'LIMIT', 0, 100)) do
+  if looked_at >= MOST then
+    more = true
+    break
+  end
+  local looked, is_more = trim_kept(job, t, MOST - looked_at)
+  looked_at = looked_at + looked + 1
+  more = more or is_more
 end
 
 -- Definitions that were kept for runs in flight: `<version> <job>`.

@@ -8,7 +8,9 @@ use scheduler_core::unique::Holder;
 use scheduler_core::{JobId, JobState, Pause, RunId, StoredJob, Timestamp, UniqueKey, Version};
 
 use super::leading::{expected, skip_lines};
-use super::{Call, Queues, RedisStore, following, ms, optional_ms, or_empty, score_to_timestamp};
+use super::{
+    Call, Queues, RedisStore, following, keeping, ms, optional_ms, or_empty, score_to_timestamp,
+};
 use crate::codec;
 
 /// How many jobs one call of a script takes.
@@ -279,6 +281,7 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
         None => call.arg("").arg(""),
     };
     call.arg(following::wish_text(job.after()));
+    call.arg(keeping::policy_text(&job.policy().history));
     Ok(())
 }
 

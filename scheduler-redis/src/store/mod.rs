@@ -2,7 +2,9 @@
 
 mod dispatching;
 mod following;
+mod history;
 mod jobs;
+mod keeping;
 mod leading;
 mod listening;
 mod noting;

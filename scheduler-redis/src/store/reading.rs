@@ -1,130 +1,13 @@
-//! What people and programs read: history, nodes, numbers.
+//! What people and programs read: runs in flight, nodes, numbers.
 
-use std::collections::HashMap;
-
-use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
-use scheduler_core::store::{
-    HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView, RunInFlight, RunPlace,
-    StoreError, StoreErrorKind, StoreResult,
-};
+use scheduler_core::store::{NodeView, Overview, QueueView, RunInFlight, RunPlace, StoreResult};
 use scheduler_core::{JobId, Priority, QueueName, RunId, SessionId, Timestamp};
 
 use super::{RedisStore, score_to_timestamp};
 use crate::codec;
 
-/// A packed entry of the history stream: its id, and its fields.
-type Entry = (String, HashMap<String, String>);
-
-/// How many packed entries are read at a time.
-const ENTRIES: usize = 100;
-
-/// How many packed entries one page looks at.
-const MAX_LOOKED_AT: usize = 1_000;
-
-/// That all records of an entry were seen: more than any holds.
-const ALL: usize = 1_000_000;
-
 impl RedisStore {
-    pub(super) async fn read_history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
-        match &query.after {
-            Some(after) => self.history_after(query, after).await,
-            None => self.newest_history(query).await,
-        }
-    }
-
-    /// Whole packed entries, oldest first, until there are enough records: so that the position
-    /// always lies between two entries.
-    async fn history_after(&self, query: &HistoryQuery, after: &str) -> StoreResult<HistoryPage> {
-        let mut page = HistoryPage {
-            entries: Vec::new(),
-            position: after.to_owned(),
-            older: None,
-        };
-        let mut looked_at = 0;
-        while page.entries.len() < query.limit && looked_at < MAX_LOOKED_AT {
-            let mut cmd = redis::cmd("XRANGE");
-            cmd.arg(self.key("history"))
-                .arg(format!("({}", page.position))
-                .arg("+");
-            cmd.arg("COUNT").arg(ENTRIES);
-            let entries: Vec<Entry> = self.query("history", &cmd).await?;
-            let end = entries.len() < ENTRIES;
-            looked_at += entries.len();
-            for (id, fields) in entries {
-                page.entries
-                    .extend(records(&id, &fields).filter(|entry| query.wants(entry)));
-                page.position = id;
-                if page.entries.len() >= query.limit {
-                    break;
-                }
-            }
-            if end {
-                break;
-            }
-        }
-        Ok(page)
-    }
-
-    /// The newest first, from the end or from where an earlier page ended: `<entry>/<records of it
-    /// that were seen>`.
-    async fn newest_history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
-        let mut page = HistoryPage {
-            entries: Vec::new(),
-            position: String::new(),
-            older: None,
-        };
-        let (mut end, mut seen) = match &query.before {
-            Some(before) => seen_of(before)?,
-            None => ("+".to_owned(), 0),
-        };
-        // An entry may hold hundreds of records: few are read at first.
-        let (mut count, mut looked_at) = (4, 0);
-        loop {
-            let mut cmd = redis::cmd("XREVRANGE");
-            cmd.arg(self.key("history"))
-                .arg(&end)
-                .arg("-")
-                .arg("COUNT")
-                .arg(count);
-            let entries: Vec<Entry> = self.query("history", &cmd).await?;
-            let read = entries.len();
-            looked_at += read;
-            for (id, fields) in entries {
-                if page.position.is_empty() {
-                    page.position.clone_from(&id);
-                }
-                let packed: Vec<_> = records(&id, &fields).collect();
-                if packed.last().is_some_and(|newest| query.is_past(newest.at)) {
-                    return Ok(page);
-                }
-                let skipped = std::mem::take(&mut seen);
-                for (number, entry) in packed.into_iter().rev().enumerate().skip(skipped) {
-                    if page.entries.len() == query.limit {
-                        page.older = Some(format!("{id}/{number}"));
-                        return Ok(page);
-                    }
-                    if query.wants(&entry) {
-                        page.entries.push(entry);
-                    }
-                }
-                end = format!("({id}");
-            }
-            if read < count {
-                break;
-            }
-            if looked_at >= MAX_LOOKED_AT {
-                page.older = Some(format!("{}/{ALL}", end.trim_start_matches('(')));
-                break;
-            }
-            count = (count * 2).min(ENTRIES);
-        }
-        if page.position.is_empty() {
-            "0-0".clone_into(&mut page.position);
-        }
-        Ok(page)
-    }
-
     pub(super) async fn read_in_flight(&self, job: &JobId) -> StoreResult<Vec<RunInFlight>> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("HGET").arg(self.key("busy")).arg(job.as_str());
@@ -327,39 +210,4 @@ impl RedisStore {
             call.send().await?;
         Ok((token.parse().ok(), Timestamp::from_ms(now)))
     }
-}
-
-/// The records of a packed entry, oldest first; lines that this version cannot read are left out.
-fn records<'a>(
-    id: &str,
-    fields: &'a HashMap<String, String>,
-) -> impl Iterator<Item = HistoryEntry> + 'a {
-    // The time by the scripts' clock; an entry's id never goes back, even where the clock does.
-    let at = fields
-        .get("at")
-        .map_or(id, String::as_str)
-        .split('-')
-        .next()
-        .and_then(score_to_timestamp)
-        .unwrap_or(Timestamp::EPOCH);
-    fields
-        .get("records")
-        .into_iter()
-        .flat_map(|packed| packed.split('\n'))
-        .filter_map(move |line| {
-            Record::from_line(line)
-                .ok()
-                .map(|record| HistoryEntry { at, record })
-        })
-}
-
-/// Where an earlier page ended.
-fn seen_of(before: &str) -> StoreResult<(String, usize)> {
-    let parsed = before
-        .split_once('/')
-        .and_then(|(id, seen)| Some((id.to_owned(), seen.parse().ok()?)));
-    parsed.ok_or_else(|| {
-        let message = format!("{before:?} is no position of this history");
-        StoreError::new(StoreErrorKind::Refused, "history", message)
-    })
 }

@@ -112,6 +112,14 @@ macro_rules! conformance {
                 tidying_forgets_what_is_too_old,
                 what_was_settled_is_forgotten_long_after_the_job,
             }
+            keeping {
+                a_job_keeps_more_of_its_history_than_is_kept_of_all,
+                a_job_shows_no_more_of_its_history_than_it_keeps,
+                a_job_keeps_its_history_for_as_long_as_it_says,
+                a_changed_policy_counts_for_what_is_kept,
+                what_was_kept_of_a_removed_job_grows_old,
+                much_of_a_jobs_history_is_kept_bit_by_bit,
+            }
             jobs {
                 a_job_reads_back_as_it_was_put,
                 a_change_of_what_was_read_differently_is_a_conflict,

@@ -278,6 +278,7 @@ fn policy(check: &mut Check<'_>, table: &JobDefaultsTable) -> Policy {
         priority: table.priority.unwrap_or(default.priority),
         spread: table.spread.or(default.spread),
         keep: table.keep.unwrap_or(default.keep),
+        history: table.history.unwrap_or(default.history),
     };
     match policy.check() {
         Ok(()) => policy,

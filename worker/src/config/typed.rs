@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use scheduler_core::queue::QueueLimits;
 use scheduler_core::{
-    Coalesce, Delivery, Grace, JobSpec, OnLost, Overlap, Priority, Retry, duration,
+    Coalesce, Delivery, Grace, HistoryPolicy, JobSpec, OnLost, Overlap, Priority, Retry, duration,
 };
 use serde::Deserialize;
 
@@ -103,6 +103,8 @@ pub(crate) struct JobDefaultsTable {
     pub(crate) spread: Option<Duration>,
     /// Defaults to no.
     pub(crate) keep: Option<bool>,
+    /// Defaults to what is kept of all jobs.
+    pub(crate) history: Option<HistoryPolicy>,
 }
 
 /// `[history]`.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use scheduler_core::job::AfterSpec;
 use scheduler_core::trigger::{CronSpec, DateSpec, IntervalSpec, TriggerSpec};
 use scheduler_core::{
-    Coalesce, Delivery, Grace, Job, JobDefaults, JobError, JobSpec, On, OnLost, Overlap, Priority,
-    Retry,
+    Coalesce, Delivery, Grace, HistoryPolicy, Job, JobDefaults, JobError, JobSpec, On, OnLost,
+    Overlap, Priority, Retry,
 };
 use serde::Serialize;
 
@@ -225,6 +225,12 @@ impl NewJob {
     /// Which of its queue's runs go first. Defaults to the job defaults' value.
     pub fn priority(self, priority: Priority) -> Self {
         self.typed(|spec| spec.priority = Some(priority))
+    }
+
+    /// How much of its history is kept, besides what is kept of all jobs. Defaults to the job defaults'
+    /// value.
+    pub fn history(self, history: HistoryPolicy) -> Self {
+        self.typed(|spec| spec.history = Some(history))
     }
 
     // ----- where one of its id is stored ----------------------------------------------------

@@ -35,12 +35,14 @@ fn each_field_of_a_job_has_a_flag_and_is_shown() {
         ["--priority", "high"],
         ["--spread", "30s"],
         ["--keep", "true"],
+        ["--history", "{\"keep\": 9, \"keep_for\": \"90d\"}"],
     ];
     let expected = json!({
         "name": "The report", "args": { "a": 1 }, "tags": ["daily", "finance"], "queue": "slow",
         "coalesce": "all", "misfire_grace_time": 900, "max_catch_up": 7, "max_instances": 2,
         "overlap": "queue", "timeout": 90, "delivery": "at_most_once", "on_lost": "fail",
         "max_lost": 4, "priority": "high", "spread": 30, "keep": true, "owner": null,
+        "history": { "keep": 9, "keep_for": 7_776_000 },
         "retry": {
             "max_attempts": 1, "backoff": "exponential", "base": 5, "max": 3600, "jitter": 0.1,
         },

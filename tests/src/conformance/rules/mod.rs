@@ -13,6 +13,7 @@ pub mod failing;
 pub mod following;
 pub mod history;
 pub mod jobs;
+pub mod keeping;
 pub mod lease;
 pub mod lines;
 pub mod listening;

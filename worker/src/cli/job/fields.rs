@@ -83,6 +83,10 @@ pub(super) struct FieldFlags {
         help_heading = "Policy"
     )]
     keep: Option<bool>,
+    /// How many of its records history keeps, or all of history as JSON: 100, '{"keep": 100,
+    /// "keep_for": "90d"}' [default: as many as of all jobs]
+    #[arg(long, value_name = "N|JSON", help_heading = "Policy")]
+    history: Option<String>,
 }
 
 impl FieldFlags {
@@ -103,6 +107,15 @@ impl FieldFlags {
             "retry",
             retry.transpose()?.map(|retry| match retry {
                 Value::Number(attempts) => json!({ "max_attempts": attempts }),
+                other => other,
+            }),
+        );
+        let history = self.history.as_deref();
+        let history = history.map(|text| from_json("--history", text));
+        set(
+            "history",
+            history.transpose()?.map(|history| match history {
+                Value::Number(records) => json!({ "keep": records }),
                 other => other,
             }),
         );

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use carillon::core::store::{RunInFlight, RunPlace};
 use carillon::core::{
-    After, Backoff, Coalesce, Delivery, Grace, JobId, OnLost, Overlap, Pause, Policy, Priority,
-    Retry, Store, StoredJob, Timestamp, Unique, duration,
+    After, Backoff, Coalesce, Delivery, Grace, HistoryPolicy, JobId, OnLost, Overlap, Pause,
+    Policy, Priority, Retry, Store, StoredJob, Timestamp, Unique, duration,
 };
 use carillon::jobs::JobQuery;
 use humantime::format_duration;
@@ -117,8 +117,10 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
         ("owner", view.owner.unwrap_or_default().to_owned()),
     ];
     let retry = described(&stored.job.policy().retry);
+    let history = described_history(&stored.job.policy().history);
     let policy = POLICY.iter().map(|field| match *field {
         "retry" => ("retry", retry.clone()),
+        "history" => ("history", history.clone()),
         field => (field, text(&policy[field])),
     });
     lines.extend(policy);
@@ -149,7 +151,7 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
 }
 
 /// The fields of a policy, in the order in which they are shown.
-const POLICY: [&str; 13] = [
+const POLICY: [&str; 14] = [
     "coalesce",
     "misfire_grace_time",
     "max_catch_up",
@@ -163,6 +165,7 @@ const POLICY: [&str; 13] = [
     "priority",
     "spread",
     "keep",
+    "history",
 ];
 
 /// A unique key, how long it is held, and what becomes of duplicates, in words.
@@ -176,6 +179,25 @@ fn described_key(unique: &Unique) -> String {
         unique.key,
         unique.on_conflict.as_str()
     )
+}
+
+/// How much of its history is kept, in words.
+fn described_history(history: &HistoryPolicy) -> String {
+    let records = |keep: u32| if keep == 1 { "record" } else { "records" };
+    let most = history
+        .keep
+        .map(|keep| format!("{keep} {}", records(keep.get())));
+    let age = history
+        .keep_for
+        .map(|keep| format!("for {}", format_duration(keep)));
+    match (most, age) {
+        (None, None) => "as much as of all jobs".to_owned(),
+        (most, age) => [most, age]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
 }
 
 /// What becomes of a run whose handler fails, in words.
@@ -334,6 +356,7 @@ struct PolicyView {
     #[serde(with = "duration::option")]
     spread: Option<Duration>,
     keep: bool,
+    history: HistoryPolicy,
 }
 
 impl PolicyView {
@@ -352,6 +375,7 @@ impl PolicyView {
             priority: policy.priority,
             spread: policy.spread,
             keep: policy.keep,
+            history: policy.history,
         }
     }
 }
