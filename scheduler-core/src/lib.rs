@@ -4,11 +4,12 @@
 //! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
 //! times), [`job`], [`policy`] and [`unique`] (what users define), [`plan`], [`change`] and [`patch`] (what
 //! becomes of fire times), [`after`] (runs that follow runs), [`run`] (what becomes of runs), [`share`] (which of them a node takes
-//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`notes`] (what handlers tell while they run), [`lease`] and [`session`] (who may do what), and
+//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`audit`] (who changed what), [`notes`] (what handlers tell while they run), [`lease`] and [`session`] (who may do what), and
 //! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
 #![forbid(unsafe_code)]
 
 pub mod after;
+pub mod audit;
 pub mod change;
 pub mod duration;
 pub mod event;

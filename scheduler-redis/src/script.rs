@@ -170,6 +170,7 @@ scripts! {
     acquire [PRESENCE],
     admit [],
     attend [],
+    audit [],
     begin [],
     cancel [SETTLE],
     dispatch [],

@@ -104,16 +104,28 @@ async fn who_tries_many_keys_is_told_to_wait() -> Result<()> {
     let (_, table) = token("ops", Role::Admin, "default")?;
     let config = format!("[http]\nflask_api = true\n{table}");
     let served = Served::start(&config, builtin()).await?;
+    // All at once: however slow the machine is, they come faster than they are let through.
+    let tries = (0..60).map(|number| {
+        let served = &served;
+        async move {
+            ask(
+                served,
+                "GET",
+                "/scheduler",
+                Some(&format!("Bearer ops.{number}")),
+            )
+            .await
+        }
+    });
     let mut refused = 0;
-    for number in 0..60 {
-        let key = format!("Bearer ops.{number}");
-        match ask(&served, "GET", "/scheduler", Some(&key)).await? {
+    for answer in futures_util::future::join_all(tries).await {
+        match answer? {
             401 => {}
             429 => refused += 1,
             other => panic!("{other}"),
         }
     }
-    assert!(refused > 0, "60 tries in a row");
+    assert!(refused > 0, "60 tries at once");
     served.stop().await
 }
 

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use carillon::core::after::Trail;
+use carillon::core::audit::{Audit, AuditPage, AuditQuery};
 use carillon::core::event::{Event, Feed};
 use carillon::core::lease::{LeaseToken, LeaseView};
 use carillon::core::notes::{Note, NoteAnswer, RunNotes};
@@ -118,6 +119,8 @@ measured! {
     notes(run: &RunId) -> Vec<RunNotes>;
     holders(keys: &[UniqueKey]) -> Vec<Option<Holder>>;
     supersede(request: &Supersede) -> Changed;
+    audit(request: &Audit) -> ();
+    audited(query: &AuditQuery) -> AuditPage;
     trail(limit: usize) -> Trail;
     follow(request: &FollowUp) -> FollowAnswer;
 }

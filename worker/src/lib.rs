@@ -43,6 +43,7 @@
 //! | `http` | what a worker serves over HTTP | yes |
 //! | `cli` | the binary `carillon` | yes |
 
+pub mod audit;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod bench;

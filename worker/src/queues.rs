@@ -25,6 +25,7 @@ use scheduler_core::store::{QueueBoard, RequestId, Steer, Steered, Steering, Sto
 use scheduler_core::{Event, QueueName, Store};
 use uuid::Uuid;
 
+use crate::audit::{self, Outcome};
 use crate::jobs::retry::until_known;
 use crate::jobs::telling;
 
@@ -137,9 +138,31 @@ impl<S: Store> Queues<S> {
         };
         let steered = until_known(|| self.store.steer(&request)).await?;
         if steered == Steered::Done {
-            telling::tell(&self.store, Vec::from_iter(event_of(request.what))).await;
+            match limits_of(&request.what) {
+                Some((did, queue, limits)) => {
+                    let object = Some(queue.to_string());
+                    let detail = limits.as_deref();
+                    audit::note_one(&self.store, did, object, Outcome::Done, detail).await;
+                }
+                None => telling::tell(&self.store, Vec::from_iter(event_of(request.what))).await,
+            }
         }
         Ok(steered)
+    }
+}
+
+/// What is written down of it, where it is about limits.
+fn limits_of(what: &Steering) -> Option<(&'static str, &QueueName, Option<String>)> {
+    match what {
+        Steering::Limit { queue, limits, .. } => {
+            let any = || "any".to_owned();
+            let most = limits.concurrency.map_or_else(any, |most| most.to_string());
+            let rate = limits.rate.map_or_else(any, |rate| rate.to_string());
+            let limits = format!("concurrency {most}, rate {rate}");
+            Some(("queue_limited", queue, Some(limits)))
+        }
+        Steering::Unlimit(queue) => Some(("queue_unlimited", queue, None)),
+        Steering::Pause(..) | Steering::Resume(_) => None,
     }
 }
 

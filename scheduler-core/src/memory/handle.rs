@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::bells::{self, Bells};
 use super::state::State;
 use crate::after::Trail;
+use crate::audit::{Audit, AuditPage, AuditQuery};
 use crate::event::{Event, Feed};
 use crate::id::{JobId, RunId, SessionId, UniqueKey, Version};
 use crate::lease::{LeaseToken, LeaseView};
@@ -255,6 +256,14 @@ impl Store for MemoryStore {
 
     async fn queues(&self) -> StoreResult<QueueBoard> {
         Ok(self.step(|state, _| state.queue_board()))
+    }
+
+    async fn audit(&self, request: &Audit) -> StoreResult<()> {
+        self.step(|state, now| state.audit(request, now))
+    }
+
+    async fn audited(&self, query: &AuditQuery) -> StoreResult<AuditPage> {
+        self.step(|state, _| state.audited(query))
     }
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {

@@ -26,6 +26,7 @@ mod attending;
 mod bells;
 mod catalog;
 mod changing;
+mod deeds;
 mod failed;
 mod following;
 mod gates;

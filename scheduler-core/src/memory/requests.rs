@@ -18,6 +18,7 @@ pub(super) enum Answer {
     Cancelled(CancelAnswer),
     Rerun(Vec<RerunAnswer>),
     Steered(Steered),
+    Audited,
 }
 
 impl Answer {

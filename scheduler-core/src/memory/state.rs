@@ -2,6 +2,7 @@
 
 use super::bells::Rings;
 use super::catalog::Catalog;
+use super::deeds::Deeds;
 use super::failed::Failed;
 use super::following::Following;
 use super::gates::Gates;
@@ -36,6 +37,7 @@ pub(super) struct State {
     pub(super) failed: Failed,
     pub(super) following: Following,
     pub(super) notes: NotesOfRuns,
+    pub(super) deeds: Deeds,
     pub(super) journal: Journal,
     pub(super) requests: Requests,
     pub(super) rings: Rings,

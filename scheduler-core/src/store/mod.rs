@@ -59,6 +59,7 @@ pub use working::{
 };
 
 use crate::after::Trail;
+use crate::audit::{Audit, AuditPage, AuditQuery};
 use crate::event::{Event, Feed};
 use crate::id::{JobId, QueueName, RunId, SessionId, UniqueKey, Version};
 use crate::lease::{LeaseToken, LeaseView};
@@ -357,6 +358,17 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// All queues in which runs wait or that were ever named, as they are.
     fn queues(&self) -> impl Future<Output = StoreResult<QueueBoard>> + Send;
+
+    // ----- who changed what -----------------------------------------------------------------
+
+    /// Writes down who did what: see [`crate::audit`]. The last [`KEPT`](crate::audit::KEPT) deeds are
+    /// kept; also a store that is full takes them. Changes nothing else. Asked again under the same
+    /// request id: nothing more happens.
+    fn audit(&self, request: &Audit) -> impl Future<Output = StoreResult<()>> + Send;
+
+    /// Who did what, the newest first. A call does a bounded amount of work, and may answer with fewer
+    /// deeds than there are: the page says where to go on.
+    fn audited(&self, query: &AuditQuery) -> impl Future<Output = StoreResult<AuditPage>> + Send;
 
     // ----- reading --------------------------------------------------------------------------
 

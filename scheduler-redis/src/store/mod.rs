@@ -1,5 +1,6 @@
 //! The store contract, kept on Redis: one script per operation.
 
+mod auditing;
 mod dispatching;
 mod following;
 mod history;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, ToRedisArgs};
 use scheduler_core::after::Trail;
+use scheduler_core::audit::{Audit, AuditPage, AuditQuery};
 use scheduler_core::event::{Event, Feed};
 use scheduler_core::lease::{LeaseToken, LeaseView};
 use scheduler_core::notes::{Note, NoteAnswer, RunNotes};
@@ -538,6 +540,14 @@ impl Store for RedisStore {
 
     async fn queues(&self) -> StoreResult<QueueBoard> {
         self.read_queues().await
+    }
+
+    async fn audit(&self, request: &Audit) -> StoreResult<()> {
+        self.do_audit(request).await
+    }
+
+    async fn audited(&self, query: &AuditQuery) -> StoreResult<AuditPage> {
+        self.read_audit(query).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {

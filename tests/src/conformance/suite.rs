@@ -7,6 +7,12 @@
 macro_rules! conformance {
     ($harness:expr) => {
         $crate::conformance!(@rules $harness;
+            auditing {
+                deeds_are_read_the_newest_first,
+                deeds_are_found_page_by_page_by_author_and_object,
+                a_deed_that_is_written_again_is_there_once,
+                the_last_deeds_are_kept,
+            }
             batches {
                 what_is_dispatched_together_is_settled_each_as_it_is,
                 what_is_handed_in_together_is_settled_each_as_it_is,

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::apply::ApplyArgs;
 use super::attend::RunsCommand;
+use super::audit::AuditArgs;
 use super::bench::BenchArgs;
 use super::doctor::DoctorArgs;
 use super::events::EventsArgs;
@@ -146,6 +147,8 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Show what happens, as it happens
     Events(EventsArgs),
+    /// Show who changed what
+    Audit(AuditArgs),
     /// Show the workers
     Nodes(NodesArgs),
     /// Tell what of the server, or the workers, breaks a promise

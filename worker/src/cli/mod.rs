@@ -7,6 +7,8 @@
 mod apply;
 mod args;
 mod attend;
+mod audit;
+mod author;
 mod bench;
 mod doctor;
 mod events;
@@ -58,6 +60,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&cli.global, &args),
         Command::Events(args) => events::run(&cli.global, &args),
         Command::Doctor(args) => doctor::run(&cli.global, &args),
+        Command::Audit(args) => audit::run(&cli.global, &args),
         Command::Nodes(args) => nodes::run(&cli.global, &args),
         Command::Bench(args) => bench::run(&cli.global, &args),
         #[cfg(feature = "http")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use carillon::audit::{Author, Via, acting_as};
 use carillon::config::{Settings, StoreSettings};
 use carillon::core::store::Steered;
 use carillon::core::{MemoryStore, Store};
@@ -106,12 +107,13 @@ async fn begin<S: Store>(
     at_start: AtStart,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
-    let put = async {
+    let author = Author::new(scheduler.node().as_str(), Via::Config);
+    let put = acting_as(author, async {
         put_jobs(store, settings, at_start).await?;
         limit_queues(store, settings).await?;
         tell_if_idle(store, settings).await;
         Ok::<_, Failure>(())
-    };
+    });
     tokio::select! {
         put = put => put?,
         // Told to stop while still waiting for the store: nothing has begun.

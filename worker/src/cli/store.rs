@@ -2,6 +2,7 @@
 
 use std::env;
 
+use carillon::audit::acting_as;
 use carillon::config::{
     Overrides, PASSWORD_VARIABLE, Password, SENTINEL_PASSWORD_VARIABLE, Settings, StoreSettings,
 };
@@ -9,6 +10,7 @@ use scheduler_redis::RedisStore;
 use tokio::runtime::{Builder, Runtime};
 
 use super::args::{Global, RunArgs};
+use super::author::author;
 use super::failure::{Failure, HINT};
 
 impl Global {
@@ -77,7 +79,19 @@ pub(super) fn shared(settings: &Settings) -> Result<RedisStore, Failure> {
     }
 }
 
-/// A runtime for one command.
-pub(super) fn runtime() -> Result<Runtime, Failure> {
-    Ok(Builder::new_current_thread().enable_all().build()?)
+/// A runtime for one command. What it changes is written down as the deed of whoever typed it.
+pub(super) fn runtime() -> Result<OneCommand, Failure> {
+    Ok(OneCommand(
+        Builder::new_current_thread().enable_all().build()?,
+    ))
+}
+
+/// See [`runtime`].
+pub(super) struct OneCommand(Runtime);
+
+impl OneCommand {
+    /// Does what the command is about.
+    pub(super) fn block_on<F: Future>(&self, act: F) -> F::Output {
+        self.0.block_on(acting_as(author(), act))
+    }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::retry::until_known;
 use super::{Jobs, JobsError, telling};
+use crate::audit::{self, Outcome};
 
 /// How many failed runs are run again, or forgotten, in one step.
 const BATCH: usize = 200;
@@ -44,7 +45,14 @@ impl<S: Store> Jobs<S> {
             run: run.clone(),
             reason: Cancel::reason(by, why),
         };
-        Ok(until_known(|| self.store().cancel(&request)).await?)
+        let answer = until_known(|| self.store().cancel(&request)).await?;
+        let outcome = match answer {
+            CancelAnswer::Ended | CancelAnswer::Marked => Outcome::Done,
+            CancelAnswer::NotInFlight => Outcome::Refused,
+        };
+        let object = Some(run.to_string());
+        audit::note_one(self.store(), "run_cancelled", object, outcome, why).await;
+        Ok(answer)
     }
 }
 
@@ -120,6 +128,8 @@ impl<S: Store> Jobs<S> {
     pub async fn purge(&self, failed: &[RunId]) -> Result<(), JobsError> {
         for chunk in failed.chunks(BATCH) {
             until_known(|| self.store().purge(chunk)).await?;
+            let objects = chunk.iter().map(ToString::to_string);
+            audit::note_one(self.store(), "runs_purged", objects, Outcome::Done, None).await;
         }
         Ok(())
     }

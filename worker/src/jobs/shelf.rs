@@ -289,6 +289,15 @@ impl Store for Shelf {
     async fn queues(&self) -> StoreResult<QueueBoard> {
         error(StoreErrorKind::Refused)
     }
+    async fn audit(&self, _: &scheduler_core::audit::Audit) -> StoreResult<()> {
+        error(StoreErrorKind::Refused)
+    }
+    async fn audited(
+        &self,
+        _: &scheduler_core::audit::AuditQuery,
+    ) -> StoreResult<scheduler_core::audit::AuditPage> {
+        error(StoreErrorKind::Refused)
+    }
     async fn trail(&self, _: usize) -> StoreResult<scheduler_core::after::Trail> {
         error(StoreErrorKind::Refused)
     }

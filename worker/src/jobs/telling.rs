@@ -1,14 +1,19 @@
-//! Telling the cluster what was changed.
+//! Telling the cluster what was changed, and writing down by whom.
 
+use futures_util::future;
 use scheduler_core::change::Change;
 use scheduler_core::event::Event;
 use scheduler_core::store::Changed;
 use scheduler_core::{JobState, RunId, Store, StoredJob, Version};
 
-/// Tells these. Where that fails nobody is the worse for it: it was done, and is stored.
+use crate::audit;
+
+/// Tells these, and writes down who did so. Where that fails nobody is the worse for it: it was done,
+/// and is stored.
 pub(crate) async fn tell<S: Store>(store: &S, events: Vec<Event>) {
     if !events.is_empty() {
-        let _ = store.announce(&events).await;
+        let noted = audit::note_events(store, &events);
+        let _ = future::join(store.announce(&events), noted).await;
     }
 }
 

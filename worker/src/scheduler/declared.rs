@@ -3,6 +3,7 @@
 use scheduler_core::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{Author, Via, acting_as};
 use crate::jobs::{Jobs, JobsError, Put, PutWish};
 use crate::node::shared::Shared;
 use crate::node::{AtStart, Backoff, NodeError};
@@ -21,7 +22,8 @@ pub(super) async fn put<S: Store>(
     let jobs = Jobs::new(shared.link.store.clone()).put_repeatedly(fired);
     let mut backoff = Backoff::new();
     while !shutdown.is_cancelled() {
-        match jobs.put_all(wishes).await {
+        let author = Author::new(shared.settings.info.node.as_str(), Via::Config);
+        match acting_as(author, jobs.put_all(wishes)).await {
             Ok(outcomes) => {
                 tell(wishes, &outcomes);
                 return Ok(());

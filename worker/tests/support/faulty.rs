@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use carillon::core::after::Trail;
+use carillon::core::audit::{Audit, AuditPage, AuditQuery};
 use carillon::core::event::{Event, Feed};
 use carillon::core::lease::{LeaseToken, LeaseView};
 use carillon::core::notes::{Note, NoteAnswer, RunNotes};
@@ -280,6 +281,8 @@ operations! {
     overview() -> Overview;
     steer(request: &Steer) -> Steered;
     queues() -> QueueBoard;
+    audit(request: &Audit) -> ();
+    audited(query: &AuditQuery) -> AuditPage;
     trail(limit: usize) -> Trail;
     follow(request: &FollowUp) -> FollowAnswer;
     note(request: &Note) -> NoteAnswer;

@@ -1,6 +1,7 @@
 //! The rules, by subject. Each holds on its own, in a world of its own.
 #![expect(missing_docs, reason = "a rule's name says what it demands")]
 
+pub mod auditing;
 pub mod batches;
 pub mod beginning;
 pub mod binding;

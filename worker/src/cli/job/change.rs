@@ -8,6 +8,8 @@ use clap::Args;
 
 use serde_json::Value;
 
+use crate::cli::author::whoever_this_is;
+
 use super::{Chosen, Desk, Failure, Ids, Selection, output};
 
 /// Says of each job what became of it; the last refusal decides about the exit code.
@@ -76,24 +78,11 @@ impl PauseArgs {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
         let wish = PauseWish {
             end: until.or(duration).transpose()?,
-            by: given(&self.by).or_else(whoever_this_is),
+            by: given(&self.by).or_else(|| Some(whoever_this_is())),
             reason: given(&self.reason),
         };
         Ok((self.chosen.check()?, wish))
     }
-}
-
-/// `user@host`, as far as both are known.
-fn whoever_this_is() -> Option<String> {
-    let user = ["USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
-    let host = rustix::system::uname();
-    let host = host.nodename().to_string_lossy();
-    Some(match user.filter(|user| !user.is_empty()) {
-        Some(user) => format!("{user}@{host}"),
-        None => host.into_owned(),
-    })
 }
 
 impl<S: Store> Selection<S> {

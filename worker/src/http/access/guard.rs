@@ -11,13 +11,20 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use scheduler_core::Store;
+use scheduler_core::{Namespace, Store};
 
 use super::keys::Unknown;
-use crate::config::{AllowedHosts, Role};
+use crate::audit::{self, Author, Deed, Outcome, Via, acting_as};
+use crate::config::{AllowedHosts, HttpKey, Role};
 use crate::http::app::App;
 use crate::http::routes::Style;
 use crate::http::server::Peer;
+
+/// Who asks where nobody has to show a key.
+const ANYBODY: &str = "anybody";
+
+/// How many characters are written down of a request that was refused.
+const MAX_ASKED: usize = 300;
 
 /// What a route wants of those who ask.
 #[derive(Clone, Debug)]
@@ -34,9 +41,9 @@ pub(in crate::http) async fn guard<S: Store>(
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    match refusal(&wanted, &parts).await {
-        None => next.run(Request::from_parts(parts, body)).await,
-        Some((status, message)) => {
+    match admitted(&wanted, &parts).await {
+        Ok(author) => acting_as(author, next.run(Request::from_parts(parts, body))).await,
+        Err((status, message)) => {
             let mut response = wanted.style.refuse(status, &message);
             if status == StatusCode::TOO_MANY_REQUESTS {
                 let second = HeaderValue::from_static("1");
@@ -47,50 +54,74 @@ pub(in crate::http) async fn guard<S: Store>(
     }
 }
 
-/// Why a request is refused, if it is.
-async fn refusal<S: Store>(wanted: &Wanted<S>, request: &Parts) -> Option<(StatusCode, String)> {
-    let Wanted { app, role, .. } = wanted;
+/// Who asks; or why the request is refused.
+async fn admitted<S: Store>(
+    wanted: &Wanted<S>,
+    request: &Parts,
+) -> Result<Author, (StatusCode, String)> {
+    let app = &wanted.app;
     let headers = &request.headers;
     let from = request.extensions.get::<Peer>();
     let from = from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    let mut author = Author::new(ANYBODY, Via::Http);
+    author.address = Some(from.to_canonical().to_string());
     if !app.limits().may_ask(from) {
-        return Some(too_many("requests"));
+        return Err(too_many("requests"));
     }
     if !is_host_allowed(app.allowed_hosts(), headers, app.keys().are_wanted()) {
         let message = "this host name is not served: see [http] allowed_hosts";
-        return Some((StatusCode::MISDIRECTED_REQUEST, message.to_owned()));
+        return Err((StatusCode::MISDIRECTED_REQUEST, message.to_owned()));
     }
     if !request.method.is_safe() && is_foreign(headers) {
         let message = "a page of another origin may not ask for changes";
-        return Some((StatusCode::FORBIDDEN, message.to_owned()));
+        return Err((StatusCode::FORBIDDEN, message.to_owned()));
     }
     if !app.keys().are_wanted() {
-        return None;
+        return Ok(author);
     }
     let key = match app.keys().identify(headers, from, app.limits()).await {
         Ok(key) => key,
-        Err(Unknown::TooMany) => return Some(too_many("tries")),
+        Err(Unknown::TooMany) => return Err(too_many("tries")),
         Err(Unknown::Unauthorized) => {
             let message = "a token, or a user's name and password, is needed";
-            return Some((StatusCode::UNAUTHORIZED, message.to_owned()));
+            return Err((StatusCode::UNAUTHORIZED, message.to_owned()));
         }
     };
-    if key
-        .namespace
-        .as_ref()
-        .is_some_and(|namespace| namespace != app.namespace())
-    {
-        let message = format!("{:?} opens another namespace", key.name);
-        return Some((StatusCode::FORBIDDEN, message));
+    author.by.clone_from(&key.name);
+    author.role = Some(key.role.to_string());
+    let Some(why) = not_opened(key, wanted) else {
+        return Ok(author);
+    };
+    if !request.method.is_safe() && app.limits().may_be_noted(from) {
+        let asked = format!("{} {}", request.method, request.uri.path());
+        let mut deed = Deed::new(author, clipped(asked), None).with_detail(Some(&why));
+        deed.outcome = Outcome::Refused;
+        audit::write(app.store(), vec![deed]).await;
     }
-    if key.role < *role {
-        let message = format!(
+    Err((StatusCode::FORBIDDEN, why))
+}
+
+/// Why a key does not open what is asked for, if it does not.
+fn not_opened<S: Store>(key: &HttpKey, wanted: &Wanted<S>) -> Option<String> {
+    let Wanted { app, role, .. } = wanted;
+    let others = |namespace: &Namespace| namespace != app.namespace();
+    if key.namespace.as_ref().is_some_and(others) {
+        return Some(format!("{:?} opens another namespace", key.name));
+    }
+    (key.role < *role).then(|| {
+        format!(
             "{:?} has the role {}, and this needs {role}",
             key.name, key.role
-        );
-        return Some((StatusCode::FORBIDDEN, message));
+        )
+    })
+}
+
+/// A request that was refused, as it is written down.
+fn clipped(asked: String) -> String {
+    match asked.char_indices().nth(MAX_ASKED) {
+        Some((end, _)) => format!("{} ...", &asked[..end]),
+        None => asked,
     }
-    None
 }
 
 fn too_many(what: &str) -> (StatusCode, String) {

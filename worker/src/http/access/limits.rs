@@ -20,6 +20,7 @@ const FORGET_EVERY: u32 = 10_000;
 pub(in crate::http) struct Limits {
     requests: Option<DefaultKeyedRateLimiter<IpAddr>>,
     tries: DefaultKeyedRateLimiter<IpAddr>,
+    refusals: DefaultKeyedRateLimiter<IpAddr>,
     asked: AtomicU32,
 }
 
@@ -29,6 +30,7 @@ impl Limits {
         Self {
             requests: requests.map(|rate| RateLimiter::keyed(Quota::per_second(rate))),
             tries: RateLimiter::keyed(Quota::per_second(TRIES).allow_burst(TRIES_AT_ONCE)),
+            refusals: RateLimiter::keyed(Quota::per_second(TRIES).allow_burst(TRIES_AT_ONCE)),
             asked: AtomicU32::new(0),
         }
     }
@@ -41,9 +43,16 @@ impl Limits {
                 requests.retain_recent();
             }
             self.tries.retain_recent();
+            self.refusals.retain_recent();
         }
         let limited = self.requests.as_ref();
         limited.is_none_or(|requests| requests.check_key(&from).is_ok())
+    }
+
+    /// Whether another refusal of a client's is written down at this moment: few enough that whoever may
+    /// do nothing cannot push out what others did.
+    pub(super) fn may_be_noted(&self, from: IpAddr) -> bool {
+        self.refusals.check_key(&from).is_ok()
     }
 
     /// Whether a client may have a secret compared at this moment.

@@ -4,6 +4,7 @@
 //! it. `views` are the answers, `problem` what is refused (RFC 9457), `jobs`, `runs`, `triggers` and
 //! `cluster` the handlers.
 
+mod audit;
 mod cluster;
 mod jobs;
 mod openapi;

@@ -13,6 +13,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use super::PREFIX;
+use super::audit::{DeedView, DeedsPage};
 use super::operations::{Operation, operations};
 use super::problem::{FieldProblem, Problem};
 use super::views::{
@@ -55,7 +56,7 @@ fn components() -> Components {
             $(components = components.schema($view::name(), $view::schema());)*
         };
     }
-    schemas!(EntryView FieldProblem FireTime JobView JobsPage LeaderView PreviewView Problem QueueStats
+    schemas!(DeedView DeedsPage EntryView FieldProblem FireTime JobView JobsPage LeaderView PreviewView Problem QueueStats
         RunHistory RunMade RunView RunsPage SkipView Stats UnreadableView WorkerView Workers);
     for (name, about, required) in [
         (

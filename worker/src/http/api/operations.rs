@@ -3,7 +3,7 @@
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use scheduler_core::Store;
 
-use super::{PREFIX, cluster, jobs, openapi, runs, triggers};
+use super::{PREFIX, audit, cluster, jobs, openapi, runs, triggers};
 use crate::config::Role;
 use crate::http::app::App;
 use crate::http::routes::{Route, Style};
@@ -45,6 +45,16 @@ const JOB_QUERY: [(&str, &str); 7] = [
 const RUN_QUERY: [(&str, &str); 4] = [
     ("job", "Only of this job"),
     ("node", "Only what this worker did"),
+    (
+        "limit",
+        "How many at most: 1 to 1000, 100 where nothing is said",
+    ),
+    ("before", "Where an earlier page ended, as it said in next"),
+];
+
+const AUDIT_QUERY: [(&str, &str); 4] = [
+    ("by", "Only what this name did"),
+    ("object", "Only what was done to this job, run or queue"),
     (
         "limit",
         "How many at most: 1 to 1000, 100 where nothing is said",
@@ -226,6 +236,19 @@ pub(super) fn operations<S: Store>() -> Vec<(Operation, MethodRouter<App<S>>)> {
                 "Shows the attempts of a run",
             ),
             get(runs::get::<S>),
+        ),
+        (
+            Operation {
+                role: Role::Operator,
+                ..read(
+                    "listDeeds",
+                    "/audit",
+                    Some("DeedsPage"),
+                    "Lists who changed what, the newest first",
+                )
+                .with_query(&AUDIT_QUERY)
+            },
+            get(audit::list::<S>),
         ),
         (
             read("listNodes", "/nodes", Some("Workers"), "Lists the workers"),
