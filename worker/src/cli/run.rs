@@ -82,6 +82,7 @@ async fn work<S: Store>(
             ..Timing::default()
         })
         .retention(settings.retention)
+        .secrets(settings.secrets.clone())
         .at_start(at_start);
     if let Some(node) = worker.node {
         scheduler = scheduler.node(node);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use scheduler_core::{Grace, JobDefaults, Namespace};
@@ -28,6 +29,8 @@ const FLASK_GRACE: Grace = Grace::Within(Duration::from_secs(1));
 pub struct HttpSettings {
     /// Where.
     pub bind: HttpBind,
+    /// The certificate for encrypted connections; none where they are not.
+    pub tls: Option<TlsFiles>,
     /// Flask-APScheduler's API, if it is served.
     pub flask: Option<FlaskSettings>,
     /// What jobs take where they are silent.
@@ -46,6 +49,15 @@ pub struct HttpSettings {
     pub max_body: usize,
     /// How many requests a client may make per second; none for however many.
     pub rate_limit: Option<NonZeroU32>,
+}
+
+/// The files that hold a certificate and its key, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, with the authorities in between behind it.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 /// Where a worker serves HTTP.
@@ -138,6 +150,8 @@ pub(super) struct Around<'a> {
     pub(super) namespace: &'a Namespace,
     pub(super) job_defaults: &'a JobDefaults,
     pub(super) typed_defaults: &'a JobDefaultsTable,
+    /// Where relative paths begin.
+    pub(super) directory: &'a Path,
 }
 
 impl HttpSettings {
@@ -149,6 +163,7 @@ impl HttpSettings {
     ) -> Self {
         let settings = Self {
             bind: bind(check, overrides, table),
+            tls: tls(check, table, around.directory),
             flask: flask(check, table, around),
             job_defaults: around.job_defaults.clone(),
             namespace: around.namespace.clone(),
@@ -212,6 +227,23 @@ fn read_bind(text: &str) -> Option<HttpBind> {
         return Some(HttpBind::At(address));
     }
     text.parse().ok().map(HttpBind::At)
+}
+
+fn tls(check: &mut Check<'_>, table: &HttpTable, directory: &Path) -> Option<TlsFiles> {
+    let (certificate, key) = match (&table.cert_file, &table.key_file) {
+        (None, None) => return None,
+        (Some(certificate), Some(key)) => (directory.join(certificate), directory.join(key)),
+        (certificate, _) => {
+            let field = match certificate {
+                Some(_) => "http.cert_file",
+                None => "http.key_file",
+            };
+            let message = "a certificate and its key come together: cert_file and key_file";
+            check.refuse(field, message);
+            return None;
+        }
+    };
+    Some(TlsFiles { certificate, key })
 }
 
 fn flask(check: &mut Check<'_>, table: &HttpTable, around: &Around<'_>) -> Option<FlaskSettings> {

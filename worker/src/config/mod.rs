@@ -29,7 +29,9 @@ mod worker;
 
 pub use crate::environment::{PASSWORD_VARIABLE, SENTINEL_PASSWORD_VARIABLE};
 pub use error::{ConfigError, without_passwords};
-pub use http::{AllowedHosts, DEFAULT_BIND, FlaskSettings, HttpBind, HttpKey, HttpSettings, Role};
+pub use http::{
+    AllowedHosts, DEFAULT_BIND, FlaskSettings, HttpBind, HttpKey, HttpSettings, Role, TlsFiles,
+};
 pub use jobs::{ConfiguredJob, JobDocument, read_patch};
 pub use password::Password;
 pub use settings::{Overrides, Settings};

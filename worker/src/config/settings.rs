@@ -13,10 +13,13 @@ use super::document::Document;
 use super::error::Problem;
 use super::http::Around;
 use super::jobs::check_all;
-use super::typed::{ConfigFile, HistoryTable, HttpTaskTable, JobDefaultsTable, TimezoneOnly};
+use super::typed::{
+    ConfigFile, HistoryTable, HttpTaskTable, JobDefaultsTable, SecretsTable, TimezoneOnly,
+};
 use super::{ConfigError, ConfiguredJob, HttpSettings, Password, StoreSettings, WorkerSettings};
 use crate::mistake::nearest;
 use crate::node::Retention;
+use crate::task::Secrets;
 use crate::task::builtin::{HttpTargets, Target};
 
 /// More records than fit a Redis.
@@ -86,6 +89,8 @@ pub struct Settings {
     pub shell_enabled: bool,
     /// Which hosts jobs may call.
     pub http_targets: HttpTargets,
+    /// Where the secrets are that args refer to.
+    pub secrets: Secrets,
     /// Jobs that are put into the store at start.
     pub jobs: Vec<ConfiguredJob>,
 }
@@ -152,6 +157,7 @@ impl Settings {
                 namespace: &namespace,
                 job_defaults: &job_defaults,
                 typed_defaults: &file.job_defaults,
+                directory,
             };
             HttpSettings::check(&mut check, overrides, &file.http, &around)
         };
@@ -165,6 +171,7 @@ impl Settings {
             &job_defaults,
             &mut check.problems,
         );
+        let secrets = secrets(&file.secrets, directory);
         let queues = queues(&mut check, &file.queues);
         let settings = Self {
             namespace,
@@ -176,6 +183,7 @@ impl Settings {
             queues,
             shell_enabled: file.tasks.shell.enabled,
             http_targets,
+            secrets,
             jobs,
         };
         ConfigError::unless_empty(check.problems, settings)
@@ -249,6 +257,14 @@ fn http_targets(check: &mut Check<'_>, table: &HttpTaskTable) -> HttpTargets {
     let allow = read("allow", &table.allow);
     let deny = table.deny.as_ref().map(|deny| read("deny", deny));
     HttpTargets::new(allow, deny)
+}
+
+/// Not looked at here: commands that talk to workers need not be able to read it.
+fn secrets(table: &SecretsTable, directory: &Path) -> Secrets {
+    match &table.dir {
+        None => Secrets::new(),
+        Some(dir) => Secrets::in_directory(directory.join(dir)),
+    }
 }
 
 /// The name and the text of a configuration file.

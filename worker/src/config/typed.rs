@@ -33,6 +33,8 @@ pub(crate) struct ConfigFile {
     pub(crate) http: HttpTable,
     /// What queues are limited to. Defaults to nothing.
     pub(crate) queues: BTreeMap<String, QueueLimits>,
+    /// Where the secrets are that args refer to.
+    pub(crate) secrets: SecretsTable,
     /// Built-in tasks.
     pub(crate) tasks: TasksTable,
     /// Jobs that are put into the store at start.
@@ -175,6 +177,10 @@ pub(crate) struct WeightedQueue {
 pub(crate) struct HttpTable {
     /// An address and a port, or `"off"`. Defaults to `"127.0.0.1:8080"` if nobody else is there.
     pub(crate) bind: Option<String>,
+    /// A certificate for encrypted connections, PEM. Defaults to none: they are not encrypted.
+    pub(crate) cert_file: Option<PathBuf>,
+    /// Its key, PEM.
+    pub(crate) key_file: Option<PathBuf>,
     /// Whether Flask-APScheduler's API is served. Defaults to no.
     pub(crate) flask_api: bool,
     /// How its paths begin. Defaults to `"/scheduler"`.
@@ -210,6 +216,15 @@ pub(crate) struct KeyTable {
     pub(crate) role: Role,
     /// The only namespace that it opens. Defaults to any.
     pub(crate) namespace: Option<String>,
+}
+
+/// `[secrets]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct SecretsTable {
+    /// A directory with a file for each secret, of its name; beside the configuration file where it is
+    /// relative. Defaults to none: secrets are found in the environment alone.
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// `[tasks]`.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use scheduler_core::run::{Claim, Ending};
 use scheduler_core::store::{Settled, StoreErrorKind};
-use scheduler_core::{Delivery, Job, Store, TaskName};
+use scheduler_core::{Delivery, Job, Store, TaskName, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +25,7 @@ use crate::node::link::Backoff;
 use crate::node::session::{Session, Stopped};
 use crate::node::settling::{Span, Telling, settled};
 use crate::node::shared::Shared;
+use crate::task::secrets::Hidden;
 use crate::task::{Call, Context, Handler};
 
 /// Executes claims of one session. Cheap to clone.
@@ -210,6 +211,12 @@ impl<S: Store> Inner<S> {
             return self.unknown_task(claim, &job);
         };
         let started_at = self.shared.clock.now();
+        let resolved = self.shared.settings.secrets.resolve(job.args()).await;
+        let (args, hidden) = match resolved {
+            Ok(resolved) => resolved,
+            // Another attempt may get past it, on another node or once somebody has mended it.
+            Err(why) => return self.not_called(claim, &job, started_at, why),
+        };
         let context = Context {
             job: Arc::clone(&job),
             run: claim.run.clone(),
@@ -223,7 +230,8 @@ impl<S: Store> Inner<S> {
             notebook: self
                 .shared
                 .desk
-                .notebook(&claim.run, claim.attempt, claim.fence),
+                .notebook(&claim.run, claim.attempt, claim.fence)
+                .hiding(hidden.clone()),
             clock: Arc::clone(&self.shared.clock),
         };
         // The last look before the first poll. A process that is frozen between the two lines is
@@ -241,9 +249,11 @@ impl<S: Store> Inner<S> {
             attempt: claim.attempt,
             fence: claim.fence,
         });
+        let call = Call::new(context, args);
         let ending = self
-            .call(handler.as_ref(), context, &job, &stop, &cancelling)
+            .call(handler.as_ref(), call, &job, &stop, &cancelling)
             .await;
+        let ending = masked(ending, &hidden);
         self.shared.desk.ended(claim.fence);
         let span = Span {
             started_at: Some(started_at),
@@ -256,7 +266,7 @@ impl<S: Store> Inner<S> {
     async fn call(
         &self,
         handler: &dyn Handler,
-        context: Context,
+        call: Call,
         job: &Job,
         stop: &CancellationToken,
         cancelling: &Cancelling,
@@ -267,7 +277,6 @@ impl<S: Store> Inner<S> {
             last_grace: self.shared.settings.timing.last_grace,
             timeout: job.policy().timeout,
         };
-        let call = Call::new(context, job.args().clone());
         match attempt::call(handler, call, bounds).await {
             Called::Answered(Ok(output), _) => Ending::Succeeded(output),
             Called::Panicked(message) => Ending::Panicked(message),
@@ -319,6 +328,15 @@ impl<S: Store> Inner<S> {
         settled(claim, Some(job), self.node(), &ending, span, telling)
     }
 
+    /// The handler could not be called, for this reason.
+    fn not_called(&self, claim: Claim, job: &Job, at: Timestamp, why: String) -> Settled {
+        let span = Span {
+            started_at: Some(at),
+            ended_at: Some(self.shared.clock.now()),
+        };
+        self.settle(claim, Some(job), &Ending::Failed(why), span)
+    }
+
     fn not_begun(&self, claim: Claim, job: Option<&Job>) -> Settled {
         self.settle(claim, job, &Ending::NotBegun, Span::default())
     }
@@ -334,6 +352,43 @@ impl<S: Store> Inner<S> {
     async fn hand_in(&self, settled: Settled) {
         // The work loop is gone once its session is over, and then nobody needs to know.
         let _ = self.ended.send(settled).await;
+    }
+}
+
+/// What a handler said, without the secrets that it was given.
+fn masked(ending: Ending, hidden: &Hidden) -> Ending {
+    if hidden.is_empty() {
+        return ending;
+    }
+    let mask = |text| hidden.mask(text);
+    match ending {
+        Ending::Succeeded(output) => Ending::Succeeded(output.map(mask)),
+        Ending::Failed(error) => Ending::Failed(mask(error)),
+        Ending::FailedForGood(error) => Ending::FailedForGood(mask(error)),
+        Ending::RetryAfter { error, after } => Ending::RetryAfter {
+            error: mask(error),
+            after,
+        },
+        Ending::Snoozed { after, why } => Ending::Snoozed {
+            after,
+            why: why.map(mask),
+        },
+        Ending::Panicked(message) => Ending::Panicked(mask(message)),
+        Ending::TimedOut { limit, last_words } => Ending::TimedOut {
+            limit,
+            last_words: last_words.map(mask),
+        },
+        Ending::Cancelled { reason, last_words } => Ending::Cancelled {
+            reason,
+            last_words: last_words.map(mask),
+        },
+        Ending::NotBegun
+        | Ending::Interrupted
+        | Ending::TrustLost
+        | Ending::NodeLost
+        | Ending::UnknownTask(_)
+        | Ending::DefinitionGone
+        | Ending::DefinitionUnreadable(_) => ending,
     }
 }
 

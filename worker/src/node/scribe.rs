@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::node::shared::Shared;
+use crate::task::secrets::Hidden;
 
 /// How often it writes.
 const EVERY: Duration = Duration::from_secs(1);
@@ -46,24 +47,38 @@ pub(crate) struct Notebook {
     run: RunId,
     attempt: u32,
     fence: Fence,
+    hidden: Hidden,
 }
 
 impl Notebook {
+    /// The same, for a handler that was given secrets.
+    pub(crate) fn hiding(self, hidden: Hidden) -> Self {
+        Self { hidden, ..self }
+    }
+
+    /// What must not be seen in what the handler tells.
+    pub(crate) const fn hidden(&self) -> &Hidden {
+        &self.hidden
+    }
+
     pub(crate) fn progress(
         &self,
         fraction: f64,
         text: &str,
         at: Timestamp,
     ) -> Result<(), NoteError> {
-        self.write(|notes| notes.progress(fraction, text, at))
+        let text = self.hidden.mask(text.to_owned());
+        self.write(|notes| notes.progress(fraction, &text, at))
     }
 
     pub(crate) fn result(&self, result: Value) -> Result<(), NoteError> {
+        let result = self.hidden.mask_value(result);
         self.write(|notes| notes.result(result))
     }
 
     pub(crate) fn log(&self, text: &str, at: Timestamp) {
-        self.write(|notes| notes.log(text, at));
+        let text = self.hidden.mask(text.to_owned());
+        self.write(|notes| notes.log(&text, at));
     }
 
     fn write<A>(&self, write: impl FnOnce(&mut Notes) -> A) -> A {
@@ -94,6 +109,7 @@ impl Desk {
             run: run.clone(),
             attempt,
             fence,
+            hidden: Hidden::default(),
         }
     }
 

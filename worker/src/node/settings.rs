@@ -6,6 +6,8 @@ use scheduler_core::lease::TakeoverRule;
 use scheduler_core::share::Shares;
 use scheduler_core::store::NodeInfo;
 
+use crate::task::Secrets;
+
 /// How long things live, and how long a node waits for them. Lives shorter than
 /// [`Timing::SHORTEST`] are made that long: below it a node does little but prove that it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,4 +108,6 @@ pub(crate) struct Settings {
     pub(crate) timing: Timing,
     pub(crate) retention: Retention,
     pub(crate) at_start: AtStart,
+    /// Where the secrets of args are found.
+    pub(crate) secrets: Secrets,
 }

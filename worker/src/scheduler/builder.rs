@@ -16,7 +16,8 @@ use crate::node::shared::Shared;
 use crate::node::{AtStart, Retention, Timing};
 use crate::scheduler::{BuildError, NewJob, Scheduler};
 use crate::task::{
-    BlockingFunction, BlockingSlots, Layer, Layers, Parameters, States, TaskFunction, Tasks,
+    BlockingFunction, BlockingSlots, Layer, Layers, Parameters, Secrets, States, TaskFunction,
+    Tasks,
 };
 
 /// Puts together a [`Scheduler`].
@@ -42,6 +43,7 @@ pub struct SchedulerBuilder<S> {
     timing: Timing,
     retention: Retention,
     at_start: AtStart,
+    secrets: Secrets,
 }
 
 impl<S: Store> SchedulerBuilder<S> {
@@ -65,6 +67,7 @@ impl<S: Store> SchedulerBuilder<S> {
             timing: Timing::default(),
             retention: Retention::default(),
             at_start: AtStart::default(),
+            secrets: Secrets::new(),
         }
     }
 
@@ -211,6 +214,13 @@ impl<S: Store> SchedulerBuilder<S> {
         self
     }
 
+    /// Where the secrets are found that args refer to (`{ "secret": "name" }`). Defaults to the environment
+    /// alone.
+    pub fn secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
     /// The scheduler, ready to run.
     ///
     /// # Errors
@@ -249,6 +259,7 @@ impl<S: Store> SchedulerBuilder<S> {
             timing: self.timing.bounded(),
             retention: self.retention,
             at_start: self.at_start,
+            secrets: self.secrets,
         };
         let shared = Shared::new(self.store, settings, self.tasks, self.states, self.clock);
         Ok(Scheduler {

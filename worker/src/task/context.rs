@@ -128,6 +128,13 @@ impl Context {
         self.notebook.result(result)
     }
 
+    /// A text as others may see it: without the secrets that the handler was given. What a handler
+    /// answers with, notes or fails with is masked likewise.
+    #[must_use]
+    pub fn masked(&self, text: impl Into<String>) -> String {
+        self.notebook.hidden().mask(text.into())
+    }
+
     /// Fires when the handler should stop: its node is shutting down and the grace has ended, or
     /// the node can no longer prove that the claim is its own.
     #[must_use]

@@ -14,6 +14,7 @@ mod extract;
 mod function;
 mod layer;
 mod registry;
+pub(crate) mod secrets;
 mod state;
 
 use std::future::Future;
@@ -26,6 +27,7 @@ pub use extract::{Args, FromRun, State};
 pub use function::{BlockingFunction, IntoTaskResult, Parameters, TaskFunction};
 pub use layer::{Layer, Next};
 pub use registry::{BoxError, Handler, IntoOutput, TaskResult, Tasks};
+pub use secrets::Secrets;
 pub use state::StateType;
 
 /// A future behind a pointer, as [`Handler`]s and [`Layer`]s answer with.

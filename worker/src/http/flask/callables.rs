@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::refusal::Refusal;
 use crate::http::app::App;
+use crate::task::secrets::with_placeholders;
 use crate::task::{Tasks, builtin};
 
 /// The tasks that jobs may be made for.
@@ -75,8 +76,9 @@ impl<'a> Callables<'a> {
         let Some(handler) = self.tasks.get(task) else {
             return Ok(());
         };
+        let args = with_placeholders(args).map_err(|(_, why)| Refusal::invalid(why))?;
         handler
-            .check(args)
+            .check(&args)
             .map_err(|error| Refusal::invalid(format!("args do not fit {task}: {error}")))
     }
 }

@@ -12,6 +12,7 @@ use super::shell::ShellArgs;
 #[cfg(feature = "task-stream")]
 use super::stream::StreamArgs;
 use crate::mistake::explain;
+use crate::task::secrets::with_placeholders;
 
 /// Args that do not fit their task.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,13 +24,14 @@ pub struct ArgsError {
     pub message: String,
 }
 
-/// Checks the args of a built-in task. Those of other tasks are known to their workers alone, and
+/// Checks the args of a built-in task, and the names of secrets in those of any. Those of other tasks are known to their workers alone, and
 /// pass; so do those of built-in ones that this program was compiled without.
 ///
 /// # Errors
 ///
 /// Names the first field that does not fit.
 pub fn check_args(task: &TaskName, args: &Value) -> Result<(), ArgsError> {
+    let args = &with_placeholders(args).map_err(|(field, message)| ArgsError { field, message })?;
     match task.as_str() {
         "log" => check::<LogArgs>(args),
         #[cfg(feature = "task-http")]

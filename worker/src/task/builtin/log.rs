@@ -37,7 +37,7 @@ pub(super) enum Level {
 
 pub(super) async fn run(context: Context, args: LogArgs) -> Result<(), Infallible> {
     let (job, run) = (context.job_id(), context.run_id());
-    let message = args.message;
+    let message = context.masked(args.message);
     // The level of an event is a constant of its place.
     match args.level {
         Level::Trace => trace!(%job, %run, "{message}"),

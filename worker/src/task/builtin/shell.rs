@@ -28,6 +28,7 @@ use super::group::Group;
 use super::spawn::{Started, spawn};
 use super::tail::Tail;
 use crate::task::Context;
+use crate::task::secrets::VARIABLE_PREFIX;
 
 /// How long a command may take to end after it was asked to.
 const TERM_GRACE: Duration = Duration::from_secs(3);
@@ -105,7 +106,9 @@ pub(super) async fn run(context: Context, args: ShellArgs) -> Result<String, Str
         }
         ended.map_err(failed)?
     };
-    report(&program, status, stopped.as_ref(), tail)
+    // It may begin in the middle of a secret.
+    let output = context.masked(tail.into_text());
+    report(&program, status, stopped.as_ref(), &output)
 }
 
 /// Reads all output: each line goes into the run's log as it comes, and the end of it is kept.
@@ -143,6 +146,13 @@ fn prepare(context: &Context, args: &ShellArgs, output: io::PipeWriter) -> io::R
     // How to reach the store is the node's secret, not its jobs'.
     for name in crate::environment::SECRET_VARIABLES {
         command.env_remove(name);
+    }
+    // Nor are the secrets of other jobs; what this one was given stands in its args.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with(VARIABLE_PREFIX) && !args.env.contains_key(&*name) {
+            command.env_remove(&*name);
+        }
     }
     if let Some(dir) = &args.dir {
         command.current_dir(dir);
@@ -201,7 +211,7 @@ fn report(
     program: &str,
     status: ExitStatus,
     stopped: Option<&Stopped>,
-    tail: Tail,
+    output: &str,
 ) -> Result<String, String> {
     let what = match stopped {
         Some(Stopped::TimedOut(limit)) => {
@@ -210,7 +220,6 @@ fn report(
         Some(Stopped::Cancelled) => format!("{program}: ended, since the run was cancelled"),
         None => format!("{program}: {status}"),
     };
-    let output = tail.into_text();
     let text = if output.is_empty() {
         what
     } else {
