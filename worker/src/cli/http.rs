@@ -45,7 +45,10 @@ pub(super) fn serve<S: Store>(
         return Ok(None);
     };
     let app = App::new(scheduler, settings.clone());
-    let serving = server.serve(app)?;
-    info!("HTTP is served at http://{}", serving.address());
+    let serving = server.serve(app).map_err(|error| match settings.tls {
+        Some(_) => Failure::Refused(format!("http.cert_file: {error}")),
+        None => error.into(),
+    })?;
+    info!("HTTP is served at {}", serving.url());
     Ok(Some(serving))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use scheduler_core::{JobDefaults, Namespace, Store};
 
 use super::access::{Keys, Limits};
-use crate::config::{AllowedHosts, HttpSettings};
+use crate::config::{AllowedHosts, HttpSettings, TlsFiles};
 use crate::jobs::Jobs;
 use crate::node::meter::Meter;
 use crate::node::shared::Shared;
@@ -101,6 +101,11 @@ impl<S: Store> App<S> {
     /// This machine's name.
     pub(super) fn host(&self) -> &str {
         &self.served.host
+    }
+
+    /// The certificate that is shown to clients, if connections are encrypted.
+    pub(super) fn tls_files(&self) -> Option<&TlsFiles> {
+        self.served.settings.tls.as_ref()
     }
 
     pub(super) fn max_body(&self) -> usize {

@@ -12,6 +12,7 @@ mod health;
 mod metrics;
 mod routes;
 mod server;
+mod tls;
 
 pub use access::{hash, new_token};
 pub use app::App;

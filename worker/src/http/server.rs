@@ -20,13 +20,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use scheduler_core::Store;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::app::App;
 use super::routes::router;
+use super::tls::Tls;
 
 /// How many connections are served at once; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
@@ -80,8 +82,11 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// A thread that could not be started.
+    /// A thread that could not be started, a certificate that cannot be read.
     pub fn serve<S: Store>(self, app: App<S>) -> io::Result<Serving> {
+        let tls = app.tls_files().cloned().map(Tls::read).transpose()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let tls = tls.map(Arc::new);
         let router = router(app);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
@@ -94,11 +99,12 @@ impl Server {
         let thread = std::thread::Builder::new()
             .name("carillon-http".to_owned())
             .spawn(move || {
-                runtime.block_on(accept(self.listener, router, stopped));
+                runtime.block_on(accept(self.listener, router, tls, stopped));
                 runtime.shutdown_background();
             })?;
         Ok(Serving {
             address,
+            scheme,
             stop,
             thread: Some(thread),
         })
@@ -109,6 +115,7 @@ impl Server {
 #[derive(Debug)]
 pub struct Serving {
     address: SocketAddr,
+    scheme: &'static str,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
@@ -118,6 +125,12 @@ impl Serving {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How its URLs begin: `https://127.0.0.1:8080`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Accepts no more, lets requests under way end, within bounds, and ends.
@@ -139,7 +152,12 @@ impl Drop for Serving {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
+) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!("HTTP is not served: {error}"),
@@ -159,20 +177,30 @@ async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) 
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let connection = open.watch(connection(stream, peer, router.clone()));
+        let _ = stream.set_nodelay(true);
+        let (watcher, router) = (open.watcher(), router.clone());
+        let acceptor = tls.as_ref().map(|tls| tls.acceptor());
         tokio::spawn(async move {
             // What goes wrong with a connection is its client's to see.
-            let _ = connection.await;
+            match acceptor {
+                None => drop(watcher.watch(connection(stream, peer, router)).await),
+                Some(acceptor) => {
+                    let accepted = timeout(HEAD_WITHIN, acceptor.accept(stream)).await;
+                    if let Ok(Ok(stream)) = accepted {
+                        drop(watcher.watch(connection(stream, peer, router)).await);
+                    }
+                }
+            }
             drop(slot);
         });
     }
     drop(listener);
-    let _ = tokio::time::timeout(END_WITHIN, open.shutdown()).await;
+    let _ = timeout(END_WITHIN, open.shutdown()).await;
 }
 
 /// Serves the requests of one connection, one after the other.
 fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     router: Router,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
@@ -182,7 +210,6 @@ fn connection(
         let answer = router.clone().oneshot(request);
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
     });
-    let _ = stream.set_nodelay(true);
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
