@@ -29,8 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an answer may take before its outcome counts as unknown.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a blocking command waits on the server. Shorter than the answer may take.
-pub(crate) const BLOCK: Duration = Duration::from_secs(2);
+/// How long a blocking command waits on the server: so long a connection may be dead unnoticed.
+pub(crate) const BLOCK: Duration = Duration::from_secs(10);
 
 /// One shared connection, and how it is made. It is driven by a task of the runtime that first used it.
 #[derive(Clone)]

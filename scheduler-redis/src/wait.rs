@@ -2,21 +2,24 @@
 //!
 //! A blocked command cannot be taken back: its connection answers nothing else meanwhile, and the
 //! marker that it pops is gone for everybody else. So the command runs in a task of its own, on a
-//! connection of its own, and tells whoever waits. Where nobody waits any more when it returns, the
-//! wake-up is kept for the next one of this process who does.
+//! connection of its own, and tells whoever waits. It is sent again for as long as anybody does, since
+//! a command that blocks for ever would not notice that its connection is dead.
 //!
-//! That may be never: a leader that was deposed and a standby that stops leave a blocked command
-//! behind, which takes one more marker from whoever waits elsewhere. No wake-up is promised, so that
-//! costs time and nothing else: waiting runs are offered anew with each of the leader's beats, the
-//! leader itself looks again after a beat, and standbys look now and then.
+//! Where nobody waits any more when it pops a marker, that is put back for others: a leader that was
+//! deposed, or a node that is full, leaves a blocked command behind. Still no wake-up is promised (a
+//! process may be killed with it), so that losing one costs time and nothing else: waiting runs are
+//! offered anew with each of the leader's beats, the leader itself looks again after a beat, and
+//! standbys look now and then.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use redis::Value;
 use scheduler_core::store::{StoreError, StoreResult};
 use tokio::sync::Notify;
 
 use crate::connect::{BLOCK, Link};
+
+/// What `BZPOPMIN` pops: the key, the marker, its score.
+type Popped = Option<(String, String, String)>;
 
 /// Waits for markers in one set of keys.
 #[derive(Clone)]
@@ -34,7 +37,17 @@ struct Shared {
 #[derive(Default)]
 struct State {
     blocked: bool,
+    waiting: usize,
     error: Option<StoreError>,
+}
+
+/// Somebody who waits, until this is dropped.
+struct Waiting<'a>(&'a Shared);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.with_state(|state| state.waiting -= 1);
+    }
 }
 
 impl Waiter {
@@ -54,13 +67,15 @@ impl Waiter {
         &self.shared.keys
     }
 
-    /// Returns on a wake-up, or after [`BLOCK`]. Dropping it loses nothing.
+    /// Returns on a wake-up, however long that takes. Dropping it loses nothing.
     pub(crate) async fn wait(&self) -> StoreResult<()> {
-        if self.shared.begin() {
+        let woken = self.shared.woken.notified();
+        let (is_first, _waiting) = self.shared.begin();
+        if is_first {
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move { shared.block().await });
         }
-        self.shared.woken.notified().await;
+        woken.await;
         self.shared
             .with_state(|state| state.error.take())
             .map_or(Ok(()), Err)
@@ -72,19 +87,50 @@ impl Shared {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether the caller is to start the blocking command: one at a time.
-    fn begin(&self) -> bool {
-        self.with_state(|state| !std::mem::replace(&mut state.blocked, true))
+    /// Whether the caller, who waits from now on, is to start the blocking command: one at a time.
+    fn begin(&self) -> (bool, Waiting<'_>) {
+        let is_first = self.with_state(|state| {
+            state.waiting += 1;
+            !std::mem::replace(&mut state.blocked, true)
+        });
+        (is_first, Waiting(self))
     }
 
+    /// Blocks for as long as anybody waits.
     async fn block(&self) {
-        let mut cmd = redis::cmd("BZPOPMIN");
-        cmd.arg(&self.keys).arg(BLOCK.as_secs_f64());
-        let result = self.link.query::<Value>("wait", &cmd).await;
-        self.with_state(|state| {
-            state.blocked = false;
-            state.error = result.err();
-        });
-        self.woken.notify_one();
+        loop {
+            let mut cmd = redis::cmd("BZPOPMIN");
+            cmd.arg(&self.keys).arg(BLOCK.as_secs_f64());
+            let popped = match self.link.query::<Popped>("wait", &cmd).await {
+                Ok(popped) => popped,
+                Err(error) => {
+                    self.with_state(|state| {
+                        state.blocked = false;
+                        state.error = Some(error);
+                    });
+                    self.woken.notify_waiters();
+                    return;
+                }
+            };
+            // A marker is for one of those who wait; the others go on.
+            let (waiting, goes_on) = self.with_state(|state| {
+                let left = state.waiting - state.waiting.min(usize::from(popped.is_some()));
+                state.blocked = left > 0;
+                (state.waiting, state.blocked)
+            });
+            match popped {
+                Some(_) if waiting > 0 => self.woken.notify_one(),
+                Some((key, marker, score)) => {
+                    let mut cmd = redis::cmd("ZADD");
+                    cmd.arg(key).arg(score).arg(marker);
+                    // Where it is lost, it is as if nobody had left anything behind.
+                    let _ = self.link.query::<u64>("wait", &cmd).await;
+                }
+                None => {}
+            }
+            if !goes_on {
+                return;
+            }
+        }
     }
 }

@@ -102,6 +102,27 @@ async fn a_cluster_listener_hears_the_life_of_a_job_wherever_it_runs() {
     assert_eq!(ended, ["lease_released", "scheduler_shut_down"]);
 }
 
+/// Nobody asks for listeners while nothing happens; what happens then is told, whoever hears it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_listens_to_a_quiet_node_hears_the_next_run_begin() {
+    let (store, log) = (store(), Log::default());
+    let mut node = Node::start(&store, "a", &noting(&log), timing());
+    node.leads().await;
+    let jobs = Jobs::new(store.clone());
+    put(&store, [job("j", "note", serde_json::json!({}))]).await;
+    // These are told to nobody, and the node knows.
+    jobs.run_now(&JobId::new("j").unwrap()).await.unwrap();
+    until("it has ended", || async { is_idle(&store).await }).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+
+    let mut events = carillon::event::listen(store.clone()).await.unwrap();
+    jobs.run_now(&JobId::new("j").unwrap()).await.unwrap();
+    let started = |event: &Event| matches!(event, Event::RunStarted { .. }).then_some(());
+    let heard = events.find(LIMIT, started).await;
+    assert_eq!(heard, Some(()), "the only run that there was");
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn pauses_of_the_namespace_and_of_queues_are_heard() {
     let store = store();

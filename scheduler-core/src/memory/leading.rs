@@ -107,6 +107,7 @@ impl State {
                 .collect(),
             next_resume: self.schedule.next_resume(now),
             follows: !self.following.is_empty(),
+            is_busy: self.runs.is_any_in_flight(),
         })
     }
 

@@ -44,6 +44,10 @@ pub(super) struct Runs {
 
 impl Runs {
     /// How many runs of the job are in flight.
+    pub(super) fn is_any_in_flight(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
     pub(super) fn in_flight(&self, job: &JobId) -> usize {
         self.busy.get(job).map_or(0, BTreeMap::len)
     }

@@ -107,6 +107,8 @@ pub struct Peeked {
     pub next_resume: Option<Timestamp>,
     /// Whether there are jobs that follow others.
     pub follows: bool,
+    /// Whether any run is in flight.
+    pub is_busy: bool,
 }
 
 /// What became of looking.

@@ -5,7 +5,8 @@
 -- Answers: {now, due (job, score, ...), versions, runs in flight, next due or "", retries (member,
 --   score, ...), next retry or "", finished jobs, jobs whose pause has ended (at most 200), next end
 --   of a pause or "", the namespace's gate or "", {jobs that may have room for runs that are lined
---   up, versions of these, 1 where jobs follow others}}; or "lost". Asked again: harmless.
+--   up, versions of these, 1 where jobs follow others, 1 where runs are in flight}}; or "lost".
+--   Asked again: harmless.
 if held_lease() ~= ARGV[1] then
   return 'lost'
 end
@@ -51,5 +52,5 @@ end
 return {
   t, due, versions, busy, next_due[2] or '', retries, next_retry[2] or '', finished,
   resumes, next_resume[2] or '', redis.call('HGET', K.gates, '*') or '',
-  { openings, open_versions, redis.call('EXISTS', K.followers) },
+  { openings, open_versions, redis.call('EXISTS', K.followers), redis.call('EXISTS', K.busy) },
 }

@@ -1,5 +1,6 @@
 -- Has failed runs run again, each as a new run that is bound to the definition that it failed with.
--- KEYS: failed failures busy old seq requests replies history lines packed events, then (high,
+-- KEYS: failed failures busy old seq requests replies history lines packed events followers
+--   wake-leader, then (high,
 --   ready, low, wake) of each queue
 -- ARGV: request, items (at most 200), then per item: failed run, job, new run, max instances, list,
 --   record
@@ -72,6 +73,9 @@ if #made > 0 then
   end
   redis.call('ZREM', K.failed, unpack(over))
   redis.call('HDEL', K.failures, unpack(over))
+  if redis.call('EXISTS', K.followers) == 1 then
+    redis.call('ZADD', K['wake-leader'], 0, 1)
+  end
   write_history(lines, t)
 end
 return reply

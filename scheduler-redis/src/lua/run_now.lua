@@ -1,5 +1,5 @@
 -- Makes a run of a job now.
--- KEYS: versions busy requests replies old seq, then (high, ready, low, wake) of its queue
+-- KEYS: versions busy requests replies old seq followers wake-leader, then (high, ready, low, wake) of its queue
 -- ARGV: request, job, version, max instances, run, list, record of its own definition or "", how many
 --   more may be lined up
 -- Answers: "made", "conflict", or "full <runs in flight>". The same request asked again: the same.
@@ -38,6 +38,9 @@ if reply == 'made' and not is_there then
     wake(list, 1)
   end
   redis.call('HSET', K.busy, job, busy and (busy .. ' ' .. word) or word)
+  if redis.call('EXISTS', K.followers) == 1 then
+    redis.call('ZADD', K['wake-leader'], 0, 1)
+  end
 end
 redis.call('HSET', K.replies, request, reply)
 redis.call('ZADD', K.requests, int(t), request)

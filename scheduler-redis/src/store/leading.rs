@@ -135,7 +135,7 @@ impl RedisStore {
             Vec<String>,
             String,
             String,
-            (Vec<String>, Vec<Option<u64>>, bool),
+            (Vec<String>, Vec<Option<u64>>, bool, bool),
         );
 
         let queues = Queues::of(&request.queues);
@@ -159,7 +159,7 @@ impl RedisStore {
             resumes,
             next_resume,
             gate,
-            (openings, open_versions, follows),
+            (openings, open_versions, follows, is_busy),
         ): Answer =
             redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
 
@@ -221,6 +221,7 @@ impl RedisStore {
             resumes,
             next_resume: score_to_timestamp(&next_resume),
             follows,
+            is_busy,
         }))
     }
 

@@ -20,8 +20,10 @@ const MOST: usize = 4096;
 /// How many are sent at once.
 const BATCH: usize = 500;
 
-/// How often a quiet node asks whether anybody listens.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+/// For how long nobody listens, where nobody did: what happens to runs is not told until then. After
+/// that the next such event is, whoever hears it, and its answer says whether anybody did. A node where
+/// nothing happens asks nothing.
+const UNHEARD: Duration = Duration::from_millis(500);
 
 /// How long a node that ends tries to tell that.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -33,7 +35,7 @@ pub(super) struct Outbox {
     added: Notify,
     /// Whether there is anybody who sends.
     is_open: AtomicBool,
-    /// Whether anybody listened when it was last asked.
+    /// Whether somebody may listen.
     is_wanted: AtomicBool,
 }
 
@@ -85,6 +87,11 @@ impl Announcer {
     pub(crate) fn start<S: Store>(shared: &Arc<Shared<S>>) -> Self {
         let done = CancellationToken::new();
         shared.events.outbox.is_open.store(true, Ordering::Relaxed);
+        shared
+            .events
+            .outbox
+            .is_wanted
+            .store(true, Ordering::Relaxed);
         let task = tokio::spawn(announce(Arc::clone(shared), done.clone()));
         Self {
             done,
@@ -127,18 +134,22 @@ async fn announce<S: Store>(shared: Arc<Shared<S>>, done: CancellationToken) {
     loop {
         let is_done = done.is_cancelled();
         let events = outbox.take();
-        if events.is_empty() && is_done {
+        if !events.is_empty() {
+            let link = &shared.link;
+            // Where it fails, these are lost: whoever listens has trouble with the same store.
+            let told = link.ask("announce", link.store.announce(&events)).await;
+            let is_heard = told.is_ok_and(|listeners| listeners > 0);
+            outbox.is_wanted.store(is_heard, Ordering::Relaxed);
+        } else if is_done {
             return;
         }
-        let link = &shared.link;
-        // Where it fails, these are lost: whoever listens has trouble with the same store.
-        let told = link.ask("announce", link.store.announce(&events)).await;
-        let listeners = told.unwrap_or(0);
-        outbox.is_wanted.store(listeners > 0, Ordering::Relaxed);
         if events.len() < BATCH && !is_done {
+            let is_wanted = outbox.is_wanted.load(Ordering::Relaxed);
             tokio::select! {
                 () = outbox.added.notified() => {}
-                () = tokio::time::sleep(ASK_EVERY) => {}
+                () = tokio::time::sleep(UNHEARD), if !is_wanted => {
+                    outbox.is_wanted.store(true, Ordering::Relaxed);
+                }
                 () = done.cancelled() => {}
             }
         }

@@ -55,6 +55,15 @@ use crate::node::waiter::Waiter;
 /// [`TakeoverRule::window`]: scheduler_core::lease::TakeoverRule::window
 const BEAT: Duration = Duration::from_millis(500);
 
+/// How long it sleeps at most once nothing has happened for [`QUIET_AFTER`]: no run is in flight, so that
+/// none waits to be offered anew, to be tried again or to be followed. All that it may miss then is the
+/// wake-up for a job that is put and due at once; a standby that sees the leader sleep on takes the
+/// lease, which costs less than waiting for it would.
+const QUIET_BEAT: Duration = Duration::from_millis(1250);
+
+/// For how long nothing must have happened.
+const QUIET_AFTER: Duration = Duration::from_secs(5);
+
 /// How long it sleeps at most while there are jobs that follow others: nobody wakes it when a run ends,
 /// which would cost each run of each other job.
 const FOLLOW_BEAT: Duration = Duration::from_millis(100);
@@ -68,6 +77,9 @@ const PLANNING: Duration = Duration::from_millis(100);
 
 /// How often it forgets what is past keeping.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
+
+/// The same while nothing happens.
+const QUIET_TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// How the leading ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +109,8 @@ pub(crate) struct Leader<S> {
     /// Queues in which runs may wait, as far as this leader has seen.
     queues: BTreeSet<QueueName>,
     batch: BatchSize,
-    /// When to forget next what is past keeping, by [`boottime`].
-    tidy_at: Duration,
+    /// When it last forgot what is past keeping, by [`boottime`].
+    tidied_at: Option<Duration>,
     /// Whether to look again behind a dispatch, and what was seen so.
     looks_ahead: bool,
     seen: Option<Seen>,
@@ -106,6 +118,8 @@ pub(crate) struct Leader<S> {
     follows: bool,
     /// Whether all that ended was followed when it last looked.
     has_followed: bool,
+    /// When it last saw or did anything, by [`boottime`].
+    stirred_at: Duration,
 }
 
 /// What was seen by one look.
@@ -150,11 +164,13 @@ impl<S: Store> Leader<S> {
             queues,
             batch: BatchSize::new(),
             // A term may be short: each begins with it.
-            tidy_at: Duration::ZERO,
+            tidied_at: None,
             looks_ahead: false,
             seen: None,
             follows: false,
             has_followed: false,
+            // A leader before it may wait still for the wake-ups that are meant for this one.
+            stirred_at: boottime(),
         }
     }
 
@@ -180,13 +196,7 @@ impl<S: Store> Leader<S> {
                 Ok(Round::RestUntil(next)) => {
                     backoff.reset();
                     let left = next.map(|next| self.shared.clock.until(next));
-                    let beat = beat(&self.shared.settings.timing);
-                    let beat = if self.follows {
-                        beat.min(FOLLOW_BEAT)
-                    } else {
-                        beat
-                    };
-                    rest(beat, left)
+                    rest(self.beat(), left)
                 }
                 trouble => {
                     let pause = trouble.map_or_else(|_| backoff.next(), |_| NO_PROGRESS);
@@ -202,6 +212,23 @@ impl<S: Store> Leader<S> {
             }
         }
         Led::Stopped
+    }
+
+    /// How long to sleep at most.
+    fn beat(&self) -> Duration {
+        let timing = &self.shared.settings.timing;
+        if self.is_quiet() {
+            quiet_beat(timing)
+        } else if self.follows {
+            beat(timing).min(FOLLOW_BEAT)
+        } else {
+            beat(timing)
+        }
+    }
+
+    /// Whether nothing has happened for a while.
+    fn is_quiet(&self) -> bool {
+        boottime().saturating_sub(self.stirred_at) > QUIET_AFTER
     }
 
     /// One round: looks at what is due, and settles it.
@@ -251,6 +278,9 @@ impl<S: Store> Leader<S> {
     /// Settles what was seen to be due, and what else it calls for.
     async fn settle(&mut self, seen: Seen) -> StoreResult<Round> {
         let peeked = &seen.peeked;
+        if peeked.is_busy || !peeked.due.is_empty() {
+            self.stirred_at = boottime();
+        }
         let mut next = earliest(peeked.next_due, peeked.next_retry);
         next = earliest(next, peeked.next_resume);
         let mut stuck = false;
@@ -499,6 +529,11 @@ fn beat(timing: &Timing) -> Duration {
         .min(timing.takeover.window * 2 / 3)
 }
 
+/// The same while nothing happens.
+fn quiet_beat(timing: &Timing) -> Duration {
+    QUIET_BEAT.min(timing.lease_ttl / 4)
+}
+
 /// How long to sleep where the next thing is due after `left`, if anything is.
 fn rest(beat: Duration, left: Option<Duration>) -> Duration {
     // Early by a moment is worse than late by one: it takes another look.
@@ -534,7 +569,8 @@ mod tests {
         assert!(beat(&timing) + MS(200) < timing.takeover.window);
         timing.takeover.window = MS(90);
         assert_eq!(beat(&timing), MS(60));
+        assert_eq!(quiet_beat(&timing), MS(1250));
         timing.lease_ttl = MS(100);
-        assert_eq!(beat(&timing), MS(25));
+        assert_eq!((beat(&timing), quiet_beat(&timing)), (MS(25), MS(25)));
     }
 }

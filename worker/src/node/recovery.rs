@@ -7,6 +7,7 @@
 //! anywhere. That covers also sessions that somebody else declared dead and did not get to clear
 //! up, and claims that a session left behind when it ended in order.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,14 @@ const CHUNK: usize = 200;
 /// How many chunks one look settles at most; the next look goes on.
 const CHUNKS_PER_LOOK: usize = 50;
 
+/// How many looks show no session that went before it looks all the same for dead ones with claims: one
+/// may have come and gone between two looks.
+const LOOKS_WITHOUT_DRAIN: u32 = 10;
+
+/// How many times as long it waits between two looks while its own session is the only one: it need not
+/// watch that.
+const ALONE: u32 = 2;
+
 /// One node's watch over all sessions.
 pub(crate) struct Recovery<S> {
     shared: Arc<Shared<S>>,
@@ -37,6 +46,10 @@ pub(crate) struct Recovery<S> {
     watch: SessionWatch,
     /// How often to look: a fifth of the shortest ttl, so that no two looks lie half of one apart.
     every: Duration,
+    /// The sessions that lived at the last look.
+    living: HashSet<SessionId>,
+    /// How many looks for dead sessions may be left out: none where some may hold claims still.
+    spared: u32,
 }
 
 impl<S: Store> Recovery<S> {
@@ -47,6 +60,8 @@ impl<S: Store> Recovery<S> {
             session,
             watch: SessionWatch::new(),
             every,
+            living: HashSet::new(),
+            spared: 0,
         }
     }
 
@@ -57,6 +72,9 @@ impl<S: Store> Recovery<S> {
             if self.is_my_turn() {
                 // Trouble with the store is told by the link, and the next look tries again.
                 let _ = self.run_once().await;
+            } else {
+                // Whatever ends meanwhile is not seen.
+                self.spared = 0;
             }
             let took = boottime().saturating_sub(looked_at);
             let pause = tokio::time::sleep(self.every.saturating_sub(took));
@@ -81,13 +99,30 @@ impl<S: Store> Recovery<S> {
         let sessions = link.ask("sessions", link.store.sessions()).await?;
         let shortest = sessions.iter().map(|session| session.ttl).min();
         self.every = shortest.map_or(self.every, |ttl| (ttl / 5).max(Duration::from_millis(20)));
+        if sessions.iter().all(|s| s.session == self.session.id) {
+            self.every *= ALONE;
+        }
+        // A session that holds claims when it ends is gone from those that live, however it ended.
+        let living = sessions.iter().map(|s| s.session.clone()).collect();
+        let before = std::mem::replace(&mut self.living, living);
+        if !before.is_subset(&self.living) {
+            self.spared = 0;
+        }
         for silent in self.watch.sample(sent, boottime(), &sessions) {
             // Whoever looks at itself is alive. If its heart is not, others will see.
             if silent.session != self.session.id {
+                self.spared = 0;
                 self.fence(silent.session, silent.beat).await?;
             }
         }
-        self.drain().await
+        if self.spared == 0 {
+            if !self.drain().await? {
+                return Ok(());
+            }
+            self.spared = LOOKS_WITHOUT_DRAIN;
+        }
+        self.spared -= 1;
+        Ok(())
     }
 
     async fn fence(&self, session: SessionId, beat: u64) -> StoreResult<()> {
@@ -105,21 +140,21 @@ impl<S: Store> Recovery<S> {
         Ok(())
     }
 
-    /// Settles the claims of dead sessions, a bounded number at once.
-    async fn drain(&self) -> StoreResult<()> {
+    /// Settles the claims of dead sessions, a bounded number at once. Says whether none are left.
+    async fn drain(&self) -> StoreResult<bool> {
         let link = &self.shared.link;
         for _ in 0..CHUNKS_PER_LOOK {
             let dead = link
                 .ask("dead_claims", link.store.dead_claims(CHUNK))
                 .await?;
             if dead.is_empty() {
-                break;
+                return Ok(true);
             }
             for (session, claims) in dead {
                 self.settle(&session, &claims).await?;
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     async fn settle(&self, session: &SessionId, claims: &[Claim]) -> StoreResult<()> {

@@ -25,6 +25,10 @@ pub(crate) const CLOSE_RANKS: usize = 2;
 const CLOSE_LOOK: Duration = Duration::from_millis(200);
 const LATER_PER_RANK: Duration = Duration::from_millis(100);
 
+/// How many times as long as these the last in a long line wait for a look: whoever stands before them
+/// takes a lease that has ended.
+const LATEST_RANK: usize = 4;
+
 /// How long after a due time the first of them looks: a leader that does its work has done it then.
 const AFTER_DUE: Duration = Duration::from_millis(50);
 
@@ -158,9 +162,13 @@ impl<S: Store> Watcher<S> {
     /// How long until the next look.
     fn pause(&self, rank: Option<usize>, view: &LeaseView) -> Duration {
         let now_and_then = (self.session.ttl / 4).min(LONGEST_WAIT);
-        let Some(rank) = rank.filter(|rank| *rank < CLOSE_RANKS) else {
+        let Some(rank) = rank else {
             return now_and_then;
         };
+        if rank >= CLOSE_RANKS {
+            let times = (rank / CLOSE_RANKS).min(LATEST_RANK);
+            return now_and_then * u32::try_from(times).unwrap_or(1);
+        }
         let later = LATER_PER_RANK * u32::try_from(rank).unwrap_or(0);
         if view.presence == Presence::Gone {
             return self.shared.settings.timing.takeover.gone_for + later;

@@ -8,7 +8,7 @@ use scheduler_core::store::Wake;
 
 use crate::node::link::{Backoff, Link};
 
-/// How long one wait takes at most: a lost wake-up costs no more than that, whatever the store does.
+/// How often a wait is begun anew, and how long whoever needs to know waits at most.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Waits for one kind of wake-up, again and again.
@@ -33,25 +33,28 @@ impl<S: Store> Waiter<S> {
         }
     }
 
-    /// Waits until there may be something to do, for a bounded time. Cancel-safe: the wait goes on
-    /// where it was when it is asked for again.
+    /// Waits until there may be something to do, however long that takes: callers look now and then
+    /// whatever they hear. Cancel-safe: the wait goes on where it was when it is asked for again.
     pub(crate) async fn woken(&mut self) {
         let under_way = self.under_way.get_or_insert_with(|| {
             let link = self.link.clone();
             let wake = self.wake.clone();
             let mut backoff = self.backoff.take().unwrap_or_else(Backoff::new);
             Box::pin(async move {
-                let wait = async {
-                    // The end of the bounded time is no trouble: it is what the bound is for.
-                    tokio::time::timeout(LONGEST_WAIT, link.store.wait(&wake))
-                        .await
-                        .unwrap_or(Ok(()))
-                };
-                match link.ask("wait", wait).await {
-                    Ok(()) => backoff.reset(),
-                    Err(_) => tokio::time::sleep(backoff.next()).await,
+                loop {
+                    // The link calls trouble what takes long; a wait may.
+                    let wait = async {
+                        tokio::time::timeout(LONGEST_WAIT, link.store.wait(&wake))
+                            .await
+                            .map_or(Ok(false), |woken| woken.map(|()| true))
+                    };
+                    match link.ask("wait", wait).await {
+                        Ok(false) => continue,
+                        Ok(true) => backoff.reset(),
+                        Err(_) => tokio::time::sleep(backoff.next()).await,
+                    }
+                    return backoff;
                 }
-                backoff
             })
         });
         self.backoff = Some(under_way.await);

@@ -56,6 +56,10 @@ const GATHERING: Duration = Duration::from_millis(3);
 /// How long it waits then for the next to end.
 const QUIET: Duration = Duration::from_micros(100);
 
+/// How often an idle node asks for runs although nothing woke it: what wakes nodes may be lost, and the
+/// leader offers anew only what waits in queues that it knows.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// How long a node that shuts down tries to hand in the last of what it has.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
@@ -289,6 +293,11 @@ impl<S: Store> Work<S> {
             self.ready.forget();
         }
         let longest = match self.resync_at.saturating_sub(boottime()) {
+            // Where trust ends meanwhile, it is time to ask whether there still is a session.
+            Duration::ZERO if self.session.is_trusted() => {
+                let trusted = self.session.trusted_until().saturating_sub(boottime());
+                trusted.clamp(Duration::from_millis(1), LOOK_EVERY)
+            }
             Duration::ZERO => LONGEST_WAIT,
             pause => pause.min(LONGEST_WAIT),
         };

@@ -8,7 +8,7 @@ use scheduler_core::store::{
 use scheduler_core::{Priority, QueueName, Store, Version};
 use uuid::Uuid;
 
-use super::{Leader, TIDY_EVERY};
+use super::{Leader, QUIET_TIDY_EVERY, TIDY_EVERY};
 use crate::clock::boottime;
 use crate::event::Event;
 use crate::node::definitions::Lookup;
@@ -200,10 +200,15 @@ impl<S: Store> Leader<S> {
     /// lease is lost.
     pub(super) async fn tidy(&mut self) -> StoreResult<bool> {
         let now = boottime();
-        if now < self.tidy_at {
+        let every = if self.is_quiet() {
+            QUIET_TIDY_EVERY
+        } else {
+            TIDY_EVERY
+        };
+        if self.tidied_at.is_some_and(|at| now < at + every) {
             return Ok(true);
         }
-        self.tidy_at = now + TIDY_EVERY;
+        self.tidied_at = Some(now);
         let retention = self.shared.settings.retention;
         let request = Tidy {
             token: self.token.clone(),
@@ -222,7 +227,7 @@ impl<S: Store> Leader<S> {
         let link = &self.shared.link;
         let answer = link.ask("tidy", link.store.tidy(&request)).await?;
         if answer == TidyAnswer::More {
-            self.tidy_at = now;
+            self.tidied_at = None;
         }
         Ok(answer != TidyAnswer::LeaseLost)
     }
