@@ -56,6 +56,8 @@ pub enum Address {
     Server(Host),
     /// The one that is the primary at this moment.
     Sentinels(Sentinels),
+    /// The one of a cluster that has the slot of the shard, found by asking any of these.
+    Cluster(Vec<Host>),
 }
 
 /// Where the Redis is, and how to get in.
@@ -65,13 +67,14 @@ pub enum Address {
 pub struct RedisConfig {
     /// Which server it is.
     pub address: Address,
-    /// Number of the database. Defaults to 0.
+    /// Number of the database. Defaults to 0, the only one that a cluster has.
     pub db: i64,
     /// ACL user, if any.
     pub username: Option<String>,
     /// Password, if any.
     pub password: Option<Secret>,
-    /// Whether connections are encrypted (`rediss://`, `rediss+sentinel://`), those to sentinels too.
+    /// Whether connections are encrypted (`rediss://`, `rediss+sentinel://`, `rediss-cluster://`), those
+    /// to sentinels too.
     pub tls: bool,
     /// Whom to trust, and as whom, where they are encrypted. Defaults to the machine's authorities, and
     /// nobody.
@@ -98,7 +101,7 @@ impl RedisConfig {
     pub const fn sentinels(&self) -> Option<&Sentinels> {
         match &self.address {
             Address::Sentinels(sentinels) => Some(sentinels),
-            Address::Server(_) => None,
+            Address::Server(_) | Address::Cluster(_) => None,
         }
     }
 
@@ -128,10 +131,15 @@ impl fmt::Display for RedisConfig {
         match &self.address {
             Address::Server(host) => write!(f, "://{host}/{}", self.db),
             Address::Sentinels(sentinels) => {
-                let hosts: Vec<String> = sentinels.hosts.iter().map(Host::to_string).collect();
-                let hosts = hosts.join(",");
+                let hosts = joined(&sentinels.hosts);
                 write!(f, "+sentinel://{hosts}/{}/{}", sentinels.primary, self.db)
             }
+            Address::Cluster(hosts) => write!(f, "-cluster://{}", joined(hosts)),
         }
     }
+}
+
+fn joined(hosts: &[Host]) -> String {
+    let hosts: Vec<String> = hosts.iter().map(Host::to_string).collect();
+    hosts.join(",")
 }

@@ -214,12 +214,17 @@ fn is_from_server(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(_)) || kind_of(error) == StoreErrorKind::Corrupt
 }
 
-/// Whether the server should be looked up anew: it is no primary (any more).
+/// Whether the server should be looked up anew: it is no primary (any more), or not of this slot. While a
+/// slot is on its way (`ASK`, `TRYAGAIN`), its old server is asked until it says that it has moved.
 fn drops_connection(error: &RedisError) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Server(
-            ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading
+            ServerErrorKind::ReadOnly
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::BusyLoading
+                | ServerErrorKind::Moved
+                | ServerErrorKind::ClusterDown
         )
     )
 }

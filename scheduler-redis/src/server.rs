@@ -1,4 +1,5 @@
-//! Which server the store is on: the one at an address, or whichever the sentinels call the primary.
+//! Which server the store is on: the one at an address, whichever the sentinels call the primary, or
+//! whichever of a [cluster](crate::cluster) has the slot of the shard.
 //!
 //! Sentinels also announce that another server became the primary. What is under way with the earlier
 //! one is then given up at once: where it hangs, it would be waited for in vain, and where it does
@@ -17,6 +18,7 @@ use redis::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::Cluster;
 use crate::config::{Address, Host, RedisConfig, Secret, Sentinels};
 
 /// How long finding the primary may take: each of the sentinels, and each server that one names, has a
@@ -36,6 +38,7 @@ pub(crate) struct Server(Arc<Origin>);
 enum Origin {
     Fixed(Client),
     Watched(Watched),
+    Clustered(Cluster),
 }
 
 /// The time in which one server is the primary, as far as is known.
@@ -78,7 +81,8 @@ fn moved() -> RedisError {
 }
 
 impl Server {
-    pub(crate) fn new(config: &RedisConfig) -> RedisResult<Self> {
+    /// The server of the shard that `key`, any of its keys, belongs to.
+    pub(crate) fn new(config: &RedisConfig, key: String) -> RedisResult<Self> {
         let settings = settings(
             config.db,
             config.username.as_ref(),
@@ -87,8 +91,19 @@ impl Server {
         let origin = match &config.address {
             Address::Server(host) => Origin::Fixed(client(host, config, settings)?),
             Address::Sentinels(sentinels) => Origin::Watched(Watched::new(config, sentinels)?),
+            Address::Cluster(seeds) => Origin::Clustered(Cluster::new(config, seeds, key, true)?),
         };
         Ok(Self(Arc::new(origin)))
+    }
+
+    /// Where a key of others is, which may be in another slot than the shard; none where all keys are on
+    /// one server.
+    pub(crate) fn elsewhere(config: &RedisConfig, key: String) -> Option<RedisResult<Self>> {
+        let Address::Cluster(seeds) = &config.address else {
+            return None;
+        };
+        let cluster = Cluster::new(config, seeds, key, false);
+        Some(cluster.map(|cluster| Self(Arc::new(Origin::Clustered(cluster)))))
     }
 
     /// A connection to the primary, and for how long it is good.
@@ -106,6 +121,7 @@ impl Server {
         match &*self.0 {
             Origin::Fixed(client) => Ok((client.clone(), Tenure::default())),
             Origin::Watched(watched) => watched.find().await,
+            Origin::Clustered(cluster) => cluster.find().await,
         }
     }
 }
@@ -121,31 +137,47 @@ struct Watched {
 
 /// What is known of the primary.
 #[derive(Default)]
-struct Latest {
-    /// Host and port, as sentinels write them; nothing as long as none was asked.
-    address: String,
+pub(crate) struct Latest {
+    /// None as long as nobody was asked.
+    address: Option<Host>,
     /// Ends when it is another one.
     over: CancellationToken,
 }
 
 impl Latest {
+    /// Where it is.
+    pub(crate) fn host(&self) -> Option<Host> {
+        self.address.clone()
+    }
+
+    /// For how long it is there.
+    pub(crate) fn tenure(&self) -> Tenure {
+        Tenure(Some(self.over.clone()))
+    }
+
     /// It was found here.
     fn first(&mut self, host: &str, port: u16) {
-        if self.address.is_empty() {
-            self.address = format!("{host}:{port}");
+        if self.address.is_none() {
+            self.told(host, port);
         }
     }
 
-    /// A sentinel says that it is here. Each of them says it.
-    fn told(&mut self, host: &str, port: u16) {
-        let address = format!("{host}:{port}");
-        if self.address.is_empty() {
-            self.address = address;
-        } else if self.address != address {
-            tracing::info!(server = address, "another server became the primary");
-            let over = CancellationToken::new();
-            let earlier = std::mem::replace(self, Self { address, over });
+    /// Somebody who watches it says that it is here. Each of them says it.
+    pub(crate) fn told(&mut self, host: &str, port: u16) {
+        let name = host.to_owned();
+        let host = Host { name, port };
+        if self.address.as_ref() == Some(&host) {
+            return;
+        }
+        if self.address.is_some() {
+            tracing::info!(server = %host, "another server became the primary");
+        }
+        let earlier = std::mem::take(self);
+        self.address = Some(host);
+        if earlier.address.is_some() {
             earlier.over.cancel();
+        } else {
+            self.over = earlier.over;
         }
     }
 }
@@ -198,7 +230,7 @@ impl Watched {
 
     async fn find(&self) -> RedisResult<(Client, Tenure)> {
         self.listeners.get_or_init(|| self.listen());
-        let over = self.latest().over.clone();
+        let tenure = self.latest().tenure();
         let finding = async { self.finder.lock().await.async_get_client().await };
         let found = tokio::time::timeout(FIND_TIMEOUT, finding).await;
         let client = found.map_err(|_| {
@@ -210,7 +242,7 @@ impl Watched {
         {
             self.latest().first(host, *port);
         }
-        Ok((client, Tenure(Some(over))))
+        Ok((client, tenure))
     }
 
     fn latest(&self) -> std::sync::MutexGuard<'_, Latest> {
@@ -298,7 +330,11 @@ fn address(host: &Host, tls: bool) -> ConnectionAddr {
     }
 }
 
-fn settings(db: i64, username: Option<&String>, password: Option<&Secret>) -> RedisConnectionInfo {
+pub(crate) fn settings(
+    db: i64,
+    username: Option<&String>,
+    password: Option<&Secret>,
+) -> RedisConnectionInfo {
     let mut settings = RedisConnectionInfo::default().set_db(db);
     if let Some(username) = username {
         settings = settings.set_username(username);
@@ -309,7 +345,11 @@ fn settings(db: i64, username: Option<&String>, password: Option<&Secret>) -> Re
     settings
 }
 
-fn client(host: &Host, config: &RedisConfig, settings: RedisConnectionInfo) -> RedisResult<Client> {
+pub(crate) fn client(
+    host: &Host,
+    config: &RedisConfig,
+    settings: RedisConnectionInfo,
+) -> RedisResult<Client> {
     let info = address(host, config.tls).into_connection_info()?;
     let info = info.set_redis_settings(settings);
     match config.certificates.reveal() {
@@ -329,7 +369,7 @@ mod tests {
             primary: "main".to_owned(),
             latest: Arc::default(),
         };
-        let tenure = || Tenure(Some(listener.latest.lock().unwrap().over.clone()));
+        let tenure = || listener.latest.lock().unwrap().tenure();
         listener.told("10.0.0.1", 1);
         let first = tenure();
         listener.take("other 10.0.0.1 1 10.0.0.2 1");

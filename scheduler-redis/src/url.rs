@@ -7,8 +7,8 @@ use crate::config::{Address, Host, RedisConfig, Secret, Sentinels};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0}; a store's URL is redis://[user[:password]@]host[:port][/db], or \
-     redis+sentinel://[user[:password]@]host[:port],host[:port]/primary[/db], and rediss or \
-     rediss+sentinel for TLS"
+     redis+sentinel://[user[:password]@]host[:port],host[:port]/primary[/db], or \
+     redis-cluster://[user[:password]@]host[:port],host[:port], with rediss in place of redis for TLS"
 )]
 pub struct UrlError(String);
 
@@ -18,7 +18,8 @@ const SENTINEL_PORT: u16 = 26379;
 impl RedisConfig {
     /// Reads `redis://user:password@host:port/db`, or
     /// `redis+sentinel://user:password@host:port,host:port/primary/db`, where `primary` is the name
-    /// that the sentinels know it by; everything but the hosts and that name may be missing, and
+    /// that the sentinels know it by, or `redis-cluster://user:password@host:port,host:port` with some
+    /// servers of a cluster; everything but the hosts and that name may be missing, and
     /// `rediss` means TLS. User and password of the sentinels themselves, where they ask for one, stand
     /// at the end: `?sentinel_user=...&sentinel_password=...`.
     ///
@@ -37,23 +38,23 @@ impl RedisConfig {
 
 fn read(url: &str) -> Result<RedisConfig, String> {
     let (scheme, rest) = url.split_once("://").ok_or("the URL has no scheme")?;
-    let (tls, by_sentinels) = match scheme {
-        "redis" => (false, false),
-        "rediss" => (true, false),
-        "redis+sentinel" => (false, true),
-        "rediss+sentinel" => (true, true),
-        _ => return Err(format!("the scheme {scheme:?} is unknown")),
-    };
+    let (redis, kind) = scheme.split_at(scheme.find(['+', '-']).unwrap_or(scheme.len()));
+    let tls = redis == "rediss";
+    if !(tls || redis == "redis") || !["", "+sentinel", "-cluster"].contains(&kind) {
+        return Err(format!("the scheme {scheme:?} is unknown"));
+    }
     let (credentials, place) = match rest.rsplit_once('@') {
         Some((credentials, place)) => (credentials, place),
         None => ("", rest),
     };
     let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-    let (address, db) = if by_sentinels {
-        sentinels(place)?
-    } else {
-        let (host, db) = place.split_once('/').unwrap_or((place, ""));
-        (Address::Server(read_host(host, REDIS_PORT)?), db)
+    let (address, db) = match kind {
+        "+sentinel" => sentinels(place)?,
+        "-cluster" => (cluster(place)?, ""),
+        _ => {
+            let (host, db) = place.split_once('/').unwrap_or((place, ""));
+            (Address::Server(read_host(host, REDIS_PORT)?), db)
+        }
     };
     Ok(RedisConfig {
         address,
@@ -94,6 +95,16 @@ fn sentinels(place: &str) -> Result<(Address, &str), String> {
         }
     }
     Ok((Address::Sentinels(sentinels), db))
+}
+
+/// Some servers of a cluster.
+fn cluster(place: &str) -> Result<Address, String> {
+    let (hosts, db) = place.split_once('/').unwrap_or((place, ""));
+    if !["", "0"].contains(&db) {
+        return Err("a cluster has no database but 0".to_owned());
+    }
+    let hosts = hosts.split(',').map(|host| read_host(host, REDIS_PORT));
+    Ok(Address::Cluster(hosts.collect::<Result<_, _>>()?))
 }
 
 fn read_db(db: &str) -> Result<i64, String> {
@@ -235,10 +246,29 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_is_named_by_some_of_its_servers() {
+        let config = read("rediss-cluster://app:p@ss@a,b:7000/");
+        let hosts = [("a", 6379), ("b", 7000)].map(|(name, port)| Host {
+            name: name.to_owned(),
+            port,
+        });
+        assert_eq!(config.address, Address::Cluster(hosts.to_vec()));
+        assert_eq!(config.password, Some(Secret::new("p@ss".to_owned())));
+        assert!(config.tls);
+        assert_eq!(config.to_string(), "rediss-cluster://a:6379,b:7000");
+        let error = |url: &str| RedisConfig::from_url(url).unwrap_err().to_string();
+        assert!(error("redis-cluster://a/1").contains("no database but 0"));
+        assert!(error("redis-cluster://a,").contains("no host"));
+        assert!(error("redis+cluster://a").contains("scheme \"redis+cluster\""));
+        assert!(error("redis-sentinel://a/main").contains("scheme"));
+    }
+
+    #[test]
     fn a_password_is_never_shown() {
         for url in [
             "redis://app:hunter2@cache",
             "redis+sentinel://app:hunter2@cache/main?sentinel_password=hunter2",
+            "redis-cluster://app:hunter2@cache,other",
         ] {
             let config = read(url);
             assert!(!format!("{config} {config:?}").contains("hunter2"));
@@ -251,6 +281,8 @@ mod tests {
             "http://app:hunter2@h",
             "redis+sentinel://app:hunter2@h",
             "redis+sentinel://h/main?hunter2",
+            "redis-cluster://app:hunter2,b",
+            "redis-cluster://h/hunter2",
             "redis+sentinel://h/main?sentinel_password=hunter2@h",
         ];
         for url in wrong {

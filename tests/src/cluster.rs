@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use redis::aio::MultiplexedConnection;
 use rustix::process::Signal;
 use scheduler_core::store::Store;
-use scheduler_redis::RedisStore;
+use scheduler_redis::{RedisConfig, RedisStore};
 use tempfile::TempDir;
 
 use crate::node::{Node, until};
@@ -19,9 +19,9 @@ use crate::redis_server::{Persistence, RedisServer};
 pub const NAMESPACE: &str = "default";
 
 /// A Redis, a configuration file, and nodes.
-pub struct Cluster {
-    /// The server.
-    pub server: RedisServer,
+pub struct Cluster<S = RedisServer> {
+    /// The server, or what has several of them.
+    pub server: S,
     /// A connection for looking into it.
     pub redis: MultiplexedConnection,
     /// The store as the nodes use it.
@@ -35,9 +35,27 @@ impl Cluster {
     /// A cluster whose configuration has `jobs` jobs that are due each second, and `more`.
     pub async fn new(persistence: Persistence, jobs: usize, more: &str) -> Result<Self> {
         let server = RedisServer::with(persistence, None)?;
+        let (url, redis) = (server.url(), server.connect().await?);
+        Self::on(server, &url, redis, jobs, more)
+    }
+}
+
+impl<S> Cluster<S> {
+    /// The same on a store at this URL; `redis` is a connection to where the stream of starts is.
+    ///
+    /// # Errors
+    ///
+    /// Where the configuration cannot be written, or the URL is wrong.
+    pub fn on(
+        server: S,
+        url: &str,
+        redis: MultiplexedConnection,
+        jobs: usize,
+        more: &str,
+    ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let config = dir.path().join("carillon.toml");
-        let mut text = format!("[store]\nurl = \"{}\"\n{more}\n", server.url());
+        let mut text = format!("[store]\nurl = \"{url}\"\n{more}\n");
         for number in 0..jobs {
             write!(
                 text,
@@ -47,8 +65,7 @@ impl Cluster {
             )?;
         }
         std::fs::write(&config, text)?;
-        let redis = server.connect().await?;
-        let store = server.store(NAMESPACE);
+        let store = RedisStore::new(RedisConfig::from_url(url)?, NAMESPACE.parse()?);
         Ok(Self {
             server,
             redis,

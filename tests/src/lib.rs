@@ -6,6 +6,7 @@ pub mod http;
 pub mod node;
 pub mod oracle;
 pub mod proxy;
+pub mod redis_cluster;
 pub mod redis_server;
 pub mod sentinels;
 pub mod served;

@@ -99,12 +99,44 @@ impl RedisServer {
         Ok(server)
     }
 
+    /// The same as the one server of a cluster: it refuses a call whose keys are not all of one slot.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no `redis-server`, or it does not come up.
+    pub fn as_a_cluster(self) -> Result<Self> {
+        let mut server = self;
+        server.kill()?;
+        let id = "0".repeat(40);
+        let nodes = format!(
+            "{id} :0@0 myself,master - 0 0 0 connected 0-16383\n\
+             vars currentEpoch 0 lastVoteEpoch 0\n"
+        );
+        std::fs::write(server.dir.path().join("nodes.conf"), nodes)?;
+        let bus = free_port()?.to_string();
+        let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+        server.arguments.extend(cluster.map(str::to_owned));
+        for _ in 0..TRIES {
+            if server.run_until("Cluster state changed: ok").is_ok() {
+                return Ok(server);
+            }
+            server.port = free_port()?;
+        }
+        server.run_until("Cluster state changed: ok")?;
+        Ok(server)
+    }
+
     /// Starts the server again on the same port, with what it kept on disk.
     ///
     /// # Errors
     ///
     /// Where it does not come up.
     pub fn run(&mut self) -> Result<()> {
+        self.run_until("Ready to accept connections")
+    }
+
+    /// Starts the server, and waits until it says this.
+    fn run_until(&mut self, said: &str) -> Result<()> {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--save", "", "--loglevel", "notice"]);
         command.arg("--port").arg(self.port.to_string());
@@ -124,7 +156,7 @@ impl RedisServer {
         let mut log = Vec::new();
         for line in lines.by_ref() {
             let line = line?;
-            if line.contains("Ready to accept connections") {
+            if line.contains(said) {
                 // Whatever it says later must not fill the pipe.
                 std::thread::spawn(move || lines.for_each(drop));
                 return Ok(());

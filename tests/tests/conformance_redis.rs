@@ -9,14 +9,18 @@ use tests::conformance::{ClockHand, Fresh, Harness};
 use tests::redis_server::{Persistence, RedisServer};
 use uuid::Uuid;
 
-/// A server of its own per test, where the store's user has no more rights than it needs.
+/// A server of its own per test, where the store's user has no more rights than it needs. With
+/// `CARILLON_TEST_CLUSTER=1` it is also a cluster, if of one server: no call may then have keys of more
+/// than one slot. Not always, since a cluster takes two seconds to begin.
 struct Redis(Arc<RedisServer>);
 
 impl Redis {
     fn start() -> Self {
-        Self(Arc::new(
-            RedisServer::with_least_rights(Persistence::None).expect("a redis-server"),
-        ))
+        let mut server = RedisServer::with_least_rights(Persistence::None);
+        if std::env::var_os("CARILLON_TEST_CLUSTER").is_some() {
+            server = server.and_then(RedisServer::as_a_cluster);
+        }
+        Self(Arc::new(server.expect("a redis-server")))
     }
 }
 

@@ -7,7 +7,7 @@ use redis::FromRedisValue;
 use redis::aio::MultiplexedConnection;
 use scheduler_core::store::StoreResult;
 
-use crate::RedisStore;
+use crate::{Address, RedisStore};
 
 /// How many round trips are measured.
 const PINGS: usize = 20;
@@ -31,6 +31,8 @@ pub struct Facts {
     pub fsync: Option<String>,
     /// Whether it is part of a Cluster.
     pub is_cluster: bool,
+    /// Whether it was found by its slot.
+    pub by_slot: bool,
     /// How many replicas follow it, and the lag of the slowest.
     pub replicas: Option<(u32, Duration)>,
     /// How many of them have to be in step for it to take writes, and how far behind they may be.
@@ -55,6 +57,7 @@ impl RedisStore {
         let redis = &mut connection;
         let mut facts = Facts {
             by_sentinels: self.config().sentinels().is_some(),
+            by_slot: matches!(self.config().address, Address::Cluster(_)),
             ..Facts::default()
         };
         facts.read_info(&info(redis).await);

@@ -113,12 +113,13 @@ impl Facts {
                 "scripts use commands that it does not have: nothing runs",
                 "install Redis 6.2 or later, or Valkey",
             )
-        } else if self.is_cluster {
+        } else if self.is_cluster && !self.by_slot {
             Finding::problem(
                 "version",
                 format!("{found}, in a Cluster"),
-                "workers do not follow slots: they stop when a slot moves",
-                "use one primary, with sentinels where it has to be replaced by itself",
+                "what is asked at one address is not asked elsewhere: all stops when the slot goes \
+                 to another server",
+                "give the store as redis-cluster://host,host, with several servers of the cluster",
             )
         } else {
             Finding::fine("version", found)
@@ -297,6 +298,7 @@ mod tests {
             append_only: Some((true, true)),
             fsync: Some("everysec".to_owned()),
             is_cluster: false,
+            by_slot: false,
             replicas: Some((2, Duration::from_secs(1))),
             min_replicas: Some((1, Duration::from_secs(2))),
             by_sentinels: true,

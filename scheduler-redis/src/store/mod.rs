@@ -50,6 +50,7 @@ use crate::keys::Keys;
 use crate::script::{Script, Scripts, ServerClock};
 use crate::server::Server;
 use crate::wait::Waiter;
+use streams::Streams;
 
 /// One shard of one namespace on a Redis.
 ///
@@ -76,6 +77,7 @@ struct Shared {
     keys: Keys,
     link: Link,
     server: Server,
+    streams: Streams,
     waiters: Mutex<Vec<Waiter>>,
     attendance: Attendance,
 }
@@ -110,12 +112,12 @@ impl RedisStore {
         clock: ServerClock,
         scripts: Arc<Scripts>,
     ) -> Self {
-        let server = match Server::new(&config) {
+        let keys = Keys::new(&namespace, 0);
+        let server = match Server::new(&config, keys.named("due", None)) {
             Ok(server) => server,
             // The library refuses only what a `RedisConfig` cannot hold.
             Err(error) => unreachable!("a checked address was refused: {error}"),
         };
-        let keys = Keys::new(&namespace, 0);
         let link = Link::new(server.clone());
         let waiters = Mutex::default();
         let shared = Shared {
@@ -126,6 +128,7 @@ impl RedisStore {
             keys,
             link,
             server,
+            streams: Streams::default(),
             waiters,
             attendance: Attendance::default(),
         };

@@ -60,8 +60,9 @@ pub(super) struct Global {
         hide_env_values = true
     )]
     pub(super) config: Option<PathBuf>,
-    /// Where the jobs live: redis://user:password@host:port/db, or by sentinels
-    /// redis+sentinel://user:password@host,host/primary/db, with rediss for TLS, or memory
+    /// Where the jobs live: redis://user:password@host:port/db, by sentinels
+    /// redis+sentinel://user:password@host,host/primary/db, in a cluster
+    /// redis-cluster://user:password@host,host, with rediss for TLS, or memory
     #[arg(
         long,
         global = true,

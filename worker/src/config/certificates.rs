@@ -68,8 +68,8 @@ pub(super) fn add(
     );
     let any = ca.as_ref().or(cert.as_ref()).or(key.as_ref());
     if let (Some(file), false) = (any, config.tls) {
-        let message = "the store's URL does not ask for encryption: it begins with rediss:// or \
-                       rediss+sentinel:// where it does";
+        let message = "the store's URL does not ask for encryption: it begins with rediss://, \
+                       rediss+sentinel:// or rediss-cluster:// where it does";
         return Err((file.problem)(message.to_owned()));
     }
     let mut certificates = Certificates::default();

@@ -54,7 +54,7 @@ pub(crate) struct TimezoneOnly {
 #[serde(default, deny_unknown_fields, expecting = "a table")]
 pub(crate) struct StoreTable {
     /// `redis://user:password@host:port/db`, `redis+sentinel://user:password@host,host/primary/db`,
-    /// `rediss` for TLS, or `memory`. Defaults to `memory`: the store lives and ends with the process.
+    /// `redis-cluster://user:password@host,host`, `rediss` for TLS, or `memory`. Defaults to `memory`: the store lives and ends with the process.
     pub(crate) url: Option<String>,
     /// The password, in place of one in the URL. Defaults to the URL's.
     pub(crate) password: Option<Password>,
