@@ -1,13 +1,14 @@
 //! Encrypted connections, with an authority of one's own, to a server that wants to know who connects.
 
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use scheduler_core::Namespace;
 use scheduler_redis::{Certificates, RedisConfig, RedisStore};
 use tempfile::TempDir;
-use tests::node::carillon;
+use tests::node::{carillon, until};
 use tests::redis_server::{Persistence, RedisServer, free_port};
 
 /// An authority, and certificates by it, in files.
@@ -61,6 +62,11 @@ fn text(path: &Path) -> Result<&str> {
 
 /// A server that lets in whom the authority knows, and its encrypted port.
 fn server(authority: &Authority) -> Result<(RedisServer, u16)> {
+    server_that_is(authority, &[])
+}
+
+/// The same with more arguments.
+fn server_that_is(authority: &Authority, more: &[&str]) -> Result<(RedisServer, u16)> {
     let port = free_port()?;
     let path = |name: &str| authority.file(name);
     let (ca, cert, key) = (path("ca.pem"), path("server.pem"), path("server.key"));
@@ -76,12 +82,52 @@ fn server(authority: &Authority) -> Result<(RedisServer, u16)> {
         "--tls-auth-clients",
         "yes",
     ];
+    let arguments = [&arguments, more].concat();
     let server = RedisServer::with_arguments(Persistence::None, None, &arguments)?;
     Ok((server, port))
 }
 
+/// A sentinel, as strict as a [`server`], which watches the one at this port.
+struct Sentinel {
+    port: u16,
+    child: Child,
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn sentinel(authority: &Authority, watched: u16) -> Result<Sentinel> {
+    let port = free_port()?;
+    let dir = text(authority.dir.path())?;
+    let file = authority.file("sentinel.conf");
+    let settings = format!(
+        "bind 127.0.0.1\nport 0\ntls-port {port}\ndir {dir}\n\
+         tls-ca-cert-file {dir}/ca.pem\ntls-cert-file {dir}/server.pem\n\
+         tls-key-file {dir}/server.key\ntls-auth-clients yes\ntls-replication yes\n\
+         sentinel monitor main 127.0.0.1 {watched} 1\n"
+    );
+    std::fs::write(&file, settings)?;
+    let child = Command::new("redis-server")
+        .arg(&file)
+        .arg("--sentinel")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .context("redis-server")?;
+    Ok(Sentinel { port, child })
+}
+
 async fn answer(port: u16, certificates: Certificates) -> Result<()> {
-    let config = RedisConfig::from_url(&format!("rediss://127.0.0.1:{port}"))?;
+    answer_at(&format!("rediss://127.0.0.1:{port}"), certificates).await
+}
+
+async fn answer_at(url: &str, certificates: Certificates) -> Result<()> {
+    let config = RedisConfig::from_url(url)?;
     let config = config.with_certificates(certificates);
     let store = RedisStore::new(config, Namespace::default_namespace());
     Ok(store.ping().await?)
@@ -109,6 +155,38 @@ async fn both_sides_are_checked_by_the_authority_of_ones_own() -> Result<()> {
     let refused = answer(port, authority.shown(other.trusted()?, "node")?).await;
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("certificate"), "{refused}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn sentinels_and_what_they_watch_are_checked_alike() -> Result<()> {
+    let authority = Authority::new()?;
+    authority.sign("server")?;
+    authority.sign("node")?;
+    let (_server, port) = server(&authority)?;
+    let sentinel = sentinel(&authority, port)?;
+    let url = format!("rediss+sentinel://127.0.0.1:{}/main", sentinel.port);
+    until("an answer", || async {
+        let certificates = authority.shown(authority.trusted()?, "node")?;
+        Ok(answer_at(&url, certificates).await.is_ok())
+    })
+    .await?;
+    let refused = answer_at(&url, authority.trusted()?).await;
+    refused.expect_err("nobody comes in without a certificate");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_servers_of_a_cluster_are_checked_alike() -> Result<()> {
+    let authority = Authority::new()?;
+    authority.sign("server")?;
+    authority.sign("node")?;
+    let (server, port) = server_that_is(&authority, &["--tls-cluster", "yes"])?;
+    let _server = server.as_a_cluster()?;
+    let url = format!("rediss-cluster://127.0.0.1:{port}");
+    answer_at(&url, authority.shown(authority.trusted()?, "node")?).await?;
+    let refused = answer_at(&url, authority.trusted()?).await;
+    refused.expect_err("nobody comes in without a certificate");
     Ok(())
 }
 
