@@ -18,12 +18,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{RunRecord, SkipRecord};
+use crate::history::{Record, RunRecord, SkipRecord};
 use crate::id::{Cause, JobId, NameError, RunId, Version};
 use crate::job::Job;
 use crate::plan::SkipReason;
 use crate::policy::Grace;
 use crate::run::Outcome;
+use crate::store::HistoryEntry;
 use crate::time::Timestamp;
 
 /// How many jobs may follow one another in a row.
@@ -306,6 +307,24 @@ pub fn decide(job: &Job, step: &Step<'_>, now: Timestamp) -> Follow {
         cause,
     };
     Follow::Run(run, skip(SkipReason::MaxInstances))
+}
+
+/// How the run ended that `run` follows, among these records; none where it follows none, or they do not
+/// say.
+#[must_use]
+pub fn followed<'a>(
+    run: &RunId,
+    entries: impl IntoIterator<Item = &'a HistoryEntry>,
+) -> Option<&'a RunRecord> {
+    // Whoever made the run named it after that end.
+    let is_it = |entry: &HistoryEntry, ended: &RunRecord| {
+        On::Any.includes(ended.outcome)
+            && Cause::following(&run.job, &ended.run, entry.at) == run.cause
+    };
+    entries.into_iter().find_map(|entry| match &entry.record {
+        Record::Run(ended) if is_it(entry, ended) => Some(ended),
+        _ => None,
+    })
 }
 
 /// The jobs that follow one another in a circle if `job` follows `after`: from the job around to itself;

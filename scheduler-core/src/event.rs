@@ -101,7 +101,7 @@ pub enum Event {
         job: JobId,
     },
     /// A job's schedule is over and its last run has ended: it left the store, unless it is to be
-    /// kept. Of one that has no schedule, since it follows another job, it is told once, when it was put.
+    /// kept. A job that follows another and has no schedule of its own never finishes.
     JobFinished {
         /// The job.
         job: JobId,

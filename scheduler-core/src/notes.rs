@@ -10,6 +10,7 @@
 //! a result that is too large is refused, to the handler's face.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -51,8 +52,8 @@ pub struct Notes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
     /// Its last lines.
-    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
-    pub log: VecDeque<LogLine>,
+    #[serde(default, skip_serializing_if = "LogLines::is_empty")]
+    pub log: LogLines,
     /// How many lines before these were dropped.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
@@ -61,6 +62,60 @@ pub struct Notes {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 const fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+/// The last lines of an attempt, the oldest first: [`MAX_LINES`] and [`MAX_LOG`] bytes at most of what is
+/// written here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "VecDeque<LogLine>", into = "VecDeque<LogLine>")]
+pub struct LogLines {
+    lines: VecDeque<LogLine>,
+    /// Of all their texts.
+    bytes: usize,
+}
+
+impl LogLines {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Adds a line; the oldest go where there are too many. Says how many went.
+    fn push(&mut self, line: LogLine) -> u64 {
+        self.bytes += line.text.len();
+        self.lines.push_back(line);
+        let mut dropped = 0;
+        while self.lines.len() > MAX_LINES || self.bytes > MAX_LOG {
+            let Some(first) = self.lines.pop_front() else {
+                break;
+            };
+            self.bytes -= first.text.len();
+            dropped += 1;
+        }
+        dropped
+    }
+}
+
+impl Deref for LogLines {
+    type Target = VecDeque<LogLine>;
+
+    fn deref(&self) -> &VecDeque<LogLine> {
+        &self.lines
+    }
+}
+
+impl From<VecDeque<LogLine>> for LogLines {
+    fn from(lines: VecDeque<LogLine>) -> Self {
+        let bytes = lines.iter().map(|line| line.text.len()).sum();
+        Self { lines, bytes }
+    }
+}
+
+impl From<LogLines> for VecDeque<LogLine> {
+    fn from(log: LogLines) -> Self {
+        log.lines
+    }
 }
 
 /// How far an attempt is.
@@ -149,15 +204,7 @@ impl Notes {
     pub fn log(&mut self, text: &str, at: Timestamp) {
         for line in text.lines() {
             let text = clip_to(line.to_owned(), MAX_LINE);
-            self.log.push_back(LogLine { at, text });
-        }
-        let mut bytes: usize = self.log.iter().map(|line| line.text.len()).sum();
-        while self.log.len() > MAX_LINES || bytes > MAX_LOG {
-            let Some(first) = self.log.pop_front() else {
-                break;
-            };
-            bytes -= first.text.len();
-            self.dropped += 1;
+            self.dropped += self.log.push(LogLine { at, text });
         }
     }
 
@@ -231,6 +278,13 @@ mod tests {
         notes.log("two\nlines", AT);
         assert_eq!((notes.log.len(), notes.dropped), (MAX_LINES, 5));
         assert_eq!(notes.log[MAX_LINES - 1].text, "lines");
+        // Read back, they are counted on from there.
+        let mut read = Notes::from_line(&notes.to_line()).unwrap();
+        assert_eq!(read, notes);
+        for notes in [&mut read, &mut notes] {
+            notes.log(&"x".repeat(MAX_LINE), AT);
+        }
+        assert_eq!(read, notes);
     }
 
     #[test]

@@ -11,11 +11,13 @@ use serde_json::Value;
 
 use crate::change::{self, Change, ChangeError, Pause, StoredJob};
 use crate::duration;
+use crate::id::{JobId, UniqueKey};
 use crate::job::{AfterSpec, Job, JobDefaults, JobError, JobSpec};
 use crate::policy::{Coalesce, Delivery, Grace, OnLost, Overlap, Policy, Priority, Retry};
 use crate::retention::HistoryPolicy;
 use crate::time::Timestamp;
 use crate::trigger::{TriggerError, TriggerSpec};
+use crate::unique::Unique;
 
 /// What becomes of one field. Read from a value (set to it) or null (back to its default); a field
 /// that is absent stays.
@@ -168,6 +170,10 @@ pub struct JobPatch {
     /// What people sort and find it by, as a whole. By default nothing.
     #[serde(skip_serializing_if = "Edit::is_keep")]
     pub tags: Edit<Vec<String>>,
+    /// A key that no other live job may have, as a whole. By default none. A key that the job has stays
+    /// held for as long as it was taken for.
+    #[serde(skip_serializing_if = "Edit::is_keep")]
+    pub unique: Edit<Unique>,
 }
 
 /// A patch that cannot be applied to a job.
@@ -179,6 +185,14 @@ pub enum PatchError {
     /// The change would make no sense.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// Another job has the unique key.
+    #[error("unique.key: {key:?} is held by job {by:?}", key = key.as_str(), by = by.as_str())]
+    KeyTaken {
+        /// The key.
+        key: UniqueKey,
+        /// Who holds it.
+        by: JobId,
+    },
 }
 
 impl JobPatch {
@@ -229,7 +243,7 @@ impl JobPatch {
             args: self.args.clone().over(job.args().clone(), Value::Null),
             queue: text(&self.queue, job.queue().as_str()),
             tags: self.tags.clone().over(kept_tags, Vec::new()),
-            unique: job.unique().cloned(),
+            unique: self.unique_of(job)?,
             ..JobSpec::new(
                 job.id().as_str(),
                 text(&self.task, job.task().as_str()).ok_or_else(|| required("task"))?,
@@ -243,6 +257,28 @@ impl JobPatch {
         let changed = spec.resolve(&base)?;
         let owner = job.owner().map(str::to_owned);
         Ok(changed.into_builder().owner(owner).build())
+    }
+
+    /// The job's unique key from now on. When it is free again was settled when it was taken.
+    fn unique_of(&self, job: &Job) -> Result<Option<Unique>, JobError> {
+        let had = job.unique();
+        match &self.unique {
+            Edit::Keep => Ok(had.cloned()),
+            Edit::Reset => Ok(None),
+            Edit::To(unique)
+                if had.is_some_and(|had| had.key == unique.key && had.ttl != unique.ttl) =>
+            {
+                Err(JobError {
+                    field: "unique.ttl".to_owned(),
+                    message: format!(
+                        "the job has the key {:?} already, for as long as it took it: give another key, or none",
+                        unique.key.as_str()
+                    ),
+                    pointer: None,
+                })
+            }
+            Edit::To(unique) => Ok(Some(unique.clone())),
+        }
     }
 
     fn policy(&self, kept: &Policy, reset: &Policy) -> Policy {

@@ -69,6 +69,51 @@ async fn a_chain_of_jobs_runs_one_after_the_other_as_each_ends() {
 }
 
 #[tokio::test]
+async fn whoever_follows_is_told_which_run_and_how_it_ended() {
+    let told = Ran::default();
+    let sees = Arc::clone(&told);
+    let tell = move |context: Context| {
+        let followed = context.followed().map_or_else(
+            || "none".to_owned(),
+            |ended| format!("{} {}", ended.run, ended.outcome),
+        );
+        let line = format!("{} after {followed}", context.job_id());
+        sees.lock().unwrap().push(line);
+        async move {
+            match context.job_id().as_str() {
+                "import" => Err("no"),
+                _ => Ok(()),
+            }
+        }
+    };
+    let mut scheduler = TestScheduler::at("2026-01-01T00:00:00Z", |store| {
+        Scheduler::builder(store).task("tell", tell)
+    })
+    .await;
+    let hourly = Duration::from_secs(3600);
+    for job in [
+        NewJob::new("import", "tell").every(hourly),
+        NewJob::new("alarm", "tell").after("import", On::Failure),
+        NewJob::new("report", "tell").after("alarm", On::Any),
+    ] {
+        scheduler.add_job(job).await.unwrap();
+    }
+    scheduler.advance(hourly).await;
+    let lines = take(&told);
+    let [import, alarm, report] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(import, "import after none");
+    assert_eq!(alarm, "alarm after import@1767229200000 failed");
+    assert!(report.starts_with("report after alarm!"), "{report}");
+    assert!(report.ends_with(" succeeded"), "{report}");
+    // By hand, it follows none.
+    scheduler.run_job("alarm").await.unwrap();
+    scheduler.run_due().await;
+    assert_eq!(take(&told)[0], "alarm after none");
+}
+
+#[tokio::test]
 async fn a_circle_of_jobs_is_refused_with_all_of_them_named() {
     let (ran, is_good) = (Ran::default(), Arc::new(AtomicBool::new(true)));
     let scheduler = scheduler(&ran, &is_good).await;

@@ -114,6 +114,8 @@ impl State {
                 if let Some(removal) = removal {
                     self.take_away(removal, now);
                 }
+                // It takes the key, also if it had it once.
+                self.uniques.free(change.job.id());
                 self.change(change, now)
             }
         };
@@ -189,6 +191,10 @@ impl State {
             .insert(entry, |replaced| runs.is_bound(id, replaced));
         match (&change.state, change.next_fire) {
             (JobState::Active, Some(next)) => self.schedule.set_due(id, next),
+            // What follows others has no end of a schedule to come to.
+            (JobState::Active, None) if change.job.after().is_some() && key.is_none() => {
+                self.schedule.clear(id);
+            }
             (JobState::Active, None) => self.schedule.finish(id),
             (JobState::Paused { pause, .. }, _) => self.schedule.pause(id, pause.until),
         }

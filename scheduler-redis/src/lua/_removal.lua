@@ -14,7 +14,8 @@ local function holder_of(key, t)
     return nil
   end
   local over = redis.call('ZSCORE', K.finished, job)
-  if over and tonumber(over) <= t and redis.call('HEXISTS', K.busy, job) == 0 then
+  -- (Infinite while its last run is in flight.)
+  if over and tonumber(over) < math.huge and redis.call('HEXISTS', K.busy, job) == 0 then
     return nil
   end
   return job

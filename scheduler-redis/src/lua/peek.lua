@@ -35,7 +35,7 @@ local next_retry =
   redis.call('ZRANGE', K.retry, '(' .. till, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
 local openings = redis.call('ZRANGE', K.openings, 0, 199)
 local open_versions = #openings > 0 and redis.call('HMGET', K.versions, unpack(openings)) or {}
-local finished = redis.call('ZRANGE', K.finished, '-inf', till, 'BYSCORE', 'LIMIT', 0, 200)
+local finished = redis.call('ZRANGE', K.finished, '-inf', '(+inf', 'BYSCORE', 'LIMIT', 0, 200)
 local resumes = redis.call('ZRANGE', K.resume, '-inf', till, 'BYSCORE', 'LIMIT', 0, 200)
 local next_resume =
   redis.call('ZRANGE', K.resume, '(' .. till, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')

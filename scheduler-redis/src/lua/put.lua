@@ -178,7 +178,8 @@ for n, i in ipairs(accepted) do
     earliest = math.min(earliest, tonumber(next))
   else
     not_due[#not_due + 1] = job
-    if state == 'active' then
+    -- What follows others has no end of a schedule to come to.
+    if state == 'active' and (not follows[job] or ARGV[at + 18] ~= '') then
       redis.call('ZADD', K.finished, busies[i] and '+inf' or int(t), job)
     else
       redis.call('ZREM', K.finished, job)
@@ -194,13 +195,14 @@ end
 if #to_trim > 0 then
   redis.call('ZADD', K['kept-until'], unpack(to_trim))
 end
-if removal then
+if removal and #accepted > 0 then
   write_removal(removal, t)
 end
 for _, i in ipairs(accepted) do
   local at = FIRST + (i - 1) * ARGS
   local key, ms = ARGV[at + 18], ARGV[at + 19]
-  if (had[i] or '') ~= key then
+  -- Whoever takes another one's place takes the key, also if it had it once.
+  if (had[i] or '') ~= key or holder then
     if frees[i] then
       free_key(frees[i])
     end

@@ -21,7 +21,7 @@ local due = redis.call('ZMSCORE', K.due, unpack(ids))
 local busy = redis.call('HMGET', K.busy, unpack(ids))
 local jobs, keys, gone, over_for_good, freed, at = {}, {}, {}, {}, {}, int(t)
 for i, id in ipairs(ids) do
-  if over[i] and tonumber(over[i]) <= t and not due[i] and not busy[i] then
+  if over[i] and tonumber(over[i]) < math.huge and not due[i] and not busy[i] then
     over_for_good[#over_for_good + 1] = id
     local stored = redis.call('HMGET', KEYS[TAIL + i], 'keep', 'unique')
     if stored[2] then

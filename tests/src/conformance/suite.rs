@@ -285,6 +285,8 @@ macro_rules! conformance {
                 a_job_that_is_kept_frees_its_key_when_its_run_has_ended,
                 a_job_takes_the_place_of_the_one_that_holds_its_key,
                 nobody_takes_the_place_of_one_that_is_not_as_it_was_seen,
+                who_is_refused_a_place_removes_nobody,
+                who_had_a_key_once_takes_it_with_the_place_of_its_holder,
             }
             waiting {
                 a_run_wakes_a_node_that_serves_its_queue,

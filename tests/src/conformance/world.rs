@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use scheduler_core::after::{decide, steps};
 use scheduler_core::change;
 use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
@@ -10,8 +11,9 @@ use scheduler_core::queue::{Hold, QueueState};
 use scheduler_core::run::{Claim, Ending, Verdict, settle};
 use scheduler_core::store::{
     AcquireAnswer, Admit, AdmitItem, Changed, Dispatch, DispatchAnswer, DispatchItem, DueJob,
-    Exchange, ExchangeAnswer, Exchanged, JobWrite, Opening, PeekAnswer, Peeked, Promote, PutJob,
-    RemoveJob, RunNow, RunNowAnswer, Settled, Steer, Steered, Steering, Tidy, TidyAnswer,
+    Exchange, ExchangeAnswer, Exchanged, FollowItem, FollowUp, JobWrite, Opening, PeekAnswer,
+    Peeked, Promote, PutJob, RemoveJob, RunNow, RunNowAnswer, Settled, Steer, Steered, Steering,
+    Tidy, TidyAnswer,
 };
 use scheduler_core::{
     Cause, JobBuilder, JobId, Pause, RunId, SessionId, Store, StoredJob, Timestamp, Version,
@@ -220,6 +222,32 @@ impl<H: Harness> World<H> {
             priority: job.policy().priority,
             max_instances: usize::try_from(job.policy().max_instances.get()).expect("small"),
         }
+    }
+
+    /// What a leader would do now about runs that follow others, at most `limit` of it; none where there
+    /// is nothing.
+    pub async fn plan_following(&self, token: &LeaseToken, limit: usize) -> Option<FollowUp> {
+        let trail = done(self.store.trail(100).await);
+        let (steps, to) = steps(&trail, limit);
+        let mut items = Vec::new();
+        for step in &steps {
+            let job = self.stored(step.follower.job.as_str()).await.job;
+            items.push(FollowItem {
+                job: step.follower.job.clone(),
+                version: step.follower.version,
+                queue: job.queue().clone(),
+                priority: job.policy().priority,
+                max_instances: usize::try_from(job.policy().max_instances.get()).expect("small"),
+                max_lined_up: job.policy().max_lined_up(),
+                follow: decide(&job, step, self.now),
+            });
+        }
+        Some(FollowUp {
+            token: token.clone(),
+            from: trail.cursor.clone(),
+            to: to?,
+            items,
+        })
     }
 
     /// Forgets what is past keeping: definitions that no run needs any more, too.

@@ -75,7 +75,7 @@ pub(super) struct CancelArgs {
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<String>,
     /// Why, for people: kept in history
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, visible_alias = "reason", value_name = "TEXT")]
     why: Option<String>,
     /// Who, for people [default: the name of the user]
     #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]

@@ -2,8 +2,10 @@
 
 use scheduler_core::change::{self, Change, Removal};
 use scheduler_core::store::{Changed, JobWrite, RemoveJob};
+use scheduler_core::unique::Holder;
 use scheduler_core::{
     Event, JobDefaults, JobError, JobId, JobPatch, PatchError, Pause, Store, StoredJob, Timestamp,
+    UniqueKey,
 };
 
 use super::client::{Jobs, Rounds, new_request, readable};
@@ -39,11 +41,24 @@ impl<S: Store> Jobs<S> {
                 Err(error) => return Ok(Modified::Refused(error)),
             };
             let version = Some(stored.version);
+            let key = change.job.unique().map(|unique| unique.key.clone());
             match self.write_one(Some(&stored), version, change).await? {
                 Changed::Done(version) => return Ok(Modified::Done(version)),
-                Changed::Conflict | Changed::Taken => rounds.again()?,
+                Changed::Conflict => rounds.again()?,
+                // Whoever changes a job never removes another one for its key.
+                Changed::Taken => match self.holder_of(key).await? {
+                    Some(taken) => return Ok(Modified::Refused(taken)),
+                    None => rounds.again()?,
+                },
             }
         }
+    }
+
+    /// Who has this key, as the reason why a job cannot get it.
+    async fn holder_of(&self, key: Option<UniqueKey>) -> Result<Option<PatchError>, JobsError> {
+        let Some(key) = key else { return Ok(None) };
+        let holder = self.holder(&key).await?;
+        Ok(holder.map(|Holder { job: by, .. }| PatchError::KeyTaken { key, by }))
     }
 
     /// Pauses a job: its fire times no longer become runs, until it is resumed.

@@ -167,7 +167,7 @@ impl<S: Store> Jobs<S> {
             telling::tell(&self.store, vec![event]).await;
             return Ok(Changed::Done(*version));
         }
-        Ok(Changed::Conflict)
+        Ok(answers.first().copied().unwrap_or(Changed::Conflict))
     }
 }
 

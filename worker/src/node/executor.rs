@@ -21,6 +21,7 @@ use crate::node::attempt::{self, Bounds, Called, Cut, error_chain};
 use crate::node::beginning::Beginning;
 use crate::node::cancelling::Cancelling;
 use crate::node::definitions::Lookup;
+use crate::node::followed::followed;
 use crate::node::link::Backoff;
 use crate::node::session::{Session, Stopped};
 use crate::node::settling::{Span, Telling, settled};
@@ -210,6 +211,7 @@ impl<S: Store> Inner<S> {
         let Some(handler) = self.shared.tasks.get(job.task()) else {
             return self.unknown_task(claim, &job);
         };
+        let followed = followed(&self.shared, &claim.run).await;
         let started_at = self.shared.clock.now();
         let resolved = self.shared.settings.secrets.resolve(job.args()).await;
         let (args, hidden) = match resolved {
@@ -218,6 +220,7 @@ impl<S: Store> Inner<S> {
             Err(why) => return self.not_called(claim, &job, started_at, why),
         };
         let context = Context {
+            followed,
             job: Arc::clone(&job),
             run: claim.run.clone(),
             attempt: claim.attempt,

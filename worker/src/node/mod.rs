@@ -19,6 +19,7 @@ mod chance;
 mod definitions;
 mod error;
 mod executor;
+mod followed;
 mod following;
 mod heart;
 mod leader;

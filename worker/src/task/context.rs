@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use scheduler_core::history::RunRecord;
 use scheduler_core::notes::NoteError;
 use scheduler_core::{Fence, Job, JobId, NodeName, RunId, Timestamp};
 use serde::Serialize;
@@ -16,6 +17,7 @@ use crate::task::States;
 pub struct Context {
     pub(crate) job: Arc<Job>,
     pub(crate) run: RunId,
+    pub(crate) followed: Option<Arc<RunRecord>>,
     pub(crate) attempt: u32,
     pub(crate) fence: Fence,
     pub(crate) node: NodeName,
@@ -43,6 +45,14 @@ impl Context {
     #[must_use]
     pub fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// How the run ended that this one follows, for a job that runs [after](scheduler_core::Job::after)
+    /// another: which run it was, how it ended, and what it said. None where the run was made by its
+    /// own schedule, by hand or again, and where history does not reach back to it any more.
+    #[must_use]
+    pub fn followed(&self) -> Option<&RunRecord> {
+        self.followed.as_deref()
     }
 
     /// When the run was due: its fire time, or the moment of the request for it.

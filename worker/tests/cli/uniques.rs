@@ -57,6 +57,40 @@ fn a_unique_key_is_given_shown_and_kept_from_others() {
 }
 
 #[test]
+fn a_job_gets_another_key_unless_another_job_has_it() {
+    let redis = Redis::start();
+    redis.said(&add("a", &[]), 0);
+    redis.said(&["job", "modify", "a", "--unique", "order 8"], 0);
+    redis.said(&add("b", &[]), 0);
+    let taken = redis.said(&["job", "modify", "a", "--unique", "order 7"], 1);
+    assert_eq!(
+        taken.err,
+        "error: job \"a\": unique.key: \"order 7\" is held by job \"b\"\n"
+    );
+    let longer = [
+        "job",
+        "modify",
+        "b",
+        "--unique",
+        "order 7",
+        "--unique-for",
+        "1h",
+    ];
+    let refused = redis.said(&longer, 2).err;
+    assert!(
+        refused.contains("unique.ttl: the job has the key \"order 7\" already"),
+        "{refused}"
+    );
+    redis.said(&["job", "modify", "b", "--set", "unique=null"], 0);
+    let taken = redis.said(&["job", "modify", "a", "--unique", "order 7"], 0);
+    assert!(taken.out.starts_with("modified a: "), "{}", taken.out);
+    let shown = redis.json(&["job", "show", "b", "--json"]);
+    assert_eq!(shown["unique"], serde_json::Value::Null);
+    let ignored = "ignored: a holds the unique key\n";
+    assert_eq!(redis.said(&add("c", &[]), 0).out, ignored);
+}
+
+#[test]
 fn lines_and_exports_carry_unique_keys() {
     let redis = Redis::start();
     let directory = tempfile::tempdir().unwrap();

@@ -33,8 +33,11 @@ impl<H: Harness> Walker<H> {
         let walking = &self.nodes[at];
         let session = walking.node.session.clone();
         let mut claims: Vec<_> = walking.claims.iter().take(2).cloned().collect();
-        claims.extend(walking.past.iter().map(|past| past.claim.clone()));
-        claims.dedup_by(|a, b| a.run == b.run);
+        let past = walking.past.iter().map(|past| past.claim.clone());
+        let past: Vec<_> = past
+            .filter(|past| claims.iter().all(|c| c.run != past.run))
+            .collect();
+        claims.extend(past);
         let request = Begin {
             session: session.clone(),
             claims: claims.iter().map(|c| (c.run.clone(), c.fence)).collect(),

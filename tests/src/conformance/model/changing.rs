@@ -11,6 +11,7 @@ use scheduler_core::{
     Cause, Job, JobId, Pause, Policy, Priority, RunId, Store, StoredJob, Timestamp,
 };
 
+use super::keying::ONCE;
 use super::step::JOBS;
 use super::walker::Walker;
 use crate::conformance::{Harness, done, job, name};
@@ -30,7 +31,8 @@ impl<H: Harness> Walker<H> {
             spread: self.random.bool().then_some(Duration::from_secs(7)),
             ..*builder.clone().build().policy()
         };
-        let builder = builder.policy(policy);
+        let after = self.some_leader(JOBS[which]);
+        let builder = builder.policy(policy).after(after);
         builder
             .misfire_grace_time(grace)
             .on_lost(OnLost::Retry)
@@ -98,9 +100,11 @@ impl<H: Harness> Walker<H> {
 
     pub(super) async fn write(&mut self, request: &PutJob) {
         let due = self.due(request.changes[0].1.job.id()).await;
+        let held = self.key_held().await;
         let answers = done(self.world.store.put(request).await);
         let again = done(self.world.store.put(request).await);
         assert_eq!(answers, again, "asked again");
+        self.keyed(&request.changes[0], held.as_ref(), answers[0]);
         let change = &request.changes[0].1;
         let what = match answers[0] {
             Changed::Done(version) => {
@@ -131,8 +135,9 @@ impl<H: Harness> Walker<H> {
     }
 
     pub(super) async fn remove(&mut self) {
-        let which = self.pick(JOBS.len());
-        let Some(stored) = self.world.read(&name(JOBS[which])).await.stored else {
+        let all = [&JOBS[..], &ONCE[..]].concat();
+        let which = self.pick(all.len());
+        let Some(stored) = self.world.read(&name(all[which])).await.stored else {
             return;
         };
         let removal = change::remove(&stored, self.world.now());
@@ -159,6 +164,7 @@ impl<H: Harness> Walker<H> {
             assert_kept(due, None, &request.skips);
             let detail = request.detail.as_deref();
             self.oracle.skipped(&request.job, &request.skips, detail);
+            self.oracle.key.removed(&request.job);
         }
         self.trace.add(format!("remove {}: {done}", request.job));
     }

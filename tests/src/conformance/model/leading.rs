@@ -116,7 +116,12 @@ impl<H: Harness> Walker<H> {
             retries,
         };
         assert!(done(self.world.store.promote(&promote).await));
-        assert!(done(self.world.store.retire(&Retire { token, jobs }).await));
+        let retire = Retire {
+            token: token.clone(),
+            jobs,
+        };
+        assert!(done(self.world.store.retire(&retire).await));
+        self.follow(&token).await;
     }
 
     pub(super) async fn dispatch(&mut self, request: &Dispatch) {

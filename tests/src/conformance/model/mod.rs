@@ -11,6 +11,9 @@
 //! - each run in flight is in exactly one place (ready, waiting, held);
 //! - each settled fire time is a run or a recorded skip, and settled once;
 //! - only who holds the lease dispatches;
+//! - ends of runs are followed from where they were followed before, and each once;
+//! - a unique key is held by one job at a time, and refused to others just then;
+//! - of what nodes note of an attempt, the last of its last claim is kept;
 //! - versions, epochs and fences rise, over all of them.
 //!
 //! What was done and seen is a [`Trace`] of lines without the store's own numbers: two stores that
@@ -18,8 +21,11 @@
 
 mod attending;
 mod changing;
+mod following;
+mod keying;
 mod killing;
 mod leading;
+mod noting;
 mod oracle;
 mod steering;
 mod step;

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scheduler_core::after::Cursor;
 use scheduler_core::history::{Record, SkipRecord};
+use scheduler_core::notes::{MAX_ATTEMPTS, RunNotes};
 use scheduler_core::plan::Skip;
 use scheduler_core::run::{Claim, Outcome};
 use scheduler_core::store::{CancelAnswer, DispatchItem};
 use scheduler_core::{Fence, Job, JobId, RunId, SessionId, Timestamp};
 
+use super::keying::KeyHeld;
 use crate::conformance::Sight;
 
 /// Where a run is, as far as answers tell.
@@ -29,6 +32,12 @@ pub(super) struct Oracle {
     cancelled: BTreeSet<RunId>,
     /// Sessions that are over.
     dead: BTreeSet<SessionId>,
+    /// Up to where ends of runs were followed.
+    pub(super) followed: Option<Cursor>,
+    /// Who holds the unique key.
+    pub(super) key: KeyHeld,
+    /// What was noted, by attempt.
+    notes: BTreeMap<RunId, BTreeMap<u32, RunNotes>>,
 }
 
 impl Oracle {
@@ -63,6 +72,29 @@ impl Oracle {
     fn record_skips(&mut self, job: &JobId, skips: &[Skip], detail: Option<&str>) {
         let record = |skip| SkipRecord::new(job.clone(), skip).with_detail(detail);
         self.skips.extend(skips.iter().map(record));
+    }
+
+    /// Something else was recorded as skipped.
+    pub(super) fn recorded(&mut self, skip: SkipRecord) {
+        self.skips.push(skip);
+    }
+
+    /// Something was noted, unless it was overtaken by then.
+    pub(super) fn noted(&mut self, told: &RunNotes) {
+        let attempts = self.notes.entry(told.run.clone()).or_default();
+        let order = |notes: &RunNotes| (notes.fence, notes.number);
+        let before = attempts.get(&told.attempt).map(order);
+        if before.is_none_or(|before| before < order(told)) {
+            attempts.insert(told.attempt, told.clone());
+            if let Some(old) = told.attempt.checked_sub(MAX_ATTEMPTS) {
+                attempts.remove(&old);
+            }
+        }
+    }
+
+    pub(super) fn notes_of(&self, run: &RunId) -> Vec<RunNotes> {
+        let attempts = self.notes.get(run).into_iter();
+        attempts.flat_map(|all| all.values().cloned()).collect()
     }
 
     fn settle(&mut self, job: &JobId, first: Timestamp, last: Timestamp) {

@@ -23,10 +23,12 @@ impl<H: Harness> Walker<H> {
             50..68 => self.exchange().await,
             68..72 => self.ask_again().await,
             72..75 => self.resync().await,
-            75..78 => self.sweep().await,
+            75..77 => self.sweep().await,
+            77 => self.note().await,
             78..79 => self.begin().await,
-            79..82 => self.cancel().await,
-            82..88 => self.put().await,
+            79..81 => self.cancel().await,
+            81..84 => self.put_once().await,
+            84..88 => self.put().await,
             88..91 => self.remove().await,
             91..94 => self.run_now().await,
             94..97 => self.steer().await,
@@ -58,6 +60,10 @@ impl<H: Harness> Walker<H> {
         if let Some(request) = self.late.removal.pop() {
             self.trace.add("a late removal arrives".to_owned());
             self.remove_as(&request).await;
+        }
+        if let Some(request) = self.late.follow.pop() {
+            self.trace.add("a late following arrives".to_owned());
+            self.follow_as(&request).await;
         }
         if let Some(request) = self.late.run.pop() {
             self.trace.add("a late wish for a run arrives".to_owned());

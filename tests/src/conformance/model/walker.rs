@@ -2,7 +2,9 @@
 
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::run::Claim;
-use scheduler_core::store::{Dispatch, Exchange, PutJob, RemoveJob, RequestId, RunNow, Settled};
+use scheduler_core::store::{
+    Dispatch, Exchange, FollowUp, PutJob, RemoveJob, RequestId, RunNow, Settled,
+};
 use scheduler_core::{SessionId, Store};
 use uuid::Uuid;
 
@@ -58,6 +60,7 @@ pub(super) struct Late {
     pub(super) dispatch: Vec<Dispatch>,
     pub(super) put: Vec<PutJob>,
     pub(super) removal: Vec<RemoveJob>,
+    pub(super) follow: Vec<FollowUp>,
     pub(super) run: Vec<RunNow>,
 }
 
@@ -102,7 +105,8 @@ impl<H: Harness> Walker<H> {
         self.trace.add(summary(&sight));
         self.oracle.check(&sight);
         self.look_at_queues(&sight).await;
-        for id in super::step::JOBS {
+        self.key_held().await;
+        for id in super::step::JOBS.into_iter().chain(super::keying::ONCE) {
             let read = done(self.world.store.jobs(&[name(id)]).await);
             assert_eq!(
                 read[0].fired,

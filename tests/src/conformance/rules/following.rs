@@ -3,14 +3,14 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use scheduler_core::after::{After, Follow, On, decide, steps};
+use scheduler_core::after::{After, Follow, On};
 use scheduler_core::change;
 use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::SkipReason;
 use scheduler_core::policy::{Grace, Overlap};
 use scheduler_core::run::{Claim, Ending, Outcome};
-use scheduler_core::store::{Changed, Drain, FollowAnswer, FollowItem, FollowUp, PutJob};
+use scheduler_core::store::{Changed, Drain, FollowAnswer, PutJob};
 use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::{Job, JobBuilder, JobDefaults, Policy, RunId, Store};
 
@@ -27,35 +27,10 @@ fn following(id: &str, leader: &str, on: On) -> JobBuilder {
     Job::builder(name(id), name("task"), never.expect("never")).after(Some(after))
 }
 
-/// What a leader would do now, at most `limit` of it; none where there is nothing.
-async fn plan<H: Harness>(world: &World<H>, token: &LeaseToken, limit: usize) -> Option<FollowUp> {
-    let trail = done(world.store.trail(100).await);
-    let (steps, to) = steps(&trail, limit);
-    let mut items = Vec::new();
-    for step in &steps {
-        let job = world.stored(step.follower.job.as_str()).await.job;
-        items.push(FollowItem {
-            job: step.follower.job.clone(),
-            version: step.follower.version,
-            queue: job.queue().clone(),
-            priority: job.policy().priority,
-            max_instances: usize::try_from(job.policy().max_instances.get()).expect("small"),
-            max_lined_up: job.policy().max_lined_up(),
-            follow: decide(&job, step, world.now()),
-        });
-    }
-    Some(FollowUp {
-        token: token.clone(),
-        from: trail.cursor.clone(),
-        to: to?,
-        items,
-    })
-}
-
 /// Follows all that has ended; answers with what was made or skipped for it.
 async fn follow<H: Harness>(world: &World<H>, token: &LeaseToken) -> Vec<Follow> {
     let mut followed = Vec::new();
-    while let Some(request) = plan(world, token, 200).await {
+    while let Some(request) = world.plan_following(token, 200).await {
         let answer = done(world.store.follow(&request).await);
         assert_eq!(answer, FollowAnswer::Followed);
         followed.extend(request.items.into_iter().map(|item| item.follow));
@@ -149,7 +124,8 @@ pub async fn what_was_followed_is_never_followed_again<H: Harness>(world: World<
     let mut scene = Scene::set(&world).await;
     world.put(following("next", "first", On::Success)).await;
     scene.ends(&world, &Ending::Succeeded(None)).await;
-    let request = plan(&world, &scene.token, 200)
+    let request = world
+        .plan_following(&scene.token, 200)
         .await
         .expect("something to do");
     assert_eq!(
@@ -181,7 +157,8 @@ pub async fn a_deposed_leader_follows_nothing<H: Harness>(world: World<H>) {
     let mut scene = Scene::set(&world).await;
     world.put(following("next", "first", On::Success)).await;
     scene.ends(&world, &Ending::Succeeded(None)).await;
-    let request = plan(&world, &scene.token, 200)
+    let request = world
+        .plan_following(&scene.token, 200)
         .await
         .expect("something to do");
     done(world.store.release(&scene.token).await);
@@ -222,7 +199,8 @@ pub async fn a_plan_for_another_version_follows_nothing<H: Harness>(world: World
     let mut scene = Scene::set(&world).await;
     world.put(following("next", "first", On::Success)).await;
     scene.ends(&world, &Ending::Succeeded(None)).await;
-    let request = plan(&world, &scene.token, 200)
+    let request = world
+        .plan_following(&scene.token, 200)
         .await
         .expect("something to do");
     let stored = world.stored("next").await;
@@ -347,7 +325,7 @@ pub async fn many_followers_are_started_bit_by_bit_and_each_once<H: Harness>(wor
     }
     scene.ends(&world, &Ending::Succeeded(None)).await;
     let mut started = Vec::new();
-    while let Some(request) = plan(&world, &scene.token, 3).await {
+    while let Some(request) = world.plan_following(&scene.token, 3).await {
         assert_eq!(
             done(world.store.follow(&request).await),
             FollowAnswer::Followed
@@ -402,6 +380,7 @@ pub async fn a_job_that_follows_stays_without_a_schedule<H: Harness>(world: Worl
     let scene = Scene::set(&world).await;
     world.put(following("next", "first", On::Success)).await;
     let finished = world.peek(&scene.token).await.finished;
+    assert_eq!(finished, [], "it has no schedule that could be over");
     let retire = scheduler_core::store::Retire {
         token: scene.token.clone(),
         jobs: finished,

@@ -363,6 +363,36 @@ pub async fn a_job_takes_the_place_of_the_one_that_holds_its_key<H: Harness>(mut
     assert_eq!(holder(&world, "k").await.as_deref(), Some("fourth"));
 }
 
+pub async fn who_is_refused_a_place_removes_nobody<H: Harness>(world: World<H>) {
+    must_put(&world, once("holder").unique(unique("k"))).await;
+    must_put(&world, once("bystander").unique(unique("l"))).await;
+    let new = || at("new", START.after(EVERY * 9)).unique(unique("k"));
+    let other = superseding(&world, "bystander", new()).await;
+    let own = superseding(&world, "holder", once("holder").unique(unique("k"))).await;
+    // Somebody put a job of its id meanwhile.
+    let late = superseding(&world, "holder", new()).await;
+    must_put(&world, at("new", START.after(EVERY * 9))).await;
+    let before = world.see().await;
+    for request in [other, own, late] {
+        let answer = done(world.store.supersede(&request).await);
+        assert_eq!(answer, Changed::Conflict, "{request:?}");
+        world.expect(&before, "a refused change").await;
+    }
+}
+
+pub async fn who_had_a_key_once_takes_it_with_the_place_of_its_holder<H: Harness>(
+    mut world: World<H>,
+) {
+    let late = |id| at(id, START.after(TTL * 9));
+    must_put(&world, late("a").unique(held_for_a_minute("k"))).await;
+    world.advance(TTL * 2).await;
+    must_put(&world, late("b").unique(unique("k"))).await;
+    let request = superseding(&world, "b", late("a").unique(unique("k"))).await;
+    let answer = done(world.store.supersede(&request).await);
+    assert!(matches!(answer, Changed::Done(_)), "{answer:?}");
+    assert_eq!(holder(&world, "k").await.as_deref(), Some("a"));
+}
+
 pub async fn nobody_takes_the_place_of_one_that_is_not_as_it_was_seen<H: Harness>(
     mut world: World<H>,
 ) {

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::fields::{FieldFlags, WhenFlags, from_json};
+use super::unique::UniqueFlags;
 use super::{Desk, Expect, Failure, output};
 
 const MODIFY_HELP: &str = "\
@@ -40,6 +41,8 @@ pub(in crate::cli) struct ModifyArgs {
     #[command(flatten)]
     when: WhenFlags,
     #[command(flatten)]
+    unique: UniqueFlags,
+    #[command(flatten)]
     pub(super) expect: Expect,
 }
 
@@ -65,6 +68,7 @@ impl ModifyArgs {
             patch.insert("next_run_time".to_owned(), at.into());
         }
         self.fields.fill(&mut patch)?;
+        self.unique.fill(&mut patch);
         self.when.fill_at(now, &mut patch)?;
         if patch.is_empty() {
             let message = "job modify: nothing to change: give a field, or --set FIELD=VALUE";
@@ -117,7 +121,9 @@ impl<S: Store> Desk<S> {
                 let message = format!("job {:?}: {why}", id.as_str());
                 Err(match why {
                     PatchError::Field(_) => Failure::Usage(message),
-                    PatchError::Change(_) => Failure::Refused(message),
+                    PatchError::Change(_) | PatchError::KeyTaken { .. } => {
+                        Failure::Refused(message)
+                    }
                 })
             }
         }

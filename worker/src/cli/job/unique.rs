@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// A key that no other live job may have.
 #[derive(Args, Debug)]
 pub(super) struct UniqueFlags {
-    /// For jobs that run once: put it only if no other live job has this key
+    /// For jobs that run once: a key that no other live job may have
     #[arg(long, value_name = "KEY", help_heading = "Unique key")]
     unique: Option<String>,
     /// How long it holds the key: 1h [default: until its run has ended]

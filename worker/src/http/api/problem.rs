@@ -104,6 +104,7 @@ impl From<PatchError> for Problem {
         match error {
             PatchError::Field(error) => Self::field(error.field, error.message),
             PatchError::Change(error) => Self::conflict(error.to_string()),
+            taken @ PatchError::KeyTaken { .. } => Self::conflict(taken.to_string()),
         }
     }
 }

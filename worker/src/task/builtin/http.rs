@@ -173,6 +173,9 @@ fn request(client: &reqwest::Client, context: &Context, args: HttpArgs) -> Reque
             Some(json.to_string())
         }
     };
+    let followed = context.followed();
+    let followed_run = followed.map(|ended| ended.run.to_string());
+    let followed_outcome = followed.map(|ended| ended.outcome.as_str().to_owned());
     // Last, so that no job can pass for another.
     let own = [
         ("x-carillon-job", context.job_id().to_string()),
@@ -183,8 +186,17 @@ fn request(client: &reqwest::Client, context: &Context, args: HttpArgs) -> Reque
         ),
         ("x-carillon-attempt", context.attempt().to_string()),
         ("x-carillon-fence", context.fence().to_string()),
+        ("x-carillon-followed-run", followed_run.unwrap_or_default()),
+        (
+            "x-carillon-followed-outcome",
+            followed_outcome.unwrap_or_default(),
+        ),
     ];
     for (name, value) in own {
+        if value.is_empty() {
+            headers.remove(name);
+            continue;
+        }
         // Job ids are free text without control characters; beyond ASCII they travel as UTF-8.
         if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
             headers.insert(name, value);

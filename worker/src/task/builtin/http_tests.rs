@@ -2,7 +2,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::testing::{args, context};
+use super::super::testing::{args, context, following};
 use super::*;
 
 /// A server on a port of its own.
@@ -53,9 +53,12 @@ impl Server {
 }
 
 async fn call(args_of: Value) -> Result<String, String> {
-    Client::new(HttpTargets::default())
-        .run(context("täglich"), args(args_of))
-        .await
+    call_as(context("täglich"), args_of).await
+}
+
+async fn call_as(context: Context, args_of: Value) -> Result<String, String> {
+    let client = Client::new(HttpTargets::default());
+    client.run(context, args(args_of)).await
 }
 
 #[tokio::test]
@@ -88,6 +91,25 @@ async fn a_request_tells_which_run_it_is_for() {
         assert_eq!(count, 1, "{header} in {request}");
     }
     assert!(!request.contains("x-carillon-fence: 1\r\n"), "{request}");
+}
+
+#[tokio::test]
+async fn a_request_tells_which_run_it_follows() {
+    let server = Server::start().await;
+    let wish = json!({ "url": server.url, "headers": { "x-carillon-followed-run": "forged" } });
+    let answer = "HTTP/1.1 204 No Content\r\n\r\n";
+    let call = call_as(following("a"), wish.clone());
+    let (_, request) = tokio::join!(call, server.answer(answer));
+    for header in [
+        "x-carillon-followed-run: first@1766595600000",
+        "x-carillon-followed-outcome: failed",
+    ] {
+        let count = request.lines().filter(|line| *line == header).count();
+        assert_eq!(count, 1, "{header} in {request}");
+    }
+    let call = call_as(context("a"), wish);
+    let (_, request) = tokio::join!(call, server.answer(answer));
+    assert!(!request.contains("followed"), "it follows none: {request}");
 }
 
 #[tokio::test]

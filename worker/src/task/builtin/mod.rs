@@ -18,6 +18,8 @@
 //! | fire time | `X-Carillon-Scheduled-At` | `CARILLON_SCHEDULED_AT` | `scheduled_at_ms` |
 //! | attempt | `X-Carillon-Attempt` | `CARILLON_ATTEMPT` | `attempt` |
 //! | fence | `X-Carillon-Fence` | `CARILLON_FENCE` | `fence` |
+//! | the run that it follows | `X-Carillon-Followed-Run` | `CARILLON_FOLLOWED_RUN` | `followed_run` |
+//! | how that ended | `X-Carillon-Followed-Outcome` | `CARILLON_FOLLOWED_OUTCOME` | `followed_outcome` |
 //!
 //! Fire times are RFC 3339 in headers and environment. Entries of a stream also hold `node` and
 //! `started_at_ms`. What a task answers with is kept in history: the status and the beginning of

@@ -143,6 +143,14 @@ fn prepare(context: &Context, args: &ShellArgs, output: io::PipeWriter) -> io::R
         .stderr(output)
         .process_group(0)
         .kill_on_drop(true);
+    match context.followed() {
+        Some(ended) => command
+            .env("CARILLON_FOLLOWED_RUN", ended.run.to_string())
+            .env("CARILLON_FOLLOWED_OUTCOME", ended.outcome.as_str()),
+        None => command
+            .env_remove("CARILLON_FOLLOWED_RUN")
+            .env_remove("CARILLON_FOLLOWED_OUTCOME"),
+    };
     // How to reach the store is the node's secret, not its jobs'.
     for name in crate::environment::SECRET_VARIABLES {
         command.env_remove(name);

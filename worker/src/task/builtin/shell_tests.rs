@@ -7,7 +7,7 @@ use rustix::process::Pid;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::super::testing::{args, context};
+use super::super::testing::{args, context, following};
 use super::*;
 
 async fn sh(script: &str) -> Result<String, String> {
@@ -80,6 +80,19 @@ async fn a_command_is_told_its_run_and_its_output_is_kept_in_order() {
                 .to_string(),
         ]
     );
+}
+
+#[tokio::test]
+async fn a_command_is_told_which_run_it_follows() {
+    let script = "echo $CARILLON_FOLLOWED_RUN $CARILLON_FOLLOWED_OUTCOME";
+    let wish = json!({
+        "command": ["sh", "-c", script],
+        "env": { "CARILLON_FOLLOWED_RUN": "forged" },
+    });
+    let output = run(following("a"), args(wish.clone())).await.unwrap();
+    assert_eq!(output, "sh: exit status: 0\nfirst@1766595600000 failed");
+    let output = run(context("a"), args(wish)).await.unwrap();
+    assert_eq!(output, "sh: exit status: 0", "it follows none");
 }
 
 #[tokio::test]

@@ -11,6 +11,9 @@ use serde_json::Value;
 use crate::task::{BoxFuture, Context};
 
 /// The fields that each entry begins with.
+/// The fields of a run that follows another, besides.
+const FOLLOWED_FIELDS: [&str; 2] = ["followed_run", "followed_outcome"];
+
 const OWN_FIELDS: [&str; 7] = [
     "run_id",
     "job_id",
@@ -71,7 +74,7 @@ fn stream<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 fn fields<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
     let mut fields = BTreeMap::new();
     for (name, value) in BTreeMap::<String, Value>::deserialize(from)? {
-        if OWN_FIELDS.contains(&&*name) {
+        if OWN_FIELDS.contains(&&*name) || FOLLOWED_FIELDS.contains(&&*name) {
             let message = format!("{name:?} is one of the run's own fields");
             return Err(de::Error::custom(message));
         }
@@ -107,7 +110,11 @@ impl Writer {
         let own = own.map(|(name, value)| (*name, value.as_str()));
         let wished = args.fields.iter();
         let wished = wished.map(|(name, value)| (name.as_str(), value.as_str()));
-        let fields: Vec<_> = own.chain(wished).collect();
+        let followed = context.followed();
+        let followed = followed.map(|ended| [ended.run.to_string(), ended.outcome.to_string()]);
+        let followed = FOLLOWED_FIELDS.iter().zip(followed.iter().flatten());
+        let followed = followed.map(|(name, value)| (*name, value.as_str()));
+        let fields: Vec<_> = own.chain(followed).chain(wished).collect();
         // Not tried again where no answer comes: the job's own policy decides about another attempt, and
         // the fence tells the two entries apart.
         let append = async {

@@ -8,7 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use super::super::testing::{args, context};
+use super::super::testing::{args, context, following};
 use super::*;
 
 /// A Redis of its own, on a socket in a directory of its own.
@@ -102,6 +102,27 @@ async fn an_entry_tells_which_run_it_is_of() {
             ("x", "{\"y\":null}"),
         ]
     );
+}
+
+#[tokio::test]
+async fn an_entry_tells_which_run_it_follows() {
+    let server = Arc::new(Server::start().await);
+    let mut redis = server.connection().await.unwrap();
+    let writer = Writer::new(Some(server.clone()));
+    let wish = args(json!({ "stream": "mails", "fields": { "to": "me" } }));
+    writer.run(following("a"), wish).await.unwrap();
+    let entries: Vec<(String, Vec<(String, String)>)> = redis::cmd("XRANGE")
+        .arg(&["mails", "-", "+"])
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    let fields: Vec<(&str, &str)> = entries[0].1.iter().map(|(k, v)| (&**k, &**v)).collect();
+    let expected = [
+        ("followed_run", "first@1766595600000"),
+        ("followed_outcome", "failed"),
+        ("to", "me"),
+    ];
+    assert_eq!(fields[7..], expected);
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ pub(super) fn context(id: &str) -> Context {
         notebook: Desk::default().notebook(&run, 2, Fence(77)),
         clock: Arc::new(StoreClock::new()),
         run,
+        followed: None,
         job: Arc::new(job),
         attempt: 2,
         fence: Fence(77),
@@ -33,6 +34,15 @@ pub(super) fn context(id: &str) -> Context {
         started_at: Timestamp::from_ms(1_766_595_600_456),
         cancellation: CancellationToken::new(),
         states: crate::task::States::default(),
+    }
+}
+
+/// The same, of a run that follows one that failed.
+pub(super) fn following(id: &str) -> Context {
+    let ended = json!({ "run": "first@1766595600000", "outcome": "failed", "attempt": 1, "queue": "default" });
+    Context {
+        followed: Some(Arc::new(serde_json::from_value(ended).unwrap())),
+        ..context(id)
     }
 }
 

@@ -95,15 +95,17 @@ impl<H: Harness> Killing<H> {
             token: token.clone(),
             retries: peeked.retries,
         };
+        let follow = self.world.plan_following(&token, 50).await;
         let retire = Retire {
             token,
             jobs: peeked.finished,
         };
-        for request in [
+        let requests = [
             Request::Dispatch(dispatch),
             Request::Promote(promote),
             Request::Retire(retire),
-        ] {
+        ];
+        for request in requests.into_iter().chain(follow.map(Request::Follow)) {
             if self.send_for_node(request).await.is_none() {
                 return;
             }

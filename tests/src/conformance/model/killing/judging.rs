@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use scheduler_core::history::Record;
 use scheduler_core::run::{Ending, Outcome};
-use scheduler_core::store::{Drain, FenceSession};
+use scheduler_core::store::{Drain, FenceSession, FollowAnswer};
 use scheduler_core::{Cause, JobId, RunId, Store, Timestamp};
 
+use super::others::{FOLLOWER, ONCE};
 use super::{EVERY, Killing};
 use crate::conformance::{Harness, START, done};
 
@@ -43,6 +44,10 @@ impl<H: Harness> Killing<H> {
         let token = self.world.lead(&self.node).await;
         for _ in 0..1_000 {
             self.world.beat(&token).await;
+            while let Some(follow) = self.world.plan_following(&token, 200).await {
+                let answer = done(self.world.store.follow(&follow).await);
+                assert_eq!(answer, FollowAnswer::Followed);
+            }
             let claims = self.world.claim(&mut self.node, 100).await;
             for claim in &claims {
                 let settled = self.world.settled(claim, &Ending::Succeeded(None)).await;
@@ -52,7 +57,12 @@ impl<H: Harness> Killing<H> {
             let sight = self.world.see().await;
             let is_due = |due: &Timestamp| *due <= self.world.now();
             let due = sight.jobs.values().filter_map(|stored| stored.next_fire);
-            if claims.is_empty() && sight.busy == 0 && due.filter(is_due).count() == 0 {
+            let is_followed = self.world.plan_following(&token, 1).await.is_none();
+            if claims.is_empty()
+                && sight.busy == 0
+                && is_followed
+                && due.filter(is_due).count() == 0
+            {
                 return;
             }
             self.world.advance(Duration::from_millis(500)).await;
@@ -80,6 +90,12 @@ impl<H: Harness> Killing<H> {
         let mut made: BTreeSet<RunId> = BTreeSet::new();
         for record in self.world.see().await.records() {
             match record {
+                // Ends that were followed are judged below.
+                Record::Skip(skip) if skip.job.as_str() == FOLLOWER => {}
+                // Jobs that run once have fire times of their own.
+                Record::Skip(skip) if ONCE.contains(&skip.job.as_str()) => {
+                    settle(&skip.job, skip.first);
+                }
                 Record::Skip(skip) => {
                     let just_before = Timestamp::from_ms(skip.first.as_ms() - 1);
                     let skipped: Vec<_> = fire_times(just_before, skip.last).collect();
@@ -99,6 +115,9 @@ impl<H: Harness> Killing<H> {
             }
         }
         assert_eq!(made, ended, "each run ends");
+        self.judge_followed(&made).await;
+        self.judge_notes().await;
+        settled.retain(|(id, _)| !ONCE.contains(&id.as_str()));
         assert_eq!(settled, came, "what was settled, and what came");
         self.killed.runs = ended.len();
         self.killed.fires = settled.len();

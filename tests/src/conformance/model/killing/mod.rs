@@ -1,30 +1,34 @@
 //! Random kills: whoever uses the store dies at any point of it, and another begins anew.
 //!
-//! A client adds, modifies and removes jobs and asks for runs; a leader dispatches, promotes and retires;
-//! a node claims, completes and gives up. At each request the dice say whether all goes well, or its
+//! A client adds, modifies and removes jobs, some of them with one unique key, and asks for runs; a leader
+//! dispatches, promotes, retires, and follows the ends of runs with those of another job; a node claims,
+//! completes, gives up, and notes what it does. At each request the dice say whether all goes well, or its
 //! sender is killed before it was sent, or after it was done and before the answer came (and then begins
 //! anew, or asks again), or while it was on its way: then it arrives much later, whatever has happened
 //! since. Each of these is a *point*. Whoever begins anew knows nothing but what the store tells.
 //!
 //! After each step each run in flight is in one place. After a calm at the end nothing is in flight; each
 //! run has ended once; and the fire times that became runs or recorded skips are those that came while
-//! their job was stored: none is missing, none came twice.
+//! their job was stored: none is missing, none came twice. Each end of a run of the job that is followed has
+//! been followed, once. Of what was noted the last stands. At no moment have two live jobs one unique key.
 
 mod acting;
 mod judging;
+mod others;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use scheduler_core::lease::LeaseToken;
+use scheduler_core::notes::{Note, NoteAnswer, RunNotes};
 use scheduler_core::policy::{Backoff, Retry};
 use scheduler_core::run::Claim;
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, Cancel, Dispatch, Drain, Exchange, ExchangeAnswer, Promote, PutJob,
-    RemoveJob, Retire, RunNow,
+    Acquire, AcquireAnswer, Cancel, Dispatch, Drain, Exchange, ExchangeAnswer, FollowUp, Promote,
+    PutJob, RemoveJob, Retire, RunNow, Supersede,
 };
 use scheduler_core::trigger::TriggerSpec;
-use scheduler_core::{Job, JobBuilder, JobDefaults, JobId, Policy, Store, Timestamp};
+use scheduler_core::{Job, JobBuilder, JobDefaults, JobId, Policy, RunId, Store, Timestamp};
 
 use crate::conformance::{Harness, Node, START, World, done, name};
 
@@ -57,6 +61,9 @@ enum Request {
     Retire(Retire),
     Exchange(Exchange),
     Drain(Drain),
+    Supersede(Box<Supersede>),
+    Follow(FollowUp),
+    Note(Note),
 }
 
 /// What came of sending it.
@@ -81,6 +88,10 @@ struct Killing<H: Harness> {
     stored: BTreeMap<JobId, Timestamp>,
     times: Vec<(JobId, Timestamp, Timestamp)>,
     highest: u64,
+    /// What was noted, by run and attempt.
+    notes: BTreeMap<RunId, BTreeMap<u32, RunNotes>>,
+    /// How often something was.
+    noted: u64,
     killed: Killed,
 }
 
@@ -105,8 +116,11 @@ pub async fn kill<H: Harness>(harness: &H, seed: u64, points: usize) -> Killed {
         stored: BTreeMap::new(),
         times: Vec::new(),
         highest: 0,
+        notes: BTreeMap::new(),
+        noted: 0,
         killed: Killed::default(),
     };
+    killing.world.put(others::follower()).await;
     while killing.killed.points < points {
         killing.step().await;
     }
@@ -151,8 +165,10 @@ impl<H: Harness> Killing<H> {
             32..37 => self.remove().await,
             37..43 => self.ask_for_a_run().await,
             43..46 => self.cancel().await,
-            46..68 => self.lead().await,
-            68..88 => self.work().await,
+            46..50 => self.put_once().await,
+            50..70 => self.lead().await,
+            70..74 => self.note().await,
+            74..88 => self.work().await,
             88..93 => self.sweep().await,
             _ => self.arrive().await,
         }
@@ -237,6 +253,20 @@ impl<H: Harness> Killing<H> {
                 done(store.cancel(cancel).await);
                 Answer::Other
             }
+            Request::Supersede(supersede) => {
+                done(store.supersede(supersede).await);
+                Answer::Other
+            }
+            Request::Follow(follow) => {
+                done(store.follow(follow).await);
+                Answer::Other
+            }
+            Request::Note(note) => {
+                if done(store.note(note).await) == NoteAnswer::Noted {
+                    self.noted(note);
+                }
+                Answer::Other
+            }
             Request::Acquire(acquire) => Answer::Lease(done(store.acquire(acquire).await)),
             Request::Dispatch(dispatch) => {
                 done(store.dispatch(dispatch).await);
@@ -265,13 +295,15 @@ impl<H: Harness> Killing<H> {
         let dead: u64 = sight.dead.values().map(|claims| claims.len() as u64).sum();
         let somewhere = sight.waiting() + sight.lined_up + sight.retries + sight.held + dead;
         assert_eq!(sight.busy, somewhere, "each run in one place: {sight:#?}");
+        others::check_key(&sight);
         let now = self.world.now();
         let gone: Vec<_> = self.stored.keys().cloned().collect();
         for id in gone.into_iter().filter(|id| !sight.jobs.contains_key(id)) {
             let since = self.stored.remove(&id).expect("it is there");
             self.times.push((id, since, now));
         }
-        for (id, stored) in &sight.jobs {
+        let recurring = sight.jobs.iter();
+        for (id, stored) in recurring.filter(|(id, _)| JOBS.contains(&id.as_str())) {
             // What arrives late was decided before: what came since then is the job's.
             let first = stored.next_fire.map_or(i64::MAX, Timestamp::as_ms);
             let since = now.min(Timestamp::from_ms(first.saturating_sub(1)));
