@@ -11,7 +11,9 @@
 //! badly in one request comes off better in the next, so that a node with a single slot keeps to the
 //! same shares over time.
 //!
-//! The store only takes what it is told to, in the order in which it is told.
+//! The store only takes what it is told to, in the order in which it is told. A queue's limit may end that
+//! early: where one run may be claimed at a time, only who is named first gets it. So the shares are named
+//! in an order of their own, those first who have claimed least for their weight.
 
 use std::num::NonZeroU32;
 
@@ -60,15 +62,30 @@ struct Lane {
     weight: i64,
     /// What it is owed: positive where it came off badly.
     credit: i64,
+    /// The same before the last request.
+    before: i64,
+    /// How much was claimed of it, for its weight.
+    claimed: i64,
+}
+
+/// Lanes that share slots.
+#[derive(Clone, Debug)]
+struct Group {
+    lanes: Vec<Lane>,
+    /// How much was claimed of the lane that was claimed of last, for its weight, before that: no lane is
+    /// behind this, so that one in which nothing waited for long has nothing to catch up with.
+    pace: i64,
 }
 
 /// A node's slots, shared. Remembers who came off badly.
 #[derive(Clone, Debug)]
 pub struct Shares {
     /// The lanes that share slots: one group where queues are weighted, else one for each queue.
-    groups: Vec<Vec<Lane>>,
-    /// How many requests there were.
+    groups: Vec<Group>,
+    /// How many requests there were that came to anything.
     turn: usize,
+    /// Whether the last one did: one that found nothing is nobody's turn.
+    was_claimed: bool,
 }
 
 impl Shares {
@@ -82,32 +99,76 @@ impl Shares {
                 priority,
                 weight: weight * i64::from(priority.share()),
                 credit: 0,
+                before: 0,
+                claimed: 0,
             })
         };
         let groups = match order {
             QueueOrder::Weighted => vec![queues.iter().flat_map(lanes).collect()],
             QueueOrder::Strict => queues.iter().map(|q| lanes(q).to_vec()).collect(),
         };
-        Self { groups, turn: 0 }
+        let groups = groups.into_iter().map(|lanes| Group { lanes, pace: 0 });
+        Self {
+            groups: groups.collect(),
+            turn: 0,
+            was_claimed: false,
+        }
     }
 
     /// What to claim next for so many free slots; at most [`MAX_CLAIMED`] runs at once.
     pub fn wish(&mut self, slots: usize) -> ClaimWish {
         let limit = slots.min(MAX_CLAIMED);
+        if std::mem::take(&mut self.was_claimed) {
+            self.turn = self.turn.wrapping_add(1);
+        } else {
+            let lanes = self.groups.iter_mut().flat_map(|group| &mut group.lanes);
+            lanes.for_each(|lane| lane.credit = lane.before);
+        }
         let mut takes = Vec::new();
         for group in &mut self.groups {
-            share_out(group, limit, &mut takes);
-            leftovers(group, self.turn, limit, &mut takes);
+            group.share_out(limit, &mut takes);
+            leftovers(&group.lanes, self.turn, limit, &mut takes);
         }
-        self.turn = self.turn.wrapping_add(1);
         ClaimWish { takes, limit }
+    }
+
+    /// So many runs of this queue and priority were claimed by the last request.
+    pub fn claimed(&mut self, queue: &QueueName, priority: Priority, runs: usize) {
+        self.was_claimed |= runs > 0;
+        for group in &mut self.groups {
+            let is_it = |lane: &&mut Lane| lane.queue == *queue && lane.priority == priority;
+            if let Some(lane) = group.lanes.iter_mut().find(is_it) {
+                group.pace = group.pace.max(lane.claimed);
+                let runs = i64::try_from(runs).unwrap_or(i64::MAX);
+                let each = WHOLE / lane.weight;
+                lane.claimed = group.pace.saturating_add(each.saturating_mul(runs));
+            }
+        }
     }
 }
 
-/// The lanes' shares of these slots, each slot to whom most is owed.
-fn share_out(lanes: &mut [Lane], slots: usize, takes: &mut Vec<Take>) {
+/// What one run of a lane of weight 1 counts for. Greater than all weights.
+const WHOLE: i64 = 1_000_000;
+
+impl Group {
+    /// The lanes' shares of these slots, each slot to whom most is owed; those first of which least was
+    /// claimed.
+    fn share_out(&mut self, slots: usize, takes: &mut Vec<Take>) {
+        let shares = share_out(&mut self.lanes, slots);
+        let shares = self.lanes.iter().zip(shares);
+        let mut shares: Vec<_> = shares.filter(|(_, share)| *share > 0).collect();
+        shares.sort_by_key(|(lane, _)| lane.claimed.max(self.pace));
+        takes.extend(shares.into_iter().map(|(lane, share)| lane.take(share)));
+    }
+}
+
+/// How many of these slots each lane has, each slot to whom most is owed.
+fn share_out(lanes: &mut [Lane], slots: usize) -> Vec<usize> {
     let all: i64 = lanes.iter().map(|lane| lane.weight).sum();
     let mut shares = vec![0; lanes.len()];
+    for lane in lanes.iter_mut() {
+        lane.before = lane.credit;
+    }
     for _ in 0..slots {
         let mut first = 0;
         for at in 0..lanes.len() {
@@ -121,8 +182,7 @@ fn share_out(lanes: &mut [Lane], slots: usize, takes: &mut Vec<Take>) {
             shares[first] += 1;
         }
     }
-    let shares = lanes.iter().zip(shares).filter(|(_, share)| *share > 0);
-    takes.extend(shares.map(|(lane, share)| lane.take(share)));
+    shares
 }
 
 /// Whatever is left goes to who can use it: the high priorities first, and of one priority another

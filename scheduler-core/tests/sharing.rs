@@ -54,6 +54,7 @@ fn claim_often(shares: &mut Shares, slots: usize, times: usize, waiting: &mut Wa
     let mut all = Waiting::new();
     for _ in 0..times {
         for (lane, runs) in claim(&shares.wish(slots), waiting) {
+            shares.claimed(&lane.0, lane.1, runs);
             *all.entry(lane).or_default() += runs;
         }
     }
@@ -172,4 +173,53 @@ proptest! {
             }
         }
     }
+}
+
+/// Claims as a store does whose queue `a` lets so many runs through at a time, for so many requests; the
+/// lanes in the order in which they were claimed of. `every` says how often a request finds room at all.
+fn claim_limited(
+    shares: &mut Shares,
+    (slots, room, every): (usize, usize, usize),
+    times: usize,
+    waiting: &mut Waiting,
+) -> Vec<Priority> {
+    let mut order = Vec::new();
+    for turn in 0..times {
+        let mut wish = shares.wish(slots);
+        wish.limit = if turn % every == 0 { room } else { 0 };
+        for ((queue, priority), runs) in claim(&wish, waiting) {
+            shares.claimed(&queue, priority, runs);
+            order.extend(std::iter::repeat_n(priority, runs));
+        }
+    }
+    order
+}
+
+#[test]
+fn nobody_starves_where_a_limit_lets_few_runs_through_at_a_time() {
+    for slots in [1, 3, 8, 64] {
+        // Half of the requests may find no room: whose turn it is does not depend on that.
+        for every in [1, 2, 5, 10] {
+            let mut shares = Shares::new(&served(&[("a", 1)]), QueueOrder::Weighted);
+            let mut waiting = waiting(&[("a", High, 600), ("a", Low, 100)]);
+            let order = claim_limited(&mut shares, (slots, 1, every), 350 * every, &mut waiting);
+            let low = order.iter().filter(|priority| **priority == Low).count();
+            assert_eq!(order.len(), 350);
+            assert!(
+                (30..=60).contains(&low),
+                "{low} of 350, {slots} slots, {every}"
+            );
+        }
+    }
+}
+
+#[test]
+fn who_waited_for_nothing_has_nothing_to_catch_up_with() {
+    let mut shares = Shares::new(&served(&[("a", 1)]), QueueOrder::Weighted);
+    let mut waiting = waiting(&[("a", High, 10_000)]);
+    claim_limited(&mut shares, (8, 1, 1), 1_000, &mut waiting);
+    waiting.insert((queue("a"), Low), 500);
+    let order = claim_limited(&mut shares, (8, 1, 1), 70, &mut waiting);
+    let low = order.iter().filter(|priority| **priority == Low).count();
+    assert!((8..=13).contains(&low), "{low} of 70");
 }

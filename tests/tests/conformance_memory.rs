@@ -51,11 +51,11 @@ async fn two_stores_take_the_same_walk() {
 /// How many points of a history somebody is killed at.
 const POINTS: usize = 20;
 
-/// 1,000 points; 10,000 and more with `CARILLON_KILLS=10000`.
+/// 10,000 points; more with `CARILLON_KILLS=20000`.
 #[tokio::test]
 async fn whoever_is_killed_at_whatever_point_nothing_is_lost_or_doubled() {
     let kills = std::env::var("CARILLON_KILLS").ok();
-    let kills = kills.and_then(|kills| kills.parse().ok()).unwrap_or(1_000);
+    let kills = kills.and_then(|kills| kills.parse().ok()).unwrap_or(10_000);
     let mut all = Killed::default();
     for seed in seeds(kills / POINTS as u64) {
         let killed = kill(&Memory, seed, POINTS).await;

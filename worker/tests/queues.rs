@@ -6,7 +6,9 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use carillon::core::{Priority, QueueName};
+use carillon::core::queue::{QueueLimits, SetBy};
+use carillon::core::store::{RequestId, Steer, Steering};
+use carillon::core::{Priority, QueueName, Store};
 use carillon::{Context, Scheduler};
 use serde_json::{Value, json};
 use support::*;
@@ -112,4 +114,48 @@ async fn a_herd_does_not_hold_up_what_is_more_urgent_in_the_same_queue() {
     // As urgent as the herd, it waits for all that was there before.
     let behind = runs_of_a_herd_before(json!({})).await;
     assert!(behind > 90, "before {behind} of a herd");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_queue_lets_one_run_through_at_a_time_nobody_starves() {
+    let (store, order) = (store(), Arc::new(Mutex::new(Vec::new())));
+    let limit = Steer {
+        request: RequestId(uuid::Uuid::now_v7()),
+        what: Steering::Limit {
+            queue: QueueName::default_queue(),
+            limits: QueueLimits {
+                concurrency: std::num::NonZeroU32::new(1),
+                rate: None,
+            },
+            by: SetBy::Operator,
+        },
+    };
+    store.steer(&limit).await.unwrap();
+    let mut tasks = carillon::Tasks::new();
+    let shared = Arc::clone(&order);
+    let note = move |context: Context, (): ()| {
+        let order = Arc::clone(&shared);
+        async move {
+            let priority = context.job().policy().priority;
+            order.lock().unwrap().push(priority);
+            Ok::<(), std::io::Error>(())
+        }
+    };
+    tasks.register("note", note).unwrap();
+    for (id, priority) in [("often", Priority::High), ("seldom", Priority::Low)] {
+        let many = json!({ "priority": priority, "max_instances": 100 });
+        put(&store, [job(id, "note", many)]).await;
+    }
+    for number in 0..70 {
+        run_now(&store, if number < 60 { "often" } else { "seldom" }).await;
+    }
+    let node = Node::start(&store, "a", &tasks, timing());
+    until("all have run", || async { is_idle(&store).await }).await;
+    node.stop().await;
+    let order = order.lock().unwrap();
+    assert_eq!(order.len(), 70);
+    let first = order.iter().position(|priority| *priority == Priority::Low);
+    assert!(first.unwrap() <= 10, "{order:?}");
+    let among_first = order[..35].iter().filter(|p| **p == Priority::Low);
+    assert!(among_first.count() >= 3, "{order:?}");
 }

@@ -110,7 +110,7 @@ end
 local version = #accepted > 0 and take_numbers(#accepted, 0)
 local earliest, opened = math.huge, false
 local numbers, queues, due, not_due = {}, {}, {}, {}
-local keeping, not_keeping, to_trim = {}, {}, {}
+local keeping, not_keeping, to_trim, not_following = {}, {}, {}, {}
 local named = {}
 for n, i in ipairs(accepted) do
   local at = FIRST + (i - 1) * ARGS
@@ -161,8 +161,8 @@ for n, i in ipairs(accepted) do
   end
   if follows[job] then
     redis.call('HSET', K.followers, job, follows[job])
-  elseif follows[job] == false then
-    redis.call('HDEL', K.followers, job)
+  elseif follows[job] == false and versions[i] then
+    not_following[#not_following + 1] = job
   end
   if ARGV[at + 14] ~= '' then
     redis.call('ZADD', K.resume, ARGV[at + 14], job)
@@ -188,6 +188,9 @@ for n, i in ipairs(accepted) do
 end
 if #keeping > 0 then
   redis.call('HSET', K.keeping, unpack(keeping))
+end
+if #not_following > 0 then
+  redis.call('HDEL', K.followers, unpack(not_following))
 end
 if #not_keeping > 0 then
   redis.call('HDEL', K.keeping, unpack(not_keeping))

@@ -402,6 +402,13 @@ impl<S: Store> Work<S> {
             // A full answer may have left some behind.
             self.hungry = claims.len() >= asked_for;
         }
+        let same = |a: &Claim, b: &Claim| a.priority == b.priority && a.queue == b.queue;
+        for claimed in claims.chunk_by(same) {
+            let Claim {
+                queue, priority, ..
+            } = &claimed[0];
+            self.shares.claimed(queue, *priority, claimed.len());
+        }
         self.begin(claims);
     }
 

@@ -10,7 +10,7 @@ use scheduler_core::change;
 use scheduler_core::history::Record;
 use scheduler_core::ledger::{Facts, Fate, fate};
 use scheduler_core::plan::SkipReason;
-use scheduler_core::policy::{Coalesce, Grace};
+use scheduler_core::policy::{Coalesce, Grace, Overlap};
 use scheduler_core::run::{Ending, Outcome, Verdict};
 use scheduler_core::store::{HistoryEntry, HistoryQuery};
 use scheduler_core::trigger::TriggerSpec;
@@ -88,7 +88,7 @@ fn some_coalesce(random: &mut Rng) -> Coalesce {
     [Coalesce::Latest, Coalesce::Earliest, Coalesce::All][random.usize(0..3)]
 }
 
-fn some_policy(random: &mut Rng) -> Policy {
+fn some_policy(random: &mut Rng, number: usize) -> Policy {
     let one_of = |random: &mut Rng, numbers: [u32; 4]| {
         NonZeroU32::new(numbers[random.usize(0..4)]).expect("not 0")
     };
@@ -102,6 +102,12 @@ fn some_policy(random: &mut Rng) -> Policy {
         },
         max_instances: one_of(random, [1, 2, 5, 50]),
         max_catch_up: one_of(random, [1, 3, 10, 100]),
+        overlap: if number % 20 == 7 {
+            Overlap::Queue
+        } else {
+            Overlap::Skip
+        },
+        spread: (number % 5 == 1).then(|| Duration::from_secs(random.u64(1..90))),
         ..Policy::default()
     }
 }
@@ -140,7 +146,7 @@ fn account(subject: &Subject, now: Timestamp) -> BTreeMap<Timestamp, Option<Skip
     for (index, at) in in_time.iter().enumerate() {
         let fate = if !wanted.contains(&index) {
             Some(others)
-        } else if index - wanted.start >= number(policy.max_instances) {
+        } else if index - wanted.start >= policy.max_in_flight() {
             Some(SkipReason::MaxInstances)
         } else {
             None
@@ -161,7 +167,7 @@ async fn put_all<H: Harness>(world: &World<H>, random: &mut Rng) -> Vec<Subject>
         let trigger = spec
             .resolve(JobDefaults::default().timezone)
             .expect("a trigger");
-        let mut policy = some_policy(random);
+        let mut policy = some_policy(random, number);
         if number < 48 && policy.coalesce == Coalesce::Earliest {
             // Of more than one plan looks at, each plan finds an earliest.
             policy.coalesce = Coalesce::All;
@@ -183,7 +189,8 @@ async fn put_all<H: Harness>(world: &World<H>, random: &mut Rng) -> Vec<Subject>
             let change = change::pause(&stored).expect("it is not paused");
             world.write(Some(stored.version), change).await;
         }
-        let times = std::iter::successors(stored.next_fire, |at| trigger.following(*at));
+        let job = builder(&id, &trigger, policy).build();
+        let times = std::iter::successors(stored.next_fire, |at| job.following(*at));
         let mut times = times.peekable();
         let mut fires = Vec::new();
         while let Some(at) = times.next_if(|at| *at <= end) {
@@ -258,7 +265,12 @@ pub async fn a_week_down_is_settled_as_the_policies_say<H: Harness>(mut world: W
     }
     let mut ran = BTreeMap::<String, BTreeSet<Timestamp>>::new();
     loop {
-        let claims = world.claim(&mut node, 500).await;
+        let mut claims = world.claim(&mut node, 500).await;
+        if claims.is_empty() {
+            // What is lined up goes as the leader lets it.
+            world.admit(&token).await;
+            claims = world.claim(&mut node, 500).await;
+        }
         if claims.is_empty() {
             break;
         }
