@@ -58,11 +58,15 @@ pub mod http;
 pub mod jobs;
 mod mistake;
 pub mod node;
+#[cfg(any(feature = "cli", feature = "http"))]
+pub mod preview;
 pub mod queues;
 mod scheduler;
 mod signal;
 pub mod task;
 pub mod testing;
+#[cfg(any(feature = "cli", feature = "http"))]
+pub mod wire;
 
 /// Declares a function as a job: when it runs, and all that a job may say of itself.
 ///

@@ -4,13 +4,13 @@ use std::env;
 use std::num::NonZeroU32;
 
 use carillon::Queues;
-use carillon::core::queue::{Hold, HoldNote, QueueLimits, QueueState, Rate, SetBy};
+use carillon::core::queue::{Hold, HoldNote, QueueLimits, Rate, SetBy};
 use carillon::core::store::Steered;
 use carillon::core::{QueueName, Store, StoreError};
+use carillon::wire::{Board, QueueView};
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 use scheduler_redis::RedisStore;
-use serde::Serialize;
 
 use super::args::Global;
 use super::failure::Failure;
@@ -275,10 +275,9 @@ impl Desk {
 
     async fn list(&self, json: bool) -> Result<(), Failure> {
         let board = self.queues.list().await.map_err(|e| self.failed(&e))?;
-        let queues: Vec<View<'_>> = board.queues.iter().map(View::new).collect();
+        let view = Board::new(&board);
         if json {
-            let pause = Pause::new(board.hold.as_ref());
-            return Ok(output::json(&BoardView { pause, queues })?);
+            return Ok(output::json(&view)?);
         }
         let mut table = Table::new(&[
             "QUEUE",
@@ -292,10 +291,10 @@ impl Desk {
             "PAUSED",
         ]);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        for (view, state) in queues.iter().zip(&board.queues) {
+        for (view, state) in view.queues.iter().zip(&board.queues) {
             let hold = state.hold.as_ref().map(|hold| describe(hold, self.zone));
             table.push(&[
-                view.queue.to_owned(),
+                view.queue.clone(),
                 view.waiting.to_string(),
                 view.high.to_string(),
                 view.low.to_string(),
@@ -316,14 +315,14 @@ impl Desk {
         let state = state.ok_or_else(|| {
             Failure::Refused(format!("nobody has named a queue {:?} yet", queue.as_str()))
         })?;
-        let view = View::new(&state);
+        let view = QueueView::new(&state);
         if json {
             return Ok(output::json(&view)?);
         }
         let any = || "any".to_owned();
         let hold = state.hold.as_ref().map(|hold| describe(hold, self.zone));
         for (name, value) in [
-            ("queue", view.queue.to_owned()),
+            ("queue", view.queue.clone()),
             (
                 "concurrency",
                 view.concurrency.map_or_else(any, |n| n.to_string()),
@@ -359,69 +358,5 @@ const fn set_by(by: SetBy) -> &'static str {
     match by {
         SetBy::Config => "config",
         SetBy::Operator => "operator",
-    }
-}
-
-/// All queues, as `--json` shows them.
-#[derive(Debug, Serialize)]
-struct BoardView<'a> {
-    #[serde(flatten)]
-    pause: Pause<'a>,
-    queues: Vec<View<'a>>,
-}
-
-/// A pause, as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct Pause<'a> {
-    paused: bool,
-    paused_since: Option<String>,
-    paused_by: Option<&'a str>,
-    reason: Option<&'a str>,
-}
-
-impl<'a> Pause<'a> {
-    fn new(hold: Option<&'a Hold>) -> Self {
-        Self {
-            paused: hold.is_some(),
-            paused_since: hold.map(|hold| hold.since.to_string()),
-            paused_by: hold.and_then(|hold| hold.note.by.as_deref()),
-            reason: hold.and_then(|hold| hold.note.reason.as_deref()),
-        }
-    }
-}
-
-/// A queue, as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct View<'a> {
-    queue: &'a str,
-    concurrency: Option<u32>,
-    rate: Option<String>,
-    set_by: Option<SetBy>,
-    #[serde(flatten)]
-    pause: Pause<'a>,
-    waiting: u64,
-    high: u64,
-    normal: u64,
-    low: u64,
-    running: u64,
-    lined_up: u64,
-}
-
-impl<'a> View<'a> {
-    fn new(state: &'a QueueState) -> Self {
-        let [high, normal, low] = state.waiting;
-        Self {
-            queue: state.queue.as_str(),
-            concurrency: state.limits.concurrency.map(NonZeroU32::get),
-            rate: state.limits.rate.map(|rate| rate.to_string()),
-            set_by: state.set_by,
-            pause: Pause::new(state.hold.as_ref()),
-            waiting: high + normal + low,
-            high,
-            normal,
-            low,
-            running: state.in_use,
-            lined_up: state.lined_up,
-        }
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use carillon::SystemClock;
-use carillon::core::history::{Record, RunRecord, SkipRecord};
+use carillon::core::history::{Record, SkipRecord};
 use carillon::core::store::{HistoryEntry, HistoryQuery};
 use carillon::core::{Clock as _, JobId, RunId, Store, Timestamp, duration};
+use carillon::wire::EntryView;
 use chrono_tz::Tz;
-use serde::Serialize;
 use tokio::time::sleep;
 
 use super::args::{Global, RunsArgs};
@@ -71,7 +71,7 @@ async fn list(
         }
     }
     if json {
-        let entries: Vec<Entry<'_>> = found.iter().map(Entry::new).collect();
+        let entries: Vec<EntryView> = found.iter().map(EntryView::new).collect();
         return Ok(output::json(&entries)?);
     }
     let mut table = new_table();
@@ -109,7 +109,7 @@ async fn follow(
         }
         if json {
             for entry in &page.entries {
-                output::json_line(&Entry::new(entry))?;
+                output::json_line(&EntryView::new(entry))?;
             }
         } else {
             let rows = page.entries.iter().map(|entry| row(entry, zone));
@@ -182,100 +182,5 @@ fn shortened(detail: &str) -> String {
     match detail.char_indices().nth(SHOWN_DETAIL) {
         Some((end, _)) => format!("{} ...", &detail[..end]),
         None => detail.to_owned(),
-    }
-}
-
-/// A record, as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct Entry<'a> {
-    kind: &'static str,
-    time: String,
-    #[serde(flatten)]
-    fields: Fields<'a>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Fields<'a> {
-    Run(RunFields<'a>),
-    Skip(SkipFields<'a>),
-}
-
-#[derive(Debug, Serialize)]
-struct RunFields<'a> {
-    run: String,
-    job: &'a str,
-    outcome: &'static str,
-    attempt: u32,
-    fence: u64,
-    node: &'a str,
-    task: Option<&'a str>,
-    queue: &'a str,
-    scheduled_at: String,
-    started_at: Option<String>,
-    ended_at: Option<String>,
-    late_ms: Option<u64>,
-    took_ms: Option<u64>,
-    next_attempt_at: Option<String>,
-    detail: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
-struct SkipFields<'a> {
-    job: &'a str,
-    reason: &'static str,
-    count: u64,
-    first: String,
-    last: String,
-    detail: Option<&'a str>,
-}
-
-impl<'a> Entry<'a> {
-    fn new(entry: &'a HistoryEntry) -> Self {
-        let (kind, fields) = match &entry.record {
-            Record::Run(run) => ("run", Fields::Run(RunFields::new(run))),
-            Record::Skip(skip) => ("skip", Fields::Skip(SkipFields::new(skip))),
-        };
-        Self {
-            kind,
-            time: entry.at.to_string(),
-            fields,
-        }
-    }
-}
-
-impl<'a> RunFields<'a> {
-    fn new(run: &'a RunRecord) -> Self {
-        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            run: run.run.to_string(),
-            job: run.run.job.as_str(),
-            outcome: run.outcome.as_str(),
-            attempt: run.attempt,
-            fence: run.fence.0,
-            node: &run.node,
-            task: run.task.as_ref().map(|task| task.as_str()),
-            queue: run.queue.as_str(),
-            scheduled_at: run.run.scheduled_at().to_string(),
-            started_at: run.started_at.map(|at| at.to_string()),
-            ended_at: run.ended_at.map(|at| at.to_string()),
-            late_ms: run.late().map(ms),
-            took_ms: run.took().map(ms),
-            next_attempt_at: run.next_at.map(|at| at.to_string()),
-            detail: run.detail.as_deref(),
-        }
-    }
-}
-
-impl<'a> SkipFields<'a> {
-    fn new(skip: &'a SkipRecord) -> Self {
-        Self {
-            job: skip.job.as_str(),
-            reason: skip.skipped.as_str(),
-            count: skip.count,
-            first: skip.first.to_string(),
-            last: skip.last.to_string(),
-            detail: skip.detail.as_deref(),
-        }
     }
 }

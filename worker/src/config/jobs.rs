@@ -113,6 +113,15 @@ pub fn read_patch(name: &str, value: Value) -> Result<JobPatch, ConfigError> {
     Ok(Document::of_value(name, value).read()?)
 }
 
+/// Reads a value as a `T`; `name` is what messages call it.
+#[cfg(feature = "http")]
+pub(crate) fn read_value<T: serde::de::DeserializeOwned>(
+    name: &str,
+    value: Value,
+) -> Result<T, ConfigError> {
+    Ok(Document::of_value(name, value).read()?)
+}
+
 /// Each job of the document, with its path.
 fn parts(document: &Document) -> Result<Vec<(String, &Value)>, Problem> {
     match document.root() {

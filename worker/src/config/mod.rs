@@ -32,6 +32,8 @@ pub use error::{ConfigError, without_passwords};
 pub use http::{
     AllowedHosts, DEFAULT_BIND, FlaskSettings, HttpBind, HttpKey, HttpSettings, Role, TlsFiles,
 };
+#[cfg(feature = "http")]
+pub(crate) use jobs::read_value;
 pub use jobs::{ConfiguredJob, JobDocument, read_patch};
 pub use password::Password;
 pub use settings::{Overrides, Settings};

@@ -17,6 +17,9 @@ use super::app::App;
 use super::{api, flask, health, metrics};
 use crate::config::Role;
 
+/// How many times as large as others the bodies of some routes may be.
+const LARGE: usize = 16;
+
 /// In whose words a route refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -50,6 +53,8 @@ pub struct Route<S> {
     pub role: Option<Role>,
     /// In whose words it refuses.
     pub style: Style,
+    /// Whether its bodies may be larger than others.
+    is_large: bool,
     handler: MethodRouter<App<S>>,
 }
 
@@ -65,12 +70,21 @@ impl<S: Store> Route<S> {
             method,
             role: role.into(),
             style: Style::Plain,
+            is_large: false,
             handler,
         }
     }
 
     pub(super) fn styled(self, style: Style) -> Self {
         Self { style, ..self }
+    }
+
+    /// For bodies that hold many things.
+    pub(super) fn large(self) -> Self {
+        Self {
+            is_large: true,
+            ..self
+        }
     }
 }
 
@@ -148,7 +162,11 @@ fn other_method(style: Style, request: &Request, allow: &str) -> Response {
 }
 
 /// The handler, behind the guard if it is not open to anybody.
-fn guarded<S: Store>(app: &App<S>, route: Route<S>) -> MethodRouter<App<S>> {
+fn guarded<S: Store>(app: &App<S>, mut route: Route<S>) -> MethodRouter<App<S>> {
+    if route.is_large {
+        let most = app.max_body().saturating_mul(LARGE);
+        route.handler = route.handler.layer(DefaultBodyLimit::max(most));
+    }
     let Some(role) = route.role else {
         return route.handler;
     };

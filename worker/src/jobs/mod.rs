@@ -26,6 +26,7 @@
 mod apply;
 #[cfg(feature = "cli")]
 pub mod apscheduler;
+mod backfill;
 mod bulk;
 mod by_hand;
 mod chain;
@@ -33,9 +34,12 @@ mod changing;
 mod client;
 #[cfg(feature = "http")]
 mod decided;
+#[cfg(any(feature = "cli", feature = "http"))]
+mod explain;
 mod ledger;
 mod once;
 mod outcome;
+mod paging;
 mod put;
 mod report;
 mod restore;
@@ -51,14 +55,18 @@ mod tests;
 mod unique;
 
 pub use apply::{Applied, FieldChange, Foreign, Manifest, Plan, Step, Unlisted};
+pub use backfill::{BackfillPlan, BackfillWish};
 pub use bulk::PutAll;
 pub use client::{Jobs, new_id};
 #[cfg(feature = "http")]
 pub(crate) use decided::Decided;
+#[cfg(any(feature = "cli", feature = "http"))]
+pub use explain::Asked;
 pub use outcome::{
     JobList, JobsError, Modified, OnConflict, Once, PauseEnd, PauseWish, Put, PutWish, Removed,
     Restored, RunRequested, Switched,
 };
+pub use paging::{MOST_SORTED, Page};
 pub use report::RunReport;
 pub use runs::RunAgain;
 pub use saved::{SavedJob, SavedPause};

@@ -60,7 +60,7 @@ impl JobQuery {
             && self.text.as_ref().is_none_or(is_there)
     }
 
-    fn place(&self, stored: &StoredJob) -> Place {
+    pub(super) fn place(&self, stored: &StoredJob) -> Place {
         let next = match self.order {
             JobOrder::Id => None,
             JobOrder::Next => Some(stored.next_fire.unwrap_or(Timestamp::MAX)),
@@ -70,7 +70,7 @@ impl JobQuery {
 }
 
 /// Where a job stands in the order.
-type Place = (Option<Timestamp>, JobId);
+pub(super) type Place = (Option<Timestamp>, JobId);
 
 /// What has been found so far.
 pub(super) struct Found<'a> {

@@ -4,9 +4,8 @@ use carillon::Jobs;
 use carillon::core::store::{FailedQuery, FailedRun};
 use carillon::core::{JobId, RunId, Store};
 use carillon::jobs::RunAgain;
+use carillon::wire::FailedView;
 use chrono_tz::Tz;
-use serde::Serialize;
-use serde_json::Value;
 
 use super::{Choice, FailedArgs};
 use crate::cli::failure::Failure;
@@ -32,7 +31,7 @@ pub(super) async fn show(
     let page = Jobs::new(store.clone()).failed(&query).await;
     let runs = page.map_err(|error| failure(store, &error))?.runs;
     if args.json {
-        let views: Vec<View<'_>> = runs.iter().map(View::new).collect();
+        let views: Vec<FailedView> = runs.iter().map(FailedView::new).collect();
         return Ok(output::json(&views)?);
     }
     let mut table = Table::new(&["FAILED", "RUN", "OUTCOME", "ATTEMPT", "NODE", "DETAIL"]);
@@ -142,35 +141,4 @@ fn told(refused: &[String]) -> Result<(), Failure> {
 
 fn failure(store: &impl Store, error: &carillon::jobs::JobsError) -> Failure {
     Failure::of_jobs(&store.describe(), error)
-}
-
-/// A failed run, as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct View<'a> {
-    run: String,
-    job: &'a str,
-    task: Option<&'a str>,
-    args: Option<&'a Value>,
-    outcome: &'static str,
-    attempt: u32,
-    node: &'a str,
-    failed_at: String,
-    detail: Option<&'a str>,
-}
-
-impl<'a> View<'a> {
-    fn new(failed: &'a FailedRun) -> Self {
-        let record = &failed.record;
-        Self {
-            run: record.run.to_string(),
-            job: record.run.job.as_str(),
-            task: record.task.as_ref().map(|task| task.as_str()),
-            args: failed.job.as_ref().map(|job| job.args()),
-            outcome: record.outcome.as_str(),
-            attempt: record.attempt,
-            node: &record.node,
-            failed_at: failed.failed_at.to_string(),
-            detail: record.detail.as_deref(),
-        }
-    }
 }

@@ -9,9 +9,8 @@ use carillon::core::notes::{LogLine, Notes};
 use carillon::core::store::RunPlace;
 use carillon::core::{RunId, Store, Timestamp};
 use carillon::jobs::RunReport;
+use carillon::wire::ReportView;
 use chrono_tz::Tz;
-use serde::Serialize;
-use serde_json::Value;
 use tokio::time::sleep;
 
 use super::ShowArgs;
@@ -41,7 +40,7 @@ pub(super) async fn show(
     let page = Page { zone };
     if !args.watch {
         if args.json {
-            return Ok(output::json(&View::new(&report))?);
+            return Ok(output::json(&ReportView::new(&report))?);
         }
         for line in page.all(&report) {
             output::line(&line)?;
@@ -51,7 +50,7 @@ pub(super) async fn show(
     let mut told = BTreeSet::new();
     loop {
         if args.json {
-            let view = serde_json::to_string(&View::new(&report)).unwrap_or_default();
+            let view = serde_json::to_string(&ReportView::new(&report)).unwrap_or_default();
             if told.insert(view.clone()) {
                 output::line(&view)?;
             }
@@ -205,119 +204,4 @@ fn words(notes: &Notes) -> String {
     } else {
         format!("{percent:.0} %, {}", progress.text)
     }
-}
-
-/// A run, as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct View<'a> {
-    run: String,
-    job: &'a str,
-    scheduled_at: String,
-    state: &'static str,
-    node: Option<&'a str>,
-    attempt: Option<u32>,
-    fence: Option<u64>,
-    before: Option<usize>,
-    attempts: Vec<AttemptView<'a>>,
-}
-
-/// An attempt: what is recorded of it, and what its handler noted.
-#[derive(Debug, Serialize)]
-struct AttemptView<'a> {
-    attempt: u32,
-    outcome: Option<&'static str>,
-    node: Option<&'a str>,
-    fence: Option<u64>,
-    started_at: Option<String>,
-    ended_at: Option<String>,
-    next_attempt_at: Option<String>,
-    detail: Option<&'a str>,
-    progress: Option<ProgressView<'a>>,
-    result: Option<&'a Value>,
-    log: Vec<LineView<'a>>,
-    dropped_lines: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct ProgressView<'a> {
-    fraction: f64,
-    text: &'a str,
-    at: String,
-}
-
-#[derive(Debug, Serialize)]
-struct LineView<'a> {
-    at: String,
-    text: &'a str,
-}
-
-impl<'a> View<'a> {
-    fn new(report: &'a RunReport) -> Self {
-        let (mut node, mut attempt, mut fence, mut before) = (None, None, None, None);
-        match &report.place {
-            Some(RunPlace::Claimed {
-                by,
-                attempt: number,
-                fence: claim,
-            }) => {
-                (node, attempt, fence) = (Some(by.node()), Some(*number), Some(claim.0));
-            }
-            Some(RunPlace::LinedUp { before: others }) => before = Some(*others),
-            Some(RunPlace::Waiting) | None => {}
-        }
-        let recorded = report.records.iter().map(|(_, record)| record.attempt);
-        let noted = report.notes.iter().map(|told| told.attempt);
-        let attempts: BTreeSet<u32> = recorded.chain(noted).collect();
-        Self {
-            run: report.run.to_string(),
-            job: report.run.job.as_str(),
-            scheduled_at: report.run.scheduled_at().to_string(),
-            state: report.state(),
-            node,
-            attempt,
-            fence,
-            before,
-            attempts: attempts
-                .into_iter()
-                .map(|attempt| AttemptView::new(report, attempt))
-                .collect(),
-        }
-    }
-}
-
-impl<'a> AttemptView<'a> {
-    fn new(report: &'a RunReport, attempt: u32) -> Self {
-        let mut records = report.records.iter().map(|(_, record)| record);
-        let record = records.rfind(|record| record.attempt == attempt);
-        let notes = report.notes_of(attempt);
-        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
-        Self {
-            attempt,
-            outcome: record.map(|record| record.outcome.as_str()),
-            node: record.map(|record| record.node.as_str()),
-            fence: record.map(|record| record.fence.0),
-            started_at: text(record.and_then(|record| record.started_at)),
-            ended_at: text(record.and_then(|record| record.ended_at)),
-            next_attempt_at: text(record.and_then(|record| record.next_at)),
-            detail: record.and_then(|record| record.detail.as_deref()),
-            progress: notes
-                .and_then(|notes| notes.progress.as_ref())
-                .map(|progress| ProgressView {
-                    fraction: progress.fraction,
-                    text: &progress.text,
-                    at: progress.at.to_string(),
-                }),
-            result: notes.and_then(|notes| notes.result.as_ref()),
-            log: notes.map(lines).unwrap_or_default(),
-            dropped_lines: notes.map_or(0, |notes| notes.dropped),
-        }
-    }
-}
-
-fn lines(notes: &Notes) -> Vec<LineView<'_>> {
-    let lines = notes.log.iter().map(|line| LineView {
-        at: line.at.to_string(),
-        text: &line.text,
-    });
-    lines.collect()
 }

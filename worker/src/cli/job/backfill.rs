@@ -1,13 +1,9 @@
 //! `carillon job backfill`: runs for fire times of the past.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use carillon::core::history::Record;
-use carillon::core::ledger::{Facts, neighbours};
-use carillon::core::run::Outcome;
-use carillon::core::{Cause, JobId, JobState, QueueName, Store, Timestamp};
-use carillon::jobs::RunRequested;
+use carillon::core::{JobId, QueueName, Store, Timestamp};
+use carillon::jobs::{BackfillPlan, BackfillWish, RunRequested};
 use clap::Args;
 use tokio::time::sleep;
 
@@ -55,11 +51,7 @@ pub(in crate::cli) struct BackfillArgs {
 
 /// What is to be made up for.
 pub(super) struct Backfill {
-    job: JobId,
-    from: Timestamp,
-    to: Timestamp,
-    max: usize,
-    queue: Option<QueueName>,
+    wish: BackfillWish,
     is_dry: bool,
 }
 
@@ -80,36 +72,44 @@ impl BackfillArgs {
         if from < Timestamp::EPOCH {
             return Err(Failure::Usage(format!("--from: {from} lies before 1970")));
         }
-        Ok(Backfill {
+        let wish = BackfillWish {
             job: JobId::new(&self.id)?,
             from,
             to,
             max: usize::try_from(self.max).unwrap_or(usize::MAX),
             queue: self.queue.as_deref().map(QueueName::new).transpose()?,
+        };
+        Ok(Backfill {
+            wish,
             is_dry: self.dry_run,
         })
     }
 }
 
 impl<S: Store> Desk<S> {
-    pub(super) async fn backfill(&self, wish: &Backfill) -> Result<(), Failure> {
-        let facts = self.jobs.facts(&wish.job, wish.from).await;
-        let facts = facts.map_err(|e| self.failed(&e))?;
-        let stored = facts
-            .stored
-            .as_ref()
-            .ok_or_else(|| Self::not_found(&wish.job))?;
-        if wish.to > facts.now {
-            let message = format!("--to: {} lies in the future: its time will come", wish.to);
-            return Err(Failure::Refused(message));
-        }
+    pub(super) async fn backfill(&self, backfill: &Backfill) -> Result<(), Failure> {
+        let wish = &backfill.wish;
+        let planned = self.jobs.plan_backfill(wish).await;
+        let (fires, left) = match planned.map_err(|e| self.failed(&e))? {
+            BackfillPlan::Fires(fires, left) => (fires, left),
+            BackfillPlan::NotFound => return Err(Self::not_found(&wish.job)),
+            BackfillPlan::InFuture => {
+                let message = format!("--to: {} lies in the future: its time will come", wish.to);
+                return Err(Failure::Refused(message));
+            }
+        };
+        let stored = self
+            .jobs
+            .get(&wish.job)
+            .await
+            .map_err(|e| self.failed(&e))?;
+        let stored = stored.ok_or_else(|| Self::not_found(&wish.job))?;
         let zone = stored.job.trigger().timezone();
-        let (fires, left) = missing(wish, &facts);
         let all = fires.len();
         for (number, fire) in fires.into_iter().enumerate() {
             let progress = format!("{}/{all}", number + 1);
             let at = local(fire, zone);
-            if wish.is_dry {
+            if backfill.is_dry {
                 output::line(&format!("{progress} {at}"))?;
                 continue;
             }
@@ -125,7 +125,7 @@ impl<S: Store> Desk<S> {
     }
 
     /// Makes one run, as soon as there is a place for it.
-    async fn make_up_for(&self, wish: &Backfill, fire: Timestamp) -> Result<String, Failure> {
+    async fn make_up_for(&self, wish: &BackfillWish, fire: Timestamp) -> Result<String, Failure> {
         loop {
             let asked = self
                 .jobs
@@ -141,50 +141,4 @@ impl<S: Store> Desk<S> {
             }
         }
     }
-}
-
-/// The fire times for which a run is to be made, and the first that is left for another time.
-fn missing(wish: &Backfill, facts: &Facts) -> (Vec<Timestamp>, Option<Timestamp>) {
-    let done = done(facts);
-    let Some(stored) = &facts.stored else {
-        return (Vec::new(), None);
-    };
-    let paused = match stored.state {
-        JobState::Paused { from, .. } => from,
-        JobState::Active => None,
-    };
-    let anchor = stored.next_fire.or(paused).or(stored.fired);
-    let just_before = Timestamp::from_ms(wish.from.as_ms() - 1);
-    let mut next = neighbours(&stored.job, anchor, just_before).1;
-    let mut fires = Vec::new();
-    while let Some(fire) = next.filter(|fire| *fire <= wish.to) {
-        if !done.contains(&fire) {
-            if fires.len() == wish.max {
-                return (fires, Some(fire));
-            }
-            fires.push(fire);
-        }
-        next = stored.job.next_after(fire);
-    }
-    (fires, None)
-}
-
-/// The fire times that succeeded, or whose run is in flight.
-fn done(facts: &Facts) -> BTreeSet<Timestamp> {
-    let fire = |cause: &Cause| match cause {
-        Cause::Fire(fire) => Some(*fire),
-        Cause::Request(_) => cause.stands_for(),
-    };
-    let succeeded = facts
-        .records
-        .iter()
-        .filter_map(|entry| match &entry.record {
-            Record::Run(run) if run.outcome == Outcome::Succeeded => fire(&run.run.cause),
-            _ => None,
-        });
-    let in_flight = facts
-        .in_flight
-        .iter()
-        .filter_map(|run| fire(&run.run.cause));
-    succeeded.chain(in_flight).collect()
 }

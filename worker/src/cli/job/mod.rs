@@ -60,9 +60,9 @@ pub(super) enum JobCommand {
 }
 
 const JSON_HELP: &str = "\
-With --json, a job is an object with id, name, task, args, trigger, timezone, after (null, or job and
-on), queue, tags, owner, coalesce, misfire_grace_time (seconds, or \"none\"), max_catch_up, max_instances, overlap, retry,
-timeout (seconds, or null), delivery, on_lost, max_lost, priority, spread (seconds, or null), keep,
+With --json, a job is an object with id, name, task, args, trigger, description (the same in
+words), timezone, after (null, or job and on), queue, tags, owner, coalesce, misfire_grace_time (seconds, or \"none\"), max_catch_up, max_instances, overlap, retry,
+timeout (seconds, or null), delivery, on_lost, max_lost, priority, spread (seconds, or null), keep, history,
 unique (null, or key, ttl in seconds and on_conflict),
 state (\"active\", \"paused\", \"parked\" or \"finished\"), pause (null, or since, until, by and reason),
 next_run_time, last_fire_time (RFC 3339 in UTC, or null), running and version.

@@ -1,13 +1,9 @@
 //! `carillon job list|show`.
 
-use std::time::Duration;
-
-use carillon::core::store::{RunInFlight, RunPlace};
-use carillon::core::{
-    After, Backoff, Coalesce, Delivery, Grace, HistoryPolicy, JobId, OnLost, Overlap, Pause,
-    Policy, Priority, Retry, Store, StoredJob, Timestamp, Unique, duration,
-};
+use carillon::core::store::RunPlace;
+use carillon::core::{Backoff, HistoryPolicy, JobId, Retry, Store, StoredJob, Unique};
 use carillon::jobs::JobQuery;
+use carillon::wire::{JobView, RunningView};
 use humantime::format_duration;
 use serde::Serialize;
 use serde_json::Value;
@@ -19,7 +15,7 @@ impl<S: Store> Desk<S> {
     pub(super) async fn list(&self, query: &JobQuery, json: bool) -> Result<(), Failure> {
         let list = self.jobs.search(query).await.map_err(|e| self.failed(&e))?;
         if json {
-            let jobs: Vec<JobView<'_>> = list.jobs.iter().map(JobView::new).collect();
+            let jobs: Vec<JobView> = list.jobs.iter().map(JobView::new).collect();
             output::json(&jobs)?;
         } else {
             let mut table = Table::new(&["ID", "TASK", "TRIGGER", "STATE", "NEXT RUN", "RUNNING"]);
@@ -40,7 +36,7 @@ impl<S: Store> Desk<S> {
         if json {
             let view = WithRuns {
                 job: JobView::new(&stored),
-                runs: runs.iter().map(RunView::new).collect(),
+                runs: runs.iter().map(RunningView::new).collect(),
             };
             return Ok(output::json(&view)?);
         }
@@ -99,11 +95,11 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
     let shown = |at: Option<_>| at.map_or_else(|| "-".to_owned(), |at| local(at, zone));
     let policy = serde_json::to_value(&view.policy).unwrap_or_default();
     let mut lines = vec![
-        ("id", view.id.to_owned()),
-        ("name", view.name.to_owned()),
-        ("task", view.task.to_owned()),
+        ("id", view.id),
+        ("name", view.name),
+        ("task", view.task),
         ("args", view.args.to_string()),
-        ("trigger", stored.job.trigger().describe()),
+        ("trigger", view.description),
         (
             "after",
             stored
@@ -112,9 +108,9 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
         ),
-        ("queue", view.queue.to_owned()),
+        ("queue", view.queue),
         ("tags", view.tags.join(" ")),
-        ("owner", view.owner.unwrap_or_default().to_owned()),
+        ("owner", view.owner.unwrap_or_default()),
     ];
     let retry = described(&stored.job.policy().retry);
     let history = described_history(&stored.job.policy().history);
@@ -127,7 +123,7 @@ fn lines(stored: &StoredJob) -> Vec<(&'static str, String)> {
     if let Some(unique) = stored.job.unique() {
         lines.push(("unique", described_key(unique)));
     }
-    lines.extend([("state", view.state.to_owned())]);
+    lines.extend([("state", view.state)]);
     if let Some(pause) = stored.state.pause() {
         lines.extend([
             ("paused_since", shown(pause.since)),
@@ -231,151 +227,10 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// A job, as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct JobView<'a> {
-    id: &'a str,
-    name: &'a str,
-    task: &'a str,
-    args: &'a Value,
-    trigger: Value,
-    timezone: &'static str,
-    after: Option<&'a After>,
-    queue: &'a str,
-    tags: Vec<&'a str>,
-    owner: Option<&'a str>,
-    #[serde(flatten)]
-    policy: PolicyView,
-    unique: Option<&'a Unique>,
-    state: &'static str,
-    pause: Option<PauseView<'a>>,
-    next_run_time: Option<String>,
-    last_fire_time: Option<String>,
-    running: usize,
-    version: u64,
-}
-
-impl<'a> JobView<'a> {
-    fn new(stored: &'a StoredJob) -> Self {
-        let job = &stored.job;
-        Self {
-            id: job.id().as_str(),
-            name: job.name(),
-            task: job.task().as_str(),
-            args: job.args(),
-            // As it was typed, but for the zone, which is spelled out.
-            trigger: serde_json::to_value(job.trigger()).unwrap_or_default(),
-            timezone: job.trigger().timezone().name(),
-            after: job.after(),
-            queue: job.queue().as_str(),
-            tags: job.tags().iter().map(|tag| tag.as_str()).collect(),
-            owner: job.owner(),
-            policy: PolicyView::new(job.policy()),
-            unique: job.unique(),
-            state: stored.standing().as_str(),
-            pause: stored.state.pause().map(PauseView::new),
-            next_run_time: stored.next_fire.map(|at| at.to_string()),
-            last_fire_time: stored.fired.map(|at| at.to_string()),
-            running: stored.in_flight,
-            version: stored.version.0,
-        }
-    }
-}
-
 /// A job and its runs in flight, as `job show --json` shows them.
 #[derive(Debug, Serialize)]
-struct WithRuns<'a> {
+struct WithRuns {
     #[serde(flatten)]
-    job: JobView<'a>,
-    runs: Vec<RunView<'a>>,
-}
-
-/// A run in flight, as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct RunView<'a> {
-    run: String,
-    state: &'static str,
-    node: Option<&'a str>,
-    attempt: Option<u32>,
-    before: Option<usize>,
-}
-
-impl<'a> RunView<'a> {
-    fn new(run: &'a RunInFlight) -> Self {
-        let (attempt, before) = match run.place {
-            RunPlace::Claimed { attempt, .. } => (Some(attempt), None),
-            RunPlace::Waiting => (None, None),
-            RunPlace::LinedUp { before } => (None, Some(before)),
-        };
-        Self {
-            run: run.run.to_string(),
-            state: run.place.as_str(),
-            node: run.place.claimed_by().map(|session| session.node()),
-            attempt,
-            before,
-        }
-    }
-}
-
-/// A pause, as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct PauseView<'a> {
-    since: Option<String>,
-    until: Option<String>,
-    by: Option<&'a str>,
-    reason: Option<&'a str>,
-}
-
-impl<'a> PauseView<'a> {
-    fn new(pause: &'a Pause) -> Self {
-        let shown = |at: Option<Timestamp>| at.map(|at| at.to_string());
-        Self {
-            since: shown(pause.since),
-            until: shown(pause.until),
-            by: pause.by.as_deref(),
-            reason: pause.reason.as_deref(),
-        }
-    }
-}
-
-/// All policies of a job, those that it left to their defaults, too.
-#[derive(Debug, Serialize)]
-struct PolicyView {
-    coalesce: Coalesce,
-    misfire_grace_time: Grace,
-    max_catch_up: u32,
-    max_instances: u32,
-    overlap: Overlap,
-    retry: Retry,
-    #[serde(with = "duration::option")]
-    timeout: Option<Duration>,
-    delivery: Delivery,
-    on_lost: OnLost,
-    max_lost: u32,
-    priority: Priority,
-    #[serde(with = "duration::option")]
-    spread: Option<Duration>,
-    keep: bool,
-    history: HistoryPolicy,
-}
-
-impl PolicyView {
-    const fn new(policy: &Policy) -> Self {
-        Self {
-            coalesce: policy.coalesce,
-            misfire_grace_time: policy.misfire_grace_time,
-            max_catch_up: policy.max_catch_up.get(),
-            max_instances: policy.max_instances.get(),
-            overlap: policy.overlap,
-            retry: policy.retry,
-            timeout: policy.timeout,
-            delivery: policy.delivery,
-            on_lost: policy.on_lost,
-            max_lost: policy.max_lost.get(),
-            priority: policy.priority,
-            spread: policy.spread,
-            keep: policy.keep,
-            history: policy.history,
-        }
-    }
+    job: JobView,
+    runs: Vec<RunningView>,
 }

@@ -2,15 +2,14 @@
 
 mod progress;
 mod table;
-mod time;
 
 use std::io::{self, Write as _};
 
 use serde::Serialize;
 
+pub(super) use carillon::wire::{brief, local, wall};
 pub(super) use progress::Progress;
 pub(super) use table::Table;
-pub(super) use time::{brief, local, wall};
 
 /// Writes one line.
 pub(super) fn line(text: &str) -> io::Result<()> {

@@ -1,25 +1,22 @@
 //! `carillon preview`: when a trigger fires. Asks no store.
 //!
 //! `request` turns what was typed into a trigger and a stretch of time, and `pointer` tells where that
-//! went wrong; `schedule` walks the stretch; `clock` knows where the wall clock changes; `view` shows it
-//! all. `lines` talks with programs.
+//! went wrong; `view` shows what the library finds. `lines` talks with programs.
 
-mod clock;
 mod lines;
 mod pointer;
 mod request;
-mod schedule;
 mod view;
 
 use carillon::SystemClock;
 use carillon::core::{Clock as _, Timestamp};
+use carillon::preview::{MOST_COUNTED, Schedule, Stretch, begin};
+use carillon::wire::PreviewView;
 use clap::{ArgGroup, Args};
 
 use super::args::Global;
 use super::failure::Failure;
 use super::output;
-use request::Stretch;
-use schedule::Schedule;
 
 const HELP: &str = "\
 Examples:
@@ -84,9 +81,9 @@ pub(super) fn run(global: &Global, args: &PreviewArgs) -> Result<(), Failure> {
     }
     let trigger = args.trigger(global)?;
     let stretch = args.stretch(&trigger, SystemClock.now())?;
-    let schedule = Schedule::walk(&trigger, stretch, args.count);
+    let schedule = Schedule::walk(&trigger, stretch, args.count, MOST_COUNTED);
     if args.json {
-        output::json(&view::Preview::new(&trigger, &schedule))?;
+        output::json(&PreviewView::new(&trigger, &schedule))?;
     } else {
         view::show(&trigger, &schedule)?;
     }
@@ -98,7 +95,7 @@ pub(super) fn run(global: &Global, args: &PreviewArgs) -> Result<(), Failure> {
 
 /// Why there is no fire time at all, from the stretch's beginning on.
 fn why_nothing(schedule: &Schedule, trigger: &carillon::core::trigger::Trigger) -> String {
-    if schedule::begin(trigger, Timestamp::EPOCH).is_none() {
+    if begin(trigger, Timestamp::EPOCH).is_none() {
         return "the trigger never fires: no time from 1970 to 9999 suits it".to_owned();
     }
     let Stretch { from, .. } = schedule.stretch;

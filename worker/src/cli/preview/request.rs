@@ -3,6 +3,7 @@
 use carillon::config::Settings;
 use carillon::core::Timestamp;
 use carillon::core::trigger::{DateSpec, Trigger, TriggerError, TriggerSpec};
+use carillon::preview::Stretch;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde_json::Value;
@@ -11,14 +12,6 @@ use super::super::args::Global;
 use super::super::failure::Failure;
 use super::PreviewArgs;
 use super::pointer::pointed;
-
-/// A stretch of time; both ends belong to it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stretch {
-    pub(super) from: Timestamp,
-    /// None where there is no end.
-    pub(super) to: Option<Timestamp>,
-}
 
 impl PreviewArgs {
     /// The zone of triggers that name none.

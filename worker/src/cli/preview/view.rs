@@ -1,15 +1,13 @@
-//! A preview, for people and as JSON.
+//! A preview, for people.
 
 use std::io;
 
 use carillon::core::Timestamp;
 use carillon::core::trigger::Trigger;
 use carillon::core::trigger::preview::Upcoming;
-use serde::Serialize;
+use carillon::preview::{ClockChange, Schedule, Total};
 
 use super::super::output::{self, Table, wall};
-use super::clock::{ClockChange, Kind, Position};
-use super::schedule::{Schedule, Total};
 
 /// Says what the trigger is, lists its fire times, and says what is not listed.
 pub(super) fn show(trigger: &Trigger, schedule: &Schedule) -> io::Result<()> {
@@ -69,85 +67,4 @@ fn total_in_words(trigger: &Trigger, total: &Total) -> String {
         words += &format!(", the last at {}", shown(last));
     }
     words
-}
-
-/// A preview, as `--json` shows it.
-#[derive(Debug, Serialize)]
-pub(super) struct Preview<'a> {
-    description: String,
-    trigger: &'a Trigger,
-    timezone: &'static str,
-    fire_times: Vec<FireTime<'a>>,
-    exhausted: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    between: Option<Between>,
-}
-
-#[derive(Debug, Serialize)]
-struct FireTime<'a> {
-    utc: String,
-    local: &'a str,
-    offset_changed: bool,
-    clock_change: Option<Change>,
-}
-
-#[derive(Debug, Serialize)]
-struct Change {
-    kind: Kind,
-    at: String,
-    offset_before: String,
-    offset_after: String,
-    position: Position,
-}
-
-#[derive(Debug, Serialize)]
-struct Between {
-    from: String,
-    to: String,
-    count: u64,
-    count_is_exact: bool,
-    last: Option<String>,
-}
-
-impl<'a> Preview<'a> {
-    pub(super) fn new(trigger: &'a Trigger, schedule: &'a Schedule) -> Self {
-        let fire_times = schedule.listed.iter().map(|fire| FireTime {
-            utc: fire.at.to_string(),
-            local: &fire.local,
-            offset_changed: fire.clock_changed,
-            clock_change: ClockChange::near(trigger, fire.at).map(|change| Change::new(&change)),
-        });
-        Self {
-            description: trigger.describe(),
-            trigger,
-            timezone: trigger.timezone().name(),
-            fire_times: fire_times.collect(),
-            exhausted: schedule.is_exhausted,
-            between: schedule.total.as_ref().map(Between::new),
-        }
-    }
-}
-
-impl Change {
-    fn new(change: &ClockChange) -> Self {
-        Self {
-            kind: change.kind,
-            at: change.at.to_string(),
-            offset_before: change.before.to_string(),
-            offset_after: change.after.to_string(),
-            position: change.position,
-        }
-    }
-}
-
-impl Between {
-    fn new(total: &Total) -> Self {
-        Self {
-            from: total.from.to_string(),
-            to: total.to.to_string(),
-            count: total.count,
-            count_is_exact: total.is_exact,
-            last: total.last.map(|last| last.to_string()),
-        }
-    }
 }

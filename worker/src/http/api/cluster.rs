@@ -2,28 +2,49 @@
 
 use axum::Json;
 use axum::extract::State;
-use scheduler_core::Store;
+use scheduler_core::{Store, UniqueKey};
 
+use super::asked::{Segment, name, segment};
 use super::problem::Problem;
-use super::views::{LeaderView, Stats, WorkerView, Workers};
+use crate::Queues;
 use crate::http::app::App;
+use crate::wire::{
+    HoldView, HolderView, LeaderView, Leaders, NamespaceView, Namespaces, Stats, Workers,
+};
 
 pub(super) async fn nodes<S: Store>(State(app): State<App<S>>) -> Result<Json<Workers>, Problem> {
     let views = app.store().nodes().await?;
     let now = app.store().overview().await?.now;
-    let items = views
-        .iter()
-        .map(|view| WorkerView::new(view, now))
-        .collect();
-    Ok(Json(Workers { items }))
+    Ok(Json(Workers::new(&views, now)))
 }
 
-pub(super) async fn leader<S: Store>(
+pub(super) async fn leaders<S: Store>(State(app): State<App<S>>) -> Result<Json<Leaders>, Problem> {
+    let leader = app.store().overview().await?.leader;
+    let items = leader.iter().map(LeaderView::new).collect();
+    Ok(Json(Leaders { items }))
+}
+
+pub(super) async fn namespaces<S: Store>(
     State(app): State<App<S>>,
-) -> Result<Json<LeaderView>, Problem> {
-    Ok(Json(LeaderView::new(&app.store().overview().await?)))
+) -> Result<Json<Namespaces>, Problem> {
+    let board = Queues::new(app.store().clone()).list().await?;
+    let hold = HoldView::new(board.hold.as_ref());
+    let items = vec![NamespaceView::new(app.namespace(), hold)];
+    Ok(Json(Namespaces { items }))
 }
 
 pub(super) async fn stats<S: Store>(State(app): State<App<S>>) -> Result<Json<Stats>, Problem> {
     Ok(Json(Stats::new(&app.store().overview().await?)))
+}
+
+/// Who holds a unique key.
+pub(super) async fn holder<S: Store>(
+    State(app): State<App<S>>,
+    path: Segment,
+) -> Result<Json<HolderView>, Problem> {
+    let text = segment(path)?;
+    let key: UniqueKey = name("key", &text)?;
+    let holder = app.jobs().holder(&key).await?;
+    let holder = holder.ok_or_else(|| Problem::no_such("holder of the key", &text))?;
+    Ok(Json(HolderView::new(&key, &holder)))
 }

@@ -1,103 +1,33 @@
-//! Jobs.
+//! Jobs, one at a time.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use scheduler_core::{Job, JobId, RunId, Store, StoredJob, Version};
-use serde::Deserialize;
+use scheduler_core::trigger::read_moment;
+use scheduler_core::{JobId, RunId, Standing, Store, StoredJob, TaskName, Version, duration};
 use serde_json::Value;
 
 use super::PREFIX;
+use super::asked::{Asked, Body, Params, Segment, job_id, json, typed_if_any};
 use super::problem::Problem;
-use super::views::{JobView, JobsPage, RunMade, UnreadableView, state};
-use crate::config::{JobDocument, read_patch};
+use crate::config::{ConfiguredJob, JobDocument, read_patch};
 use crate::http::app::App;
-use crate::jobs::{Jobs, Modified, OnConflict, Put, Removed, RunRequested, Switched};
+use crate::jobs::{
+    JobOrder, JobQuery, Jobs, Modified, OnConflict, PauseEnd, PauseWish, Put, PutWish, Removed,
+    RunRequested, Switched,
+};
+use crate::mistake::join;
+use crate::task::builtin;
+use crate::wire::{
+    InFlight, JobView, JobsPage, PauseRequest, RunMade, RunRequest, RunningView, UnreadableView,
+};
 
 type Answer = Result<Response, Problem>;
-type Body = Result<Bytes, BytesRejection>;
-type Id = Result<Path<String>, PathRejection>;
 
 /// How many jobs a page has, and how many it may have.
 const PAGE: (usize, usize) = (100, 1000);
-
-/// Which jobs to list.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Wanted {
-    task: Option<String>,
-    queue: Option<String>,
-    tag: Option<String>,
-    state: Option<String>,
-    search: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
-impl Wanted {
-    fn matches(&self, stored: &StoredJob) -> bool {
-        let job = &stored.job;
-        let is =
-            |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|w| w == found);
-        let has_tag = |tag: &String| job.tags().iter().any(|found| found.as_str() == tag);
-        let has_text = |text: &String| {
-            let text = text.to_lowercase();
-            let found = |field: &str| field.to_lowercase().contains(&text);
-            found(job.id().as_str()) || found(job.name())
-        };
-        is(&self.task, job.task().as_str())
-            && is(&self.queue, job.queue().as_str())
-            && is(&self.state, state(stored))
-            && self.tag.as_ref().is_none_or(has_tag)
-            && self.search.as_ref().is_none_or(has_text)
-            && self
-                .cursor
-                .as_deref()
-                .is_none_or(|cursor| job.id().as_str() > cursor)
-    }
-}
-
-/// What a query holds, checked.
-pub(super) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query
-        .map(|Query(query)| query)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))
-}
-
-/// How many are asked for, within what is allowed.
-pub(super) fn limit(
-    asked: Option<usize>,
-    (default, most): (usize, usize),
-) -> Result<usize, Problem> {
-    let limit = asked.unwrap_or(default);
-    if (1..=most).contains(&limit) {
-        return Ok(limit);
-    }
-    Err(Problem::field(
-        "limit",
-        format!("{limit} is out of range: allowed are 1 to {most}"),
-    ))
-}
-
-/// A body of JSON.
-pub(super) fn json(body: Body) -> Result<Value, Problem> {
-    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    serde_json::from_slice(&body).map_err(|error| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            format!("the body is no JSON: {error}"),
-        )
-    })
-}
-
-fn id(path: Id) -> Result<JobId, Problem> {
-    let Path(id) = path.map_err(|error| Problem::new(StatusCode::NOT_FOUND, error.body_text()))?;
-    JobId::new(&id).map_err(|_| Problem::no_such("job", &id))
-}
 
 /// The version that the client has seen, from `If-Match: "12"`.
 fn expected(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
@@ -126,7 +56,7 @@ fn jobs_as_seen<S: Store>(app: &App<S>, version: Option<Version>) -> Jobs<S> {
 }
 
 /// The job, with its version as ETag.
-fn with_etag(status: StatusCode, stored: &StoredJob) -> Response {
+pub(super) fn with_etag(status: StatusCode, stored: &StoredJob) -> Response {
     let mut response = (status, Json(JobView::new(stored))).into_response();
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", stored.version.0)) {
         response.headers_mut().insert(ETAG, etag);
@@ -134,13 +64,23 @@ fn with_etag(status: StatusCode, stored: &StoredJob) -> Response {
     response
 }
 
-async fn found<S: Store>(app: &App<S>, id: &JobId) -> Result<StoredJob, Problem> {
+/// The job, and where it is.
+fn added(stored: &StoredJob) -> Response {
+    let mut response = with_etag(StatusCode::CREATED, stored);
+    let place = format!("{PREFIX}/jobs/{}", encoded(stored.job.id().as_str()));
+    if let Ok(place) = HeaderValue::from_str(&place) {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    response
+}
+
+pub(super) async fn found<S: Store>(app: &App<S>, id: &JobId) -> Result<StoredJob, Problem> {
     let stored = app.jobs().get(id).await?;
     stored.ok_or_else(|| Problem::no_such("job", id.as_str()))
 }
 
 /// Commands are not scheduled over HTTP unless that is allowed.
-fn check_task<S: Store>(app: &App<S>, task: &str) -> Result<(), Problem> {
+pub(super) fn check_task<S: Store>(app: &App<S>, task: &str) -> Result<(), Problem> {
     if task == "shell" && !app.allows_shell() {
         let rule = "jobs that run commands are not made over HTTP: see [http] allow_shell";
         return Err(Problem::field("task", rule));
@@ -148,69 +88,123 @@ fn check_task<S: Store>(app: &App<S>, task: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-pub(super) async fn list<S: Store>(
-    State(app): State<App<S>>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Answer {
-    let wanted = query(wanted)?;
-    let limit = limit(wanted.limit, PAGE)?;
-    let list = app.jobs().list().await?;
-    let mut matching = list.jobs.iter().filter(|stored| wanted.matches(stored));
-    let items: Vec<JobView> = matching.by_ref().take(limit).map(JobView::new).collect();
-    let last = || {
-        list.jobs
-            .iter()
-            .filter(|stored| wanted.matches(stored))
-            .nth(limit - 1)
+/// What a list of jobs may be asked for.
+pub(super) const LISTED: [&str; 9] = [
+    "task", "queue", "tag", "state", "owner", "search", "sort", "limit", "cursor",
+];
+
+fn wanted(params: &Params) -> Result<JobQuery, Problem> {
+    let standing = |text: &str| {
+        let mut all = Standing::ALL.into_iter();
+        all.find(|standing| standing.as_str() == text)
+            .ok_or_else(|| {
+                let rule = "is unknown: active, paused, parked or finished";
+                Problem::field("state", format!("{text:?} {rule}"))
+            })
     };
-    let next = matching
-        .next()
-        .and_then(|_| last())
-        .map(|stored| stored.job.id().to_string());
-    let unreadable = list.unreadable.into_iter();
-    let unreadable = unreadable
-        .map(|(id, why)| UnreadableView { id, why })
-        .collect();
+    let tags = params.all("tag").map(|tag| super::asked::name("tag", tag));
+    Ok(JobQuery {
+        tags: tags.collect::<Result<_, _>>()?,
+        task: params.parsed("task")?,
+        queue: params.parsed("queue")?,
+        standing: params.text("state")?.map(standing).transpose()?,
+        owner: params.text("owner")?.map(str::to_owned),
+        text: params.text("search")?.map(str::to_owned),
+        ..JobQuery::default()
+    })
+}
+
+pub(super) async fn list<S: Store>(State(app): State<App<S>>, asked: Asked) -> Answer {
+    let params = Params::read(asked, &LISTED)?;
+    let query = wanted(&params)?;
+    let limit = params.number("limit", PAGE)?;
+    let order = match params.text("sort")? {
+        None => None,
+        Some("id") => Some(JobOrder::Id),
+        Some("next") => Some(JobOrder::Next),
+        Some(other) => {
+            let rule = format!("{other:?} is unknown: id or next");
+            return Err(Problem::field("sort", rule));
+        }
+    };
+    let cursor = params.text("cursor")?;
+    let jobs = app.jobs();
+    let page = match order {
+        None => jobs.page(&query, cursor, limit).await,
+        Some(order) => {
+            let query = JobQuery { order, ..query };
+            jobs.sorted_page(&query, cursor, limit).await
+        }
+    };
+    let asked_for = if cursor.is_some() { "cursor" } else { "sort" };
+    let page = page.map_err(|error| Problem::of_position(asked_for, error))?;
     let page = JobsPage {
-        items,
-        next,
-        unreadable,
+        items: page.jobs.iter().map(JobView::new).collect(),
+        next: page.next,
+        unreadable: unreadable(page.unreadable),
     };
     Ok(Json(page).into_response())
 }
 
-pub(super) async fn get<S: Store>(State(app): State<App<S>>, path: Id) -> Answer {
-    let stored = found(&app, &id(path)?).await?;
+fn unreadable(found: Vec<(String, String)>) -> Vec<UnreadableView> {
+    let found = found.into_iter();
+    found.map(|(id, why)| UnreadableView { id, why }).collect()
+}
+
+pub(super) async fn get<S: Store>(State(app): State<App<S>>, path: Segment) -> Answer {
+    let stored = found(&app, &job_id(path)?).await?;
     Ok(with_etag(StatusCode::OK, &stored))
 }
 
-/// The one job that a body describes.
-fn described<S: Store>(app: &App<S>, body: Value) -> Result<Job, Problem> {
+pub(super) async fn in_flight<S: Store>(State(app): State<App<S>>, path: Segment) -> Answer {
+    let id = job_id(path)?;
+    let runs = app.jobs().in_flight(&id).await?;
+    if runs.is_empty() {
+        found(&app, &id).await?;
+    }
+    let items = runs.iter().map(RunningView::new).collect();
+    Ok(Json(InFlight { items }).into_response())
+}
+
+/// The one job that a body describes, and what becomes of one that is there.
+pub(super) fn described<S: Store>(app: &App<S>, body: Value) -> Result<PutWish, Problem> {
     if !body.is_object() || body.get("jobs").is_some() {
         return Err(Problem::field("", "the body must be one job"));
     }
-    let document = JobDocument::of_value("body", body)?;
-    let mut jobs = document.check(app.job_defaults())?;
+    let check = || {
+        let document = JobDocument::of_value("body", body.clone())?;
+        document.check(app.job_defaults())
+    };
+    let mut jobs = check().map_err(|error| Problem::from(error).with_values(&body))?;
     let job = jobs
         .pop()
-        .ok_or_else(|| Problem::field("", "the body must be one job"))?
-        .job;
-    check_task(app, job.task().as_str())?;
-    Ok(job)
+        .ok_or_else(|| Problem::field("", "the body must be one job"))?;
+    check_task(app, job.job.task().as_str()).map_err(|problem| problem.with_values(&body))?;
+    Ok(wish(job))
+}
+
+/// A job as it is put: in place of another where it says so itself.
+pub(super) fn wish(configured: ConfiguredJob) -> PutWish {
+    PutWish {
+        job: configured.job,
+        on_conflict: match configured.replace_existing {
+            Some(true) => OnConflict::Replace,
+            Some(false) | None => OnConflict::Refuse,
+        },
+    }
 }
 
 pub(super) async fn create<S: Store>(State(app): State<App<S>>, body: Body) -> Answer {
-    let job = described(&app, json(body)?)?;
-    let id = job.id().clone();
-    match app.jobs().put(job, OnConflict::Refuse).await? {
-        Put::Added | Put::Superseded(_) => {
-            let mut response = with_etag(StatusCode::CREATED, &found(&app, &id).await?);
-            let place = format!("{PREFIX}/jobs/{}", encoded(id.as_str()));
-            if let Ok(place) = HeaderValue::from_str(&place) {
-                response.headers_mut().insert(LOCATION, place);
-            }
-            Ok(response)
-        }
+    let wish = described(&app, json(body)?)?;
+    put_new(&app, wish).await
+}
+
+/// Adds a job.
+pub(super) async fn put_new<S: Store>(app: &App<S>, wish: PutWish) -> Answer {
+    let id = wish.job.id().clone();
+    match app.jobs().put(wish.job, wish.on_conflict).await? {
+        Put::Added | Put::Superseded(_) => Ok(added(&found(app, &id).await?)),
+        Put::Replaced | Put::Unchanged => Ok(with_etag(StatusCode::OK, &found(app, &id).await?)),
         Put::Over(why) => Err(Problem::field("trigger", why.to_string())),
         Put::Ignored(by) => match app.jobs().get(&by).await? {
             Some(stored) => Ok(with_etag(StatusCode::OK, &stored)),
@@ -240,16 +234,21 @@ fn encoded(id: &str) -> String {
 
 pub(super) async fn replace<S: Store>(
     State(app): State<App<S>>,
-    path: Id,
+    path: Segment,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let id = id(path)?;
+    let id = job_id(path)?;
     let mut body = json(body)?;
     if let Some(body) = body.as_object_mut() {
         body.entry("id").or_insert_with(|| Value::from(id.as_str()));
     }
-    let job = described(&app, body)?;
+    if body.get("replace_existing").is_some() {
+        let rule =
+            "is said by the method: PUT replaces, unless If-None-Match: * stands in the head";
+        return Err(Problem::field("replace_existing", rule));
+    }
+    let job = described(&app, body)?.job;
     if *job.id() != id {
         return Err(Problem::field(
             "id",
@@ -290,11 +289,11 @@ pub(super) async fn replace<S: Store>(
 
 pub(super) async fn modify<S: Store>(
     State(app): State<App<S>>,
-    path: Id,
+    path: Segment,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let id = id(path)?;
+    let id = job_id(path)?;
     let body = json(body)?;
     let seen = expected(&headers)?;
     let stored = found(&app, &id).await?;
@@ -302,23 +301,24 @@ pub(super) async fn modify<S: Store>(
     let version = seen.unwrap_or(stored.version);
     let task = body.get("task").and_then(Value::as_str);
     check_task(&app, task.unwrap_or(stored.job.task().as_str()))?;
-    let patch = read_patch("body", body)?;
+    let patch = read_patch("body", body.clone())
+        .map_err(|error| Problem::from(error).with_values(&body))?;
     let jobs = jobs_as_seen(&app, Some(version));
     match jobs.modify(&id, &patch, app.job_defaults()).await? {
         Modified::Done(_) | Modified::Unchanged(_) => {
             Ok(with_etag(StatusCode::OK, &found(&app, &id).await?))
         }
         Modified::NotFound => Err(Problem::no_such("job", id.as_str())),
-        Modified::Refused(error) => Err(error.into()),
+        Modified::Refused(error) => Err(Problem::from(error).with_values(&body)),
     }
 }
 
 pub(super) async fn remove<S: Store>(
     State(app): State<App<S>>,
-    path: Id,
+    path: Segment,
     headers: HeaderMap,
 ) -> Answer {
-    let id = id(path)?;
+    let id = job_id(path)?;
     match jobs_as_seen(&app, expected(&headers)?).remove(&id).await? {
         Removed::Done => Ok(StatusCode::NO_CONTENT.into_response()),
         Removed::NotFound => Err(Problem::no_such("job", id.as_str())),
@@ -327,20 +327,41 @@ pub(super) async fn remove<S: Store>(
 
 pub(super) async fn pause<S: Store>(
     State(app): State<App<S>>,
-    path: Id,
+    path: Segment,
     headers: HeaderMap,
+    body: Body,
 ) -> Answer {
-    let id = id(path)?;
-    let switched = jobs_as_seen(&app, expected(&headers)?).pause(&id).await?;
+    let id = job_id(path)?;
+    let request: PauseRequest = typed_if_any(body)?;
+    let until = request.until.as_deref().map(|text| {
+        let until = read_moment("until", text, app.job_defaults().timezone);
+        until
+            .map(PauseEnd::Until)
+            .map_err(|error| Problem::field(error.field, error.message))
+    });
+    let duration = request.duration.as_deref().map(|text| {
+        let read = duration::parse(text).map(PauseEnd::For);
+        read.map_err(|rule| Problem::field("for", rule))
+    });
+    if until.is_some() && duration.is_some() {
+        return Err(Problem::field("for", "is not said together with until"));
+    }
+    let wish = PauseWish {
+        end: until.or(duration).transpose()?,
+        by: request.by,
+        reason: request.reason,
+    };
+    let jobs = jobs_as_seen(&app, expected(&headers)?);
+    let switched = jobs.pause_with(&id, &wish).await?;
     switched_job(&app, &id, switched).await
 }
 
 pub(super) async fn resume<S: Store>(
     State(app): State<App<S>>,
-    path: Id,
+    path: Segment,
     headers: HeaderMap,
 ) -> Answer {
-    let id = id(path)?;
+    let id = job_id(path)?;
     let switched = jobs_as_seen(&app, expected(&headers)?).resume(&id).await?;
     switched_job(&app, &id, switched).await
 }
@@ -348,18 +369,34 @@ pub(super) async fn resume<S: Store>(
 async fn switched_job<S: Store>(app: &App<S>, id: &JobId, switched: Switched) -> Answer {
     match switched {
         Switched::Done | Switched::Already => Ok(with_etag(StatusCode::OK, &found(app, id).await?)),
-        // No end was asked for.
-        Switched::Ended => Err(Problem::conflict("the pause would have ended already")),
+        Switched::Ended => Err(Problem::field(
+            "until",
+            "has passed: the pause would be over",
+        )),
         Switched::NotFound => Err(Problem::no_such("job", id.as_str())),
     }
 }
 
-pub(super) async fn run<S: Store>(State(app): State<App<S>>, path: Id) -> Answer {
-    let id = id(path)?;
-    match app.jobs().run_now(&id).await? {
+pub(super) async fn run<S: Store>(
+    State(app): State<App<S>>,
+    path: Segment,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let id = job_id(path)?;
+    let request: RunRequest = typed_if_any(body)?;
+    let jobs = jobs_as_seen(&app, expected(&headers)?);
+    let requested = match request.args {
+        None => jobs.run_now(&id).await?,
+        Some(args) => {
+            check_args(&app, found(&app, &id).await?.job.task(), &args)?;
+            jobs.run_now_with(&id, &args).await?
+        }
+    };
+    match requested {
         RunRequested::Made(run) => Ok(made(&run)),
         RunRequested::Full { in_flight } => Err(Problem::conflict(format!(
-            "job {:?} has {in_flight} runs in flight, as many as its max_instances allows",
+            "job {:?} has {in_flight} runs in flight, as many as it allows",
             id.as_str()
         ))),
         // No fire time was asked for.
@@ -368,9 +405,20 @@ pub(super) async fn run<S: Store>(State(app): State<App<S>>, path: Id) -> Answer
     }
 }
 
+/// What a run may get in place of its job's args. Other args of a command are another command.
+fn check_args<S: Store>(app: &App<S>, task: &TaskName, args: &Value) -> Result<(), Problem> {
+    check_task(app, task.as_str())?;
+    if !(args.is_null() || args.is_array() || args.is_object()) {
+        return Err(Problem::field(
+            "args",
+            "is neither null nor a list nor an object",
+        ));
+    }
+    let checked = builtin::check_args(task, args);
+    checked.map_err(|error| Problem::field(join("args", &error.field), error.message))
+}
+
 fn made(run: &RunId) -> Response {
-    let made = RunMade {
-        run: run.to_string(),
-    };
-    (StatusCode::ACCEPTED, Json(made)).into_response()
+    let run = run.to_string();
+    (StatusCode::ACCEPTED, Json(RunMade { run })).into_response()
 }

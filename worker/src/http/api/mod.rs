@@ -1,18 +1,23 @@
 //! The native API, under `/api/v1`.
 //!
 //! `operations` is the table of what may be asked; routes and the OpenAPI document are both made from
-//! it. `views` are the answers, `problem` what is refused (RFC 9457), `jobs`, `runs`, `triggers` and
-//! `cluster` the handlers.
+//! it. `asked` reads requests, [`wire`](crate::wire) has the types of requests and answers, `problem` is
+//! what is refused (RFC 9457). The handlers go by subject: `jobs` one at a time, `many` at once,
+//! `schedule` for what a job did and will do, `runs` and `failed`, `queues`, `cluster` and `series`.
 
+mod asked;
 mod audit;
 mod cluster;
+mod failed;
 mod jobs;
+mod many;
 mod openapi;
 mod operations;
 mod problem;
+mod queues;
 mod runs;
-mod triggers;
-mod views;
+mod schedule;
+mod series;
 
 pub(super) use operations::routes;
 pub(super) use problem::refuse;

@@ -1,10 +1,10 @@
-//! The OpenAPI document, made from the table of operations and the types of the answers.
+//! The OpenAPI document, made from the table of operations and the types of requests and answers.
 
 use axum::Json;
 use scheduler_core::Store;
+use serde_json::json;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Components, ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, OpenApi,
@@ -13,13 +13,26 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use super::PREFIX;
-use super::audit::{DeedView, DeedsPage};
-use super::operations::{Operation, operations};
+use super::operations::{Answer, Body, Kind, Operation, Param, operations};
 use super::problem::{FieldProblem, Problem};
-use super::views::{
-    EntryView, FireTime, JobView, JobsPage, LeaderView, PreviewView, QueueStats, RunHistory,
-    RunMade, RunView, RunsPage, SkipView, Stats, UnreadableView, WorkerView, Workers,
+use crate::wire::{
+    ApplyRequest, AttemptView, Backfill, Backfilled, Between, Board, Bucket, BulkDone,
+    CancelRequest, Cancelled, ChangeKind, Chosen, ClockChange, Counts, DeedView, DeedsPage,
+    EntryView, Explained, FailedPage, FailedView, FieldChangeView, FireTime, HoldView, HolderView,
+    ImportDone, InFlight, ItemRefused, JobChecked, JobView, Jobs, JobsPage, Lateness, LeaderView,
+    Leaders, LimitsRequest, LineView, LogView, MadeUp, NamespaceView, Namespaces, OnceRequest,
+    PauseRequest, PauseView, PlanView, PolicyView, Position, PreviewView, ProgressView, PurgeDone,
+    QueueCount, QueueView, ReportView, RerunDone, RerunView, RunMade, RunRequest, RunView,
+    RunningView, RunsPage, SeriesView, SkipView, Stats, SteeredView, StepKind, StepView, Stretch,
+    TriggerRequest, UnreadableView, WorkerState, WorkerView, Workers,
 };
+
+/// Jobs as they are typed, which core reads in ways that no type tells.
+const TYPED: &str = include_str!("schemas.json");
+
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+const PROBLEM: &str = "application/problem+json";
 
 pub(super) async fn document<S: Store>() -> Json<OpenApi> {
     Json(build::<S>())
@@ -56,30 +69,19 @@ fn components() -> Components {
             $(components = components.schema($view::name(), $view::schema());)*
         };
     }
-    schemas!(DeedView DeedsPage EntryView FieldProblem FireTime JobView JobsPage LeaderView PreviewView Problem QueueStats
-        RunHistory RunMade RunView RunsPage SkipView Stats UnreadableView WorkerView Workers);
-    for (name, about, required) in [
-        (
-            "JobSpec",
-            "A job, as in the configuration file: id, task, trigger, and optionally name, args, queue, tags and policies",
-            &["id", "task", "trigger"][..],
-        ),
-        (
-            "JobPatch",
-            "Fields of a job, each with its new value, or null for its default",
-            &[],
-        ),
-        (
-            "TriggerPreview",
-            "A trigger, as an object or as text, and optionally timezone, now and count",
-            &["trigger"],
-        ),
-    ] {
-        let mut schema = ObjectBuilder::new().description(Some(about));
-        for name in required {
-            schema = schema.required(*name);
-        }
-        components = components.schema(name, schema.build());
+    schemas!(ApplyRequest AttemptView Backfill Backfilled Between Board Bucket BulkDone
+        CancelRequest Cancelled ChangeKind Chosen ClockChange Counts DeedView DeedsPage EntryView Explained
+        FailedPage FailedView FieldChangeView FieldProblem FireTime HoldView HolderView ImportDone
+        InFlight ItemRefused JobChecked JobView Jobs JobsPage Lateness LeaderView Leaders
+        LimitsRequest LineView LogView MadeUp NamespaceView Namespaces OnceRequest PauseRequest
+        PauseView PlanView PolicyView Position PreviewView Problem ProgressView PurgeDone
+        QueueCount QueueView ReportView RerunDone RerunView RunMade RunRequest RunView RunningView
+        RunsPage SeriesView SkipView Stats SteeredView StepKind StepView Stretch TriggerRequest
+        UnreadableView WorkerState WorkerView Workers);
+    let typed: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(TYPED).unwrap_or_default();
+    for (name, schema) in typed {
+        components = components.schema(name, schema_from(schema));
     }
     let scheme = |scheme| SecurityScheme::Http(Http::new(scheme));
     components
@@ -88,11 +90,74 @@ fn components() -> Components {
         .build()
 }
 
+/// A schema that is written down as JSON.
+fn schema_from(value: serde_json::Value) -> RefOr<Schema> {
+    serde_json::from_value(value).unwrap_or_else(|_| RefOr::T(Schema::default()))
+}
+
 fn text() -> RefOr<Schema> {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .build()
-        .into()
+    schema_from(json!({"type": "string"}))
+}
+
+fn schema_of_param(kind: Kind) -> RefOr<Schema> {
+    schema_from(match kind {
+        Kind::Text => json!({"type": "string"}),
+        Kind::Texts => json!({"type": "array", "items": {"type": "string"}}),
+        Kind::Time => json!({"type": "string", "format": "date-time"}),
+        Kind::Flag => json!({"type": "boolean"}),
+        Kind::UpTo(most) => json!({"type": "integer", "minimum": 1, "maximum": most}),
+        Kind::Words(words) => json!({"type": "string", "enum": words}),
+    })
+}
+
+/// What the variable parts of paths are.
+const SEGMENTS: [(&str, &str); 4] = [
+    ("id", "The job's id"),
+    ("run", "The run's id"),
+    ("queue", "The queue's name"),
+    ("key", "The unique key"),
+];
+
+fn parameters(operation: &Operation) -> Vec<utoipa::openapi::path::Parameter> {
+    let parameter = |name: &str, place, about: &str, required, schema| {
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(place)
+            .required(required)
+            .description(Some(about))
+            .schema(Some(schema));
+        parameter.build()
+    };
+    let mut parameters = Vec::new();
+    for (name, about) in SEGMENTS {
+        if operation.path.contains(&format!("{{{name}}}")) {
+            let schema = text();
+            parameters.push(parameter(
+                name,
+                ParameterIn::Path,
+                about,
+                Required::True,
+                schema,
+            ));
+        }
+    }
+    for Param { name, about, kind } in operation.query {
+        let schema = schema_of_param(*kind);
+        parameters.push(parameter(
+            name,
+            ParameterIn::Query,
+            about,
+            Required::False,
+            schema,
+        ));
+    }
+    if operation.conditional {
+        let about = "The ETag of the job that the change was made for: it is refused where the job was changed since";
+        let schema = schema_from(json!({"type": "string", "pattern": "^(\\*|\"[0-9]{1,19}\")$"}));
+        let place = ParameterIn::Header;
+        parameters.push(parameter("If-Match", place, about, Required::False, schema));
+    }
+    parameters
 }
 
 fn describe(operation: &Operation) -> (String, HttpMethod, utoipa::openapi::path::Operation) {
@@ -109,40 +174,19 @@ fn describe(operation: &Operation) -> (String, HttpMethod, utoipa::openapi::path
         .description(Some(format!(
             "For {}s and whoever may do more.",
             operation.role
-        )));
-    let parameter = |name: &str, place, about: &str, required| {
-        let parameter = ParameterBuilder::new()
-            .name(name)
-            .parameter_in(place)
-            .required(required)
-            .description(Some(about))
-            .schema(Some(text()));
-        parameter.build()
+        )))
+        .parameters(Some(parameters(operation)));
+    let content = |schema| ContentBuilder::new().schema(Some(schema)).build();
+    let body = match operation.body {
+        Body::None => None,
+        Body::Json(name) => Some((JSON, schema_of(name), Required::True)),
+        Body::MaybeJson(name) => Some((JSON, schema_of(name), Required::False)),
+        Body::Lines => Some((LINES, text(), Required::True)),
     };
-    let mut parameters = Vec::new();
-    for (name, about) in [("id", "The job's id"), ("run", "The run's id")] {
-        if operation.path.contains(&format!("{{{name}}}")) {
-            parameters.push(parameter(name, ParameterIn::Path, about, Required::True));
-        }
-    }
-    for (name, about) in operation.query {
-        parameters.push(parameter(name, ParameterIn::Query, about, Required::False));
-    }
-    if operation.conditional {
-        let about = "The ETag of the job that the change was made for: it is refused where the job was changed since";
-        parameters.push(parameter(
-            "If-Match",
-            ParameterIn::Header,
-            about,
-            Required::False,
-        ));
-    }
-    described = described.parameters(Some(parameters));
-    if let Some(body) = operation.body {
-        let content = ContentBuilder::new().schema(Some(schema_of(body))).build();
+    if let Some((kind, schema, required)) = body {
         let body = RequestBodyBuilder::new()
-            .content("application/json", content)
-            .required(Some(Required::True));
+            .content(kind, content(schema))
+            .required(Some(required));
         described = described.request_body(Some(body.build()));
     }
     for (status, about, problem) in responses(operation) {
@@ -172,30 +216,34 @@ fn responses(operation: &Operation) -> Vec<(u16, &'static str, bool)> {
         problem(412, "It was changed meanwhile");
     }
     problem(422, "A field breaks a rule");
-    if operation.id == "putJob" {
-        responses.push((201, "Added", false));
+    match operation.id {
+        "putJob" => responses.push((201, "Added", false)),
+        "createJob" => responses.push((
+            200,
+            "It took the place of another, or a job that does its work is there",
+            false,
+        )),
+        "once" => responses.push((200, "A job that does its work is there", false)),
+        _ => {}
     }
     responses
 }
 
 fn response(operation: &Operation, about: &str, problem: bool) -> utoipa::openapi::Response {
     let response = ResponseBuilder::new().description(about);
+    let content = |schema| ContentBuilder::new().schema(Some(schema)).build();
     if problem {
-        let content = ContentBuilder::new()
-            .schema(Some(schema_of("Problem")))
-            .build();
         return response
-            .content("application/problem+json", content)
+            .content(PROBLEM, content(schema_of("Problem")))
             .build();
     }
-    let Some(answer) = operation.done.1 else {
-        return response.build();
+    let response = match operation.done.1 {
+        Answer::None => response,
+        Answer::Json(name) => response.content(JSON, content(schema_of(name))),
+        Answer::Object => response.content(JSON, content(schema_from(json!({"type": "object"})))),
+        Answer::Lines => response.content(LINES, content(text())),
     };
-    let content = ContentBuilder::new()
-        .schema(Some(schema_of(answer)))
-        .build();
-    let response = response.content("application/json", content);
-    if answer == "JobView" {
+    if matches!(operation.done.1, Answer::Json("JobView")) {
         let etag = HeaderBuilder::new()
             .schema(Some(text()))
             .description(Some("The job's version, for If-Match"));
@@ -210,6 +258,8 @@ fn schema_of(name: &str) -> RefOr<Schema> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use scheduler_core::MemoryStore;
 
     use super::*;
@@ -224,5 +274,23 @@ mod tests {
             let name = named.split('"').next().unwrap();
             assert!(schemas.contains_key(name), "{name}");
         }
+    }
+
+    #[test]
+    fn the_schemas_of_jobs_are_told_as_they_are_written_down() {
+        let document = serde_json::to_value(build::<MemoryStore>()).unwrap();
+        let typed: serde_json::Value = serde_json::from_str(TYPED).unwrap();
+        for (name, schema) in typed.as_object().unwrap() {
+            let told = &document["components"]["schemas"][name];
+            assert_eq!(told["required"], schema["required"], "{name}");
+            let fields = |of: &serde_json::Value| {
+                let fields = of["properties"].as_object();
+                fields.map(|fields| fields.keys().cloned().collect::<BTreeSet<_>>())
+            };
+            assert_eq!(fields(told), fields(schema), "{name}");
+        }
+        let spec = &document["components"]["schemas"]["JobSpec"];
+        assert_eq!(spec["additionalProperties"], false);
+        assert_eq!(spec["properties"]["max_instances"]["maximum"], 1000);
     }
 }

@@ -2,16 +2,19 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use scheduler_core::store::StoreErrorKind;
 use scheduler_core::trigger::TriggerError;
 use scheduler_core::{NameError, PatchError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::config::ConfigError;
 use crate::jobs::JobsError;
+use crate::mistake::join;
 
 /// A problem.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(super) struct Problem {
     /// What went wrong, in short.
     title: String,
@@ -20,17 +23,30 @@ pub(super) struct Problem {
     /// What went wrong, on what.
     detail: String,
     /// Each field that breaks a rule.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
 }
 
 /// A field that breaks a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(super) struct FieldProblem {
     /// The field, from the body inwards: `trigger.minute`.
     field: String,
-    /// The value, and the rule that it breaks.
+    /// The value that it has in the request, where it has one and is short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<Value>,
+    /// The rule that it breaks, with the value.
     rule: String,
+}
+
+impl FieldProblem {
+    pub(super) fn new(field: String, rule: String) -> Self {
+        Self {
+            field,
+            value: None,
+            rule,
+        }
+    }
 }
 
 impl Problem {
@@ -48,7 +64,40 @@ impl Problem {
         Self::fields(vec![FieldProblem {
             field: field.into(),
             rule: rule.into(),
+            ..FieldProblem::default()
         }])
+    }
+
+    /// With the values of its fields in the request. What stands in args is not repeated.
+    pub(super) fn with_values(mut self, body: &Value) -> Self {
+        for error in &mut self.errors {
+            let value = found(body, &error.field);
+            error.value = value.filter(|value| is_short(value)).cloned();
+        }
+        self
+    }
+
+    pub(super) fn with_errors(self, errors: Vec<FieldProblem>) -> Self {
+        Self { errors, ..self }
+    }
+
+    /// Of a part of the request that stands at this path.
+    pub(super) fn within(mut self, path: &str) -> Self {
+        for error in &mut self.errors {
+            error.field = join(path, &error.field);
+        }
+        let errors = std::mem::take(&mut self.errors);
+        Self::fields(errors)
+    }
+
+    /// Where the store refused something because of this parameter of the query.
+    pub(super) fn of_position(parameter: &str, error: JobsError) -> Self {
+        match &error {
+            JobsError::Store(refused) if refused.kind() == StoreErrorKind::Refused => {
+                Self::field(parameter, refused.to_string())
+            }
+            _ => error.into(),
+        }
     }
 
     fn fields(errors: Vec<FieldProblem>) -> Self {
@@ -67,6 +116,27 @@ impl Problem {
 
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
+    }
+}
+
+/// What stands in a body at a path such as `jobs[2].trigger.minute`.
+fn found<'a>(body: &'a Value, path: &str) -> Option<&'a Value> {
+    let mut at = body;
+    for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {
+        at = match step.strip_suffix(']') {
+            Some(index) => at.get(index.parse::<usize>().ok()?)?,
+            None if step == "args" => return None,
+            None => at.get(step)?,
+        };
+    }
+    Some(at).filter(|_| !path.is_empty())
+}
+
+fn is_short(value: &Value) -> bool {
+    match value {
+        Value::Array(_) | Value::Object(_) => false,
+        Value::String(text) => text.len() <= 200 && !text.contains("://"),
+        _ => true,
     }
 }
 
@@ -114,6 +184,7 @@ impl From<ConfigError> for Problem {
         let errors = error.fields().map(|(field, rule)| FieldProblem {
             field: field.to_owned(),
             rule: rule.to_owned(),
+            ..FieldProblem::default()
         });
         Self::fields(errors.collect())
     }

@@ -1,103 +1,123 @@
-//! What became of fire times.
+//! Runs, and what became of fire times.
 
 use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use scheduler_core::history::Record;
-use scheduler_core::store::HistoryQuery;
-use scheduler_core::{JobId, RunId, Store};
-use serde::Deserialize;
+use axum::extract::State;
+use scheduler_core::history::Became;
+use scheduler_core::store::{CancelAnswer, HistoryQuery};
+use scheduler_core::{RunId, Store};
 
-use super::jobs::{limit, query};
+use super::asked::{Asked, Body, Params, Segment, run_id, typed_if_any};
 use super::problem::Problem;
-use super::views::{EntryView, RunHistory, RunsPage};
 use crate::http::app::App;
+use crate::jobs::RunReport;
+use crate::wire::{CancelRequest, Cancelled, EntryView, LogView, ReportView, RunsPage};
 
 /// How many records a page has, and how many it may have.
 const PAGE: (usize, usize) = (100, 1000);
 
-/// How many records of its job are looked through for one run.
-const LOOKED_THROUGH: usize = 10_000;
-
-/// Which runs to list.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Wanted {
-    job: Option<String>,
-    node: Option<String>,
-    limit: Option<usize>,
-    before: Option<String>,
-}
+/// What a list of runs may be asked for.
+pub(super) const LISTED: [&str; 8] = [
+    "job", "outcome", "node", "since", "until", "limit", "before", "after",
+];
 
 pub(super) async fn list<S: Store>(
     State(app): State<App<S>>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    asked: Asked,
 ) -> Result<Json<RunsPage>, Problem> {
-    let wanted = query(wanted)?;
-    let job = wanted.job.map(JobId::new).transpose();
+    let params = Params::read(asked, &LISTED)?;
     let query = HistoryQuery {
-        job: job.map_err(|error| Problem::field("job", error.to_string()))?,
-        node: wanted.node,
-        before: wanted.before.map(checked_position).transpose()?,
-        limit: limit(wanted.limit, PAGE)?,
+        job: params.parsed("job")?,
+        outcome: params.parsed::<Became>("outcome")?,
+        node: params.text("node")?.map(str::to_owned),
+        since: params.instant("since")?,
+        until: params.instant("until")?,
+        before: position(&params, "before")?,
+        after: position(&params, "after")?,
+        limit: params.number("limit", PAGE)?,
         ..HistoryQuery::default()
     };
-    let page = app.store().history(&query).await?;
+    if query.before.is_some() && query.after.is_some() {
+        return Err(Problem::field("after", "is not said together with before"));
+    }
+    let named = if query.after.is_some() {
+        "after"
+    } else {
+        "before"
+    };
+    let page = app.store().history(&query).await;
+    let mut page = page.map_err(|error| Problem::of_position(named, error.into()))?;
+    // Onward, whole batches are told, which may hold more than was asked for: so that the position
+    // lies between two of them.
+    if query.after.is_none() {
+        page.entries.truncate(query.limit);
+    }
     Ok(Json(RunsPage {
         items: page.entries.iter().map(EntryView::new).collect(),
         next: page.older,
+        position: page.position,
     }))
 }
 
-/// Where an earlier page ended: numbers with a dash between.
-fn checked_position(text: String) -> Result<String, Problem> {
+/// Where an earlier page ended: numbers with a sign between.
+fn position(params: &Params, name: &str) -> Result<Option<String>, Problem> {
+    let Some(text) = params.text(name)? else {
+        return Ok(None);
+    };
     let is_position = text.len() <= 60
         && text.starts_with(|c: char| c.is_ascii_digit())
         && text
             .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b':');
+            .all(|byte| byte.is_ascii_digit() || b"-:/".contains(&byte));
     if is_position {
-        Ok(text)
+        Ok(Some(text.to_owned()))
     } else {
         Err(Problem::field(
-            "before",
-            "is not what an earlier page gave as next",
+            name,
+            format!("{text:?} is not what an earlier page gave"),
         ))
+    }
+}
+
+async fn report<S: Store>(app: &App<S>, run: &RunId) -> Result<RunReport, Problem> {
+    let report = app.jobs().report(run).await?;
+    if report.is_known() {
+        Ok(report)
+    } else {
+        Err(Problem::no_such("run", &run.to_string()))
     }
 }
 
 pub(super) async fn get<S: Store>(
     State(app): State<App<S>>,
-    path: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
-    let Path(text) =
-        path.map_err(|error| Problem::new(StatusCode::NOT_FOUND, error.body_text()))?;
-    let run: RunId = text.parse().map_err(|_| Problem::no_such("run", &text))?;
-    let mut query = HistoryQuery {
-        job: Some(run.job.clone()),
-        limit: PAGE.1,
-        ..HistoryQuery::default()
-    };
-    let (mut attempts, mut seen) = (Vec::new(), 0);
-    while seen < LOOKED_THROUGH {
-        let page = app.store().history(&query).await?;
-        seen += page.entries.len().max(1);
-        let of_run = page.entries.iter().filter(|entry| match &entry.record {
-            Record::Run(record) => record.run == run,
-            Record::Skip(_) => false,
-        });
-        attempts.extend(of_run.map(EntryView::new));
-        query.before = page.older;
-        if query.before.is_none() {
-            break;
+    path: Segment,
+) -> Result<Json<ReportView>, Problem> {
+    Ok(Json(ReportView::new(&report(&app, &run_id(path)?).await?)))
+}
+
+pub(super) async fn log<S: Store>(
+    State(app): State<App<S>>,
+    path: Segment,
+) -> Result<Json<LogView>, Problem> {
+    Ok(Json(LogView::new(&report(&app, &run_id(path)?).await?)))
+}
+
+pub(super) async fn cancel<S: Store>(
+    State(app): State<App<S>>,
+    path: Segment,
+    body: Body,
+) -> Result<Json<Cancelled>, Problem> {
+    let run = run_id(path)?;
+    let CancelRequest { by, why } = typed_if_any(body)?;
+    let jobs = app.jobs();
+    let ended = match jobs.cancel(&run, by.as_deref(), why.as_deref()).await? {
+        CancelAnswer::Ended => true,
+        CancelAnswer::Marked => false,
+        CancelAnswer::NotInFlight => {
+            let known = report(&app, &run).await?;
+            let detail = format!("run \"{run}\" is over: {}", known.state());
+            return Err(Problem::conflict(detail));
         }
-    }
-    if attempts.is_empty() {
-        return Err(Problem::no_such("run", &text));
-    }
-    attempts.reverse();
+    };
     let run = run.to_string();
-    Ok(Json(RunHistory { run, attempts }).into_response())
+    Ok(Json(Cancelled { run, ended }))
 }

@@ -3,18 +3,20 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use carillon::core::Timestamp;
 use chrono::{DateTime, TimeZone};
 use chrono_tz::Tz;
+use scheduler_core::Timestamp;
 
 /// The wall clock of this zone, with its offset: `2026-12-24 18:00:00 +01:00`. Milliseconds are
 /// shown where there are any.
-pub(in crate::cli) fn local(at: Timestamp, zone: Tz) -> String {
+#[must_use]
+pub fn local(at: Timestamp, zone: Tz) -> String {
     wall(&at.to_datetime().with_timezone(&zone))
 }
 
 /// The same of an instant whose wall clock is known.
-pub(in crate::cli) fn wall<Z: TimeZone<Offset: Display>>(local: &DateTime<Z>) -> String {
+#[must_use]
+pub fn wall<Z: TimeZone<Offset: Display>>(local: &DateTime<Z>) -> String {
     let form = if local.timestamp_subsec_millis() == 0 {
         "%Y-%m-%d %H:%M:%S %:z"
     } else {
@@ -24,7 +26,8 @@ pub(in crate::cli) fn wall<Z: TimeZone<Offset: Display>>(local: &DateTime<Z>) ->
 }
 
 /// A duration at a glance: `7ms`, `1.25s`, `3m 20s`, `5h 1m`, `2d 3h`.
-pub(in crate::cli) fn brief(duration: Duration) -> String {
+#[must_use]
+pub fn brief(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (major, minor) = match seconds {
         0 => return format!("{}ms", duration.as_millis()),

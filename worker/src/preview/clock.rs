@@ -8,10 +8,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use carillon::core::Timestamp;
-use carillon::core::trigger::Trigger;
 use chrono::{DateTime, FixedOffset, NaiveDateTime};
-use serde::Serialize;
+use scheduler_core::Timestamp;
+use scheduler_core::trigger::Trigger;
+
+use crate::wire::{self, ChangeKind as Kind, Position};
 
 /// What is no further from a skipped or repeated stretch than this lies next to it.
 const NEAR: Duration = Duration::from_secs(3600);
@@ -20,40 +21,25 @@ const REACH: Duration = Duration::from_secs(3 * 3600);
 
 /// A change of the clock, and where a fire time lies beside it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ClockChange {
-    pub(super) kind: Kind,
-    pub(super) position: Position,
+pub struct ClockChange {
+    /// What the clock does.
+    pub kind: Kind,
+    /// Where the fire time lies beside it.
+    pub position: Position,
     /// The first instant at the new offset.
-    pub(super) at: Timestamp,
-    pub(super) before: FixedOffset,
-    pub(super) after: FixedOffset,
+    pub at: Timestamp,
+    /// The offset before.
+    pub before: FixedOffset,
+    /// The offset after.
+    pub after: FixedOffset,
     /// Whether the fire time is the first instant after what is skipped or repeated.
     is_adjacent: bool,
 }
 
-/// What the clock does to the times between the two that it shows at the change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
-    Skips,
-    Repeats,
-}
-
-/// Where a fire time lies beside a skipped or repeated stretch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Position {
-    Before,
-    /// Within a repeated stretch, the first time.
-    First,
-    /// Within a repeated stretch, the second time.
-    Second,
-    After,
-}
-
 impl ClockChange {
     /// The change in or next to whose stretch `fire` lies, in the trigger's zone.
-    pub(super) fn near(trigger: &Trigger, fire: Timestamp) -> Option<Self> {
+    #[must_use]
+    pub fn near(trigger: &Trigger, fire: Timestamp) -> Option<Self> {
         let at = change_around(trigger, fire)?;
         let last_before = Timestamp::from_ms(at.as_ms() - 1);
         let offset = |at| *trigger.local(at).offset();
@@ -82,6 +68,16 @@ impl ClockChange {
             after,
             is_adjacent: fire == ends,
         })
+    }
+
+    pub(super) fn view(&self) -> wire::ClockChange {
+        wire::ClockChange {
+            kind: self.kind,
+            at: self.at.to_string(),
+            offset_before: self.before.to_string(),
+            offset_after: self.after.to_string(),
+            position: self.position,
+        }
     }
 }
 

@@ -1,0 +1,114 @@
+//! Many jobs at once.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::jobs::{Put, Restored};
+
+/// Jobs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    /// The jobs, as in the configuration file: 10,000 at most.
+    #[cfg_attr(feature = "http", schema(value_type = Vec<Object>, max_items = 10_000))]
+    pub jobs: Vec<Value>,
+}
+
+/// What became of many jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct Counts {
+    /// How many were added.
+    pub added: usize,
+    /// How many took the place of others.
+    pub replaced: usize,
+    /// How many were there just so.
+    pub unchanged: usize,
+    /// How many were left out: a job that does their work holds their unique key, or others were to be
+    /// kept.
+    pub kept: usize,
+    /// How many have no fire time to come, and were left out.
+    pub over: usize,
+}
+
+/// A job that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct ItemRefused {
+    /// Its place among the jobs, or the line that it stands in, from 0.
+    pub index: usize,
+    /// Its id.
+    pub id: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What became of putting many jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct BulkDone {
+    /// In numbers.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Those that were refused; none where all or none are put.
+    pub refused: Vec<ItemRefused>,
+}
+
+/// What became of an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct ImportDone {
+    /// In numbers.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Those that were refused; the others were brought back all the same.
+    pub refused: Vec<ItemRefused>,
+    /// Whether this is only what would be done.
+    pub dry_run: bool,
+}
+
+impl Counts {
+    /// Counts what became of a job that was put; tells why it was refused, if it was.
+    pub fn count_put(&mut self, id: &str, outcome: &Put) -> Option<String> {
+        match outcome {
+            Put::Added | Put::Superseded(_) => self.added += 1,
+            Put::Replaced => self.replaced += 1,
+            Put::Unchanged => self.unchanged += 1,
+            Put::Kept | Put::Ignored(_) => self.kept += 1,
+            Put::Exists => return Some(format!("there is a job {id:?} already")),
+            Put::ChangedMeanwhile => return Some(format!("job {id:?} was changed meanwhile")),
+            Put::Unreadable(why) => {
+                return Some(format!("job {id:?} is there, and cannot be read: {why}"));
+            }
+            Put::Over(why) => return Some(why.to_string()),
+            Put::KeyTaken(by) => {
+                return Some(format!("its unique key is held by job {:?}", by.as_str()));
+            }
+        }
+        None
+    }
+
+    /// Counts what became of a job that was brought back; tells why it was refused, if it was.
+    pub fn count_restored(&mut self, id: &str, outcome: &Restored) -> Option<String> {
+        match outcome {
+            Restored::Added => self.added += 1,
+            Restored::Replaced => self.replaced += 1,
+            Restored::Unchanged => self.unchanged += 1,
+            Restored::Kept => self.kept += 1,
+            Restored::Over => self.over += 1,
+            Restored::Exists => {
+                return Some(format!(
+                    "there is a job {id:?} already, and it is otherwise"
+                ));
+            }
+            Restored::Unreadable(why) => {
+                return Some(format!("job {id:?} is there, and cannot be read: {why}"));
+            }
+            Restored::KeyTaken(by) => {
+                return Some(format!("its unique key is held by job {:?}", by.as_str()));
+            }
+        }
+        None
+    }
+}
