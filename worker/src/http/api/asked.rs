@@ -172,7 +172,7 @@ fn parsed(body: &[u8]) -> Result<Value, Problem> {
 
 /// A body that is a `T`.
 pub(super) fn typed<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
-    read(json(body)?)
+    read(&json(body)?)
 }
 
 /// A body that is a `T`; or none, which is the default one.
@@ -181,10 +181,10 @@ pub(super) fn typed_if_any<T: DeserializeOwned + Default>(body: Body) -> Result<
     if body.is_empty() {
         return Ok(T::default());
     }
-    read(parsed(&body)?)
+    read(&parsed(&body)?)
 }
 
 /// A value that is a `T`.
-pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    read_value("body", value.clone()).map_err(|error| Problem::from(error).with_values(&value))
+pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    read_value("body", value.clone()).map_err(|error| Problem::from(error).with_values(value))
 }

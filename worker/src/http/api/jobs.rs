@@ -167,7 +167,7 @@ pub(super) async fn in_flight<S: Store>(State(app): State<App<S>>, path: Segment
 }
 
 /// The one job that a body describes, and what becomes of one that is there.
-pub(super) fn described<S: Store>(app: &App<S>, body: Value) -> Result<PutWish, Problem> {
+pub(super) fn described<S: Store>(app: &App<S>, body: &Value) -> Result<PutWish, Problem> {
     if !body.is_object() || body.get("jobs").is_some() {
         return Err(Problem::field("", "the body must be one job"));
     }
@@ -175,11 +175,11 @@ pub(super) fn described<S: Store>(app: &App<S>, body: Value) -> Result<PutWish, 
         let document = JobDocument::of_value("body", body.clone())?;
         document.check(app.job_defaults())
     };
-    let mut jobs = check().map_err(|error| Problem::from(error).with_values(&body))?;
+    let mut jobs = check().map_err(|error| Problem::from(error).with_values(body))?;
     let job = jobs
         .pop()
         .ok_or_else(|| Problem::field("", "the body must be one job"))?;
-    check_task(app, job.job.task().as_str()).map_err(|problem| problem.with_values(&body))?;
+    check_task(app, job.job.task().as_str()).map_err(|problem| problem.with_values(body))?;
     Ok(wish(job))
 }
 
@@ -195,7 +195,7 @@ pub(super) fn wish(configured: ConfiguredJob) -> PutWish {
 }
 
 pub(super) async fn create<S: Store>(State(app): State<App<S>>, body: Body) -> Answer {
-    let wish = described(&app, json(body)?)?;
+    let wish = described(&app, &json(body)?)?;
     put_new(&app, wish).await
 }
 
@@ -248,7 +248,7 @@ pub(super) async fn replace<S: Store>(
             "is said by the method: PUT replaces, unless If-None-Match: * stands in the head";
         return Err(Problem::field("replace_existing", rule));
     }
-    let job = described(&app, body)?.job;
+    let job = described(&app, &body)?.job;
     if *job.id() != id {
         return Err(Problem::field(
             "id",

@@ -41,7 +41,11 @@ fn checked<S: Store>(app: &App<S>, jobs: Vec<Value>) -> Result<Vec<ConfiguredJob
         let rule = format!("{} are too many: at most {MOST}", jobs.len());
         return Err(Problem::field("jobs", rule));
     }
-    let body = json!({ "jobs": jobs });
+    let body = Value::Object(
+        [("jobs".to_owned(), Value::Array(jobs))]
+            .into_iter()
+            .collect(),
+    );
     let check = || JobDocument::of_value("body", body.clone())?.check(app.job_defaults());
     let jobs = check().map_err(|error| Problem::from(error).with_values(&body))?;
     for (index, configured) in jobs.iter().enumerate() {

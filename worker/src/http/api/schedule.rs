@@ -84,7 +84,7 @@ pub(super) async fn preview_new<S: Store>(
     State(app): State<App<S>>,
     body: Body,
 ) -> Result<Json<JobChecked>, Problem> {
-    let job = described(&app, json(body)?)?.job;
+    let job = described(&app, &json(body)?)?.job;
     let now = app.jobs().now().await?;
     Ok(Json(JobChecked {
         job: serde_json::to_value(JobSpec::from(&job)).unwrap_or_default(),
@@ -257,6 +257,6 @@ pub(super) async fn once<S: Store>(
     fields.insert("id".to_owned(), id.into());
     let date = serde_json::json!({"type": "date", "run_date": at.to_string()});
     fields.insert("trigger".to_owned(), date);
-    let wish = described(&app, body)?;
+    let wish = described(&app, &body)?;
     put_new(&app, wish).await
 }
