@@ -437,6 +437,10 @@ number! {
     /// job was removed and put again.
     Version
 }
+number! {
+    /// Number of a stretch of a store's history in which it lost nothing: see [`crate::failover`].
+    Generation
+}
 
 #[cfg(test)]
 mod tests {

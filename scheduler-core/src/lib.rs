@@ -4,7 +4,7 @@
 //! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
 //! times), [`job`], [`policy`] and [`unique`] (what users define), [`plan`], [`change`] and [`patch`] (what
 //! becomes of fire times), [`after`] (runs that follow runs), [`run`] (what becomes of runs), [`share`] (which of them a node takes
-//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`audit`] (who changed what), [`notes`] (what handlers tell while they run), [`lease`] and [`session`] (who may do what), and
+//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`audit`] (who changed what), [`notes`] (what handlers tell while they run), [`lease`] and [`session`] (who may do what), [`failover`] (a store that lost its latest writes), and
 //! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ pub mod audit;
 pub mod change;
 pub mod duration;
 pub mod event;
+pub mod failover;
 pub mod history;
 pub mod id;
 pub mod job;
@@ -38,8 +39,8 @@ pub use after::{After, On};
 pub use change::{JobState, Pause, Standing, StoredJob};
 pub use event::Event;
 pub use id::{
-    Cause, Epoch, Fence, JobId, NameError, Namespace, NodeName, QueueName, RunId, SessionId, Tag,
-    TaskName, UniqueKey, Version,
+    Cause, Epoch, Fence, Generation, JobId, NameError, Namespace, NodeName, QueueName, RunId,
+    SessionId, Tag, TaskName, UniqueKey, Version,
 };
 pub use job::{Job, JobBuilder, JobDefaults, JobError, JobSpec};
 pub use memory::MemoryStore;

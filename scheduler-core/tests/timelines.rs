@@ -32,8 +32,8 @@ use scheduler_core::store::{
     RemoveJob, RequestId, Retire, Settled,
 };
 use scheduler_core::{
-    Clock, Coalesce, Job, JobDefaults, JobId, JobSpec, ManualClock, MemoryStore, QueueName,
-    SessionId, Store, Timestamp,
+    Clock, Coalesce, Generation, Job, JobDefaults, JobId, JobSpec, ManualClock, MemoryStore,
+    QueueName, SessionId, Store, Timestamp,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -454,6 +454,7 @@ impl Driver {
 
     fn exchange(&mut self, settled: Vec<Settled>, wish: Option<ClaimWish>) -> Vec<Claim> {
         let request = Exchange {
+            generation: Generation(1),
             session: self.session.clone(),
             lane: 0,
             request: self.number(),

@@ -116,6 +116,19 @@ pub(crate) fn claim_from_text(run: RunId, text: &str) -> Option<Claim> {
     })
 }
 
+/// A claim as [`claim_from_text`] reads it.
+pub(crate) fn claim_text(claim: &Claim) -> String {
+    let start = claim_start(claim);
+    let begun = if claim.begun { " begun" } else { "" };
+    let Claim {
+        losses,
+        queue,
+        priority,
+        ..
+    } = claim;
+    format!("{start} {losses} {queue} {}{begun}", priority.letter())
+}
+
 /// A claim's version, and whether this claim bound the run to it.
 fn bound_from_word(word: &str) -> Option<(Version, bool)> {
     let (number, fresh) = match word.strip_prefix('~') {

@@ -1,6 +1,7 @@
 //! Where the Redis is, and how to get in.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::certificates::Certificates;
 
@@ -79,9 +80,22 @@ pub struct RedisConfig {
     /// Whom to trust, and as whom, where they are encrypted. Defaults to the machine's authorities, and
     /// nobody.
     pub certificates: Certificates,
+    /// How long runs are neither dispatched nor claimed after the store is found on another server than
+    /// before, so that nodes can tell it what it has lost. Shorter where all have. Defaults to 1 s.
+    pub failover_grace: Duration,
 }
 
+/// How long nodes have to tell a store what it has lost, unless it is said otherwise.
+pub(crate) const FAILOVER_GRACE: Duration = Duration::from_secs(1);
+
 impl RedisConfig {
+    /// The same with this grace after a failover.
+    #[must_use]
+    pub const fn with_failover_grace(mut self, grace: Duration) -> Self {
+        self.failover_grace = grace;
+        self
+    }
+
     /// The same with this password, taken as it is.
     #[must_use]
     pub fn with_password(mut self, password: String) -> Self {

@@ -20,6 +20,7 @@ use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, S
 use scheduler_core::store::{StoreError, StoreErrorKind, StoreResult};
 use tokio::sync::Mutex;
 
+use crate::attaching::{Greeting, Met, UNATTACHED};
 use crate::script::Script;
 use crate::server::{Server, Tenure};
 
@@ -32,6 +33,15 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a blocking command waits on the server: so long a connection may be dead unnoticed.
 pub(crate) const BLOCK: Duration = Duration::from_secs(10);
 
+/// What a connection is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It changes nothing that rests on what was written before.
+    Reading,
+    /// The server must have been taken note of.
+    Changing,
+}
+
 /// One shared connection, and how it is made. It is driven by a task of the runtime that first used it.
 #[derive(Clone)]
 pub(crate) struct Link {
@@ -40,6 +50,7 @@ pub(crate) struct Link {
 
 struct Shared {
     server: Server,
+    greeting: Arc<Greeting>,
     settings: AsyncConnectionConfig,
     held: Mutex<Held>,
     /// Up to this generation connections are used no more.
@@ -51,24 +62,27 @@ struct Held {
     /// Counts connections, so that a late failure of an old one does not cost the new one.
     generation: u64,
     connection: Option<(MultiplexedConnection, Tenure)>,
+    /// Whether its server has been taken note of.
+    is_greeted: bool,
 }
 
 impl Link {
-    pub(crate) fn new(server: Server) -> Self {
-        Self::with_patience(server, RESPONSE_TIMEOUT)
+    pub(crate) fn new(server: Server, greeting: Arc<Greeting>) -> Self {
+        Self::with_patience(server, greeting, RESPONSE_TIMEOUT)
     }
 
     /// For commands that wait up to [`BLOCK`] on the server.
-    pub(crate) fn blocking(server: Server) -> Self {
-        Self::with_patience(server, BLOCK + RESPONSE_TIMEOUT)
+    pub(crate) fn blocking(server: Server, greeting: Arc<Greeting>) -> Self {
+        Self::with_patience(server, greeting, BLOCK + RESPONSE_TIMEOUT)
     }
 
-    fn with_patience(server: Server, response: Duration) -> Self {
+    fn with_patience(server: Server, greeting: Arc<Greeting>, response: Duration) -> Self {
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(response));
         let shared = Shared {
             server,
+            greeting,
             settings,
             held: Mutex::default(),
             distrusted: AtomicU64::default(),
@@ -84,7 +98,7 @@ impl Link {
         operation: &'static str,
         cmd: &Cmd,
     ) -> StoreResult<T> {
-        let (asked, mut connection) = self.ask(operation).await?;
+        let (asked, mut connection) = self.ask(operation, Purpose::Reading).await?;
         let answer = cmd.query_async(&mut connection);
         let answer = asked.tenure.within(answer).await;
         asked.answered(answer)
@@ -96,7 +110,7 @@ impl Link {
         operation: &'static str,
         pipeline: &redis::Pipeline,
     ) -> StoreResult<T> {
-        let (asked, mut connection) = self.ask(operation).await?;
+        let (asked, mut connection) = self.ask(operation, Purpose::Reading).await?;
         let answer = pipeline.query_async(&mut connection);
         let answer = asked.tenure.within(answer).await;
         asked.answered(answer)
@@ -108,7 +122,26 @@ impl Link {
         script: &Script,
         call: &Cmd,
     ) -> StoreResult<T> {
-        let (asked, mut connection) = self.ask(script.name).await?;
+        match self.script_once(script, call).await {
+            // Everything was deleted since this connection was made, and nothing was done: once more on
+            // a new one.
+            Err((error, Some(code))) if code == UNATTACHED => {
+                let again = self.script_once(script, call).await;
+                again.map_err(|(again, _)| if again.is_unknown() { again } else { error })
+            }
+            answer => answer.map_err(|(error, _)| error),
+        }
+    }
+
+    async fn script_once<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        call: &Cmd,
+    ) -> Result<T, (StoreError, Option<String>)> {
+        let (asked, mut connection) = self
+            .ask(script.name, script.purpose)
+            .await
+            .map_err(|e| (e, None))?;
         let answer = async {
             match call.query_async(&mut connection).await {
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
@@ -118,7 +151,9 @@ impl Link {
             }
         };
         let answer = asked.tenure.within(answer).await;
-        asked.answered(answer)
+        let code = answer.as_ref().err().and_then(RedisError::code);
+        let code = code.map(str::to_owned);
+        asked.answered(answer).map_err(|error| (error, code))
     }
 
     /// The connection, shared with whoever else uses the link.
@@ -126,12 +161,16 @@ impl Link {
         &self,
         operation: &'static str,
     ) -> StoreResult<MultiplexedConnection> {
-        let (_, connection, _) = self.connection(operation).await?;
+        let (_, connection, _) = self.connection(operation, Purpose::Reading).await?;
         Ok(connection)
     }
 
-    async fn ask(&self, operation: &'static str) -> StoreResult<(Asked, MultiplexedConnection)> {
-        let (generation, connection, tenure) = self.connection(operation).await?;
+    async fn ask(
+        &self,
+        operation: &'static str,
+        purpose: Purpose,
+    ) -> StoreResult<(Asked, MultiplexedConnection)> {
+        let (generation, connection, tenure) = self.connection(operation, purpose).await?;
         let asked = Asked {
             shared: Arc::clone(&self.shared),
             operation,
@@ -145,25 +184,35 @@ impl Link {
     async fn connection(
         &self,
         operation: &'static str,
+        purpose: Purpose,
     ) -> StoreResult<(u64, MultiplexedConnection, Tenure)> {
         let mut held = self.shared.held.lock().await;
         let is_distrusted = held.generation <= self.shared.distrusted.load(Ordering::Acquire);
-        if let Some((connection, tenure)) = &held.connection
-            && !is_distrusted
-            && !tenure.is_over()
-        {
-            return Ok((held.generation, connection.clone(), tenure.clone()));
-        }
-        // Closed with its last clone.
-        held.connection = None;
-        // Boxed without its type: connecting is a deep nest of futures, and each program's `main` has all
-        // that it awaits in its type. Past a depth the compiler refuses that.
-        let connecting = self.shared.server.connect(&self.shared.settings).boxed();
-        let (connection, tenure) = connecting.await.map_err(|error| {
+        let is_good = |tenure: &Tenure| !is_distrusted && !tenure.is_over();
+        let unreachable = |error: RedisError| {
             StoreError::new(StoreErrorKind::Unreachable, operation, explain(&error))
-        })?;
+        };
+        let known = held.connection.take().filter(|(_, tenure)| is_good(tenure));
+        let (mut connection, tenure) = match known {
+            Some(known) => known,
+            // The earlier one is closed with its last clone.
+            None => {
+                // Boxed without its type: connecting is a deep nest of futures, and each program's `main`
+                // has all that it awaits in its type. Past a depth the compiler refuses that.
+                let connecting = self.shared.server.connect(&self.shared.settings).boxed();
+                let made = connecting.await.map_err(unreachable)?;
+                held.generation += 1;
+                held.is_greeted = false;
+                made
+            }
+        };
+        if purpose == Purpose::Changing && !held.is_greeted {
+            let greeting = self.shared.greeting.greet(&mut connection);
+            let greeting = tenure.within(greeting).boxed();
+            // A replica may become a primary at any moment, and is to be greeted as that then.
+            held.is_greeted = greeting.await.map_err(unreachable)? == Met::Primary;
+        }
         held.connection = Some((connection.clone(), tenure.clone()));
-        held.generation += 1;
         Ok((held.generation, connection, tenure))
     }
 }
@@ -182,7 +231,11 @@ impl Asked {
     fn answered<T>(mut self, result: Result<T, RedisError>) -> StoreResult<T> {
         self.is_answered = match &result {
             Ok(_) => true,
-            Err(error) => is_from_server(error) && !drops_connection(error),
+            Err(error) => {
+                is_from_server(error)
+                    && !drops_connection(error)
+                    && error.code() != Some(UNATTACHED)
+            }
         };
         result.map_err(|error| StoreError::new(kind_of(&error), self.operation, explain(&error)))
     }

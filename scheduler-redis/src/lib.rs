@@ -7,6 +7,7 @@
 //! [`RedisStore`], which keeps the contract of [`scheduler_core::Store`] with all of these.
 #![forbid(unsafe_code)]
 
+mod attaching;
 mod attendance;
 mod certificates;
 pub mod checkup;

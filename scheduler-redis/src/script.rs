@@ -7,6 +7,7 @@
 use redis::Cmd;
 use scheduler_core::SessionId;
 
+use crate::connect::Purpose;
 use crate::keys::Keys;
 
 /// What the production clock names, for the test of the headers.
@@ -18,6 +19,7 @@ const KEEPING: &str = include_str!("lua/_keeping.lua");
 const FOLLOW: &str = include_str!("lua/_follow.lua");
 const GATES: &str = include_str!("lua/_gates.lua");
 const REMOVAL: &str = include_str!("lua/_removal.lua");
+const GENERATION: &str = include_str!("lua/_generation.lua");
 const PRESENCE: &str = include_str!("lua/_presence.lua");
 
 /// Where the scripts' `now()` comes from.
@@ -48,10 +50,14 @@ impl ServerClock {
     }
 }
 
+/// Scripts that change nothing.
+const READING: [&str; 4] = ["history_bounds", "holders", "observe", "read_jobs"];
+
 /// One script, ready to be called.
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) name: &'static str,
+    pub(crate) purpose: Purpose,
     keys: Vec<String>,
     source: String,
     hash: String,
@@ -74,8 +80,14 @@ impl Script {
         );
         let source = [&preamble, clock.library(), &libs.concat(), body].concat();
         let hash = redis::Script::new(&source).get_hash().to_owned();
+        let purpose = if READING.contains(&name) {
+            Purpose::Reading
+        } else {
+            Purpose::Changing
+        };
         Self {
             name,
+            purpose,
             keys,
             source,
             hash,
@@ -167,18 +179,19 @@ macro_rules! scripts {
 }
 
 scripts! {
-    acquire [PRESENCE],
+    acquire [PRESENCE GENERATION],
     admit [],
+    attach [],
     attend [],
     audit [],
-    begin [],
+    begin [GENERATION],
     cancel [SETTLE],
     dispatch [],
     drain [SETTLE GATES],
-    exchange [SETTLE GATES],
+    exchange [SETTLE GATES GENERATION],
     fence_session [],
     follow [],
-    heartbeat [],
+    heartbeat [GENERATION],
     history_bounds [],
     holders [REMOVAL],
     leave [],
@@ -190,12 +203,13 @@ scripts! {
     purge [],
     put [REMOVAL FOLLOW],
     read_jobs [],
+    reconcile [GENERATION],
     recount [],
-    register [],
+    register [GENERATION],
     release [],
     remove [REMOVAL],
     rerun [],
-    resync [],
+    resync [GENERATION],
     retire [REMOVAL],
     run_now [],
     steer [GATES],
@@ -247,7 +261,7 @@ mod tests {
             // The rest may be there for what the shared part uses.
             let shared = named_keys(
                 &[
-                    CLOCK, LIB, SETTLE, FOLLOW, GATES, REMOVAL, PRESENCE, KEEPING,
+                    CLOCK, LIB, SETTLE, FOLLOW, GATES, REMOVAL, PRESENCE, KEEPING, GENERATION,
                 ]
                 .concat(),
             );
@@ -278,6 +292,30 @@ mod tests {
             ["a", "b"]
         );
         assert_eq!(header_keys("-- KEYS: a\n-- ARGV: x"), ["a"]);
+    }
+
+    #[test]
+    fn what_only_reads_writes_nothing() {
+        let scripts = Scripts::new(ServerClock::Time);
+        let writes = [
+            "'SET'",
+            "'HSET'",
+            "'ZADD'",
+            "'ZREM'",
+            "'DEL'",
+            "go_on_when_full(",
+            "take_numbers(",
+        ];
+        for script in scripts.all() {
+            let is_reading = script.purpose == Purpose::Reading;
+            let found = writes.iter().find(|write| body(script).contains(*write));
+            assert!(!is_reading || found.is_none(), "{}: {found:?}", script.name);
+        }
+        let reading = scripts
+            .all()
+            .into_iter()
+            .filter(|s| s.purpose == Purpose::Reading);
+        assert_eq!(reading.count(), READING.len());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! URLs of stores: from text to [`RedisConfig`].
 
 use crate::certificates::Certificates;
-use crate::config::{Address, Host, RedisConfig, Secret, Sentinels};
+use crate::config::{Address, FAILOVER_GRACE, Host, RedisConfig, Secret, Sentinels};
 
 /// A URL that is not one of ours. Never repeats what may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +63,7 @@ fn read(url: &str) -> Result<RedisConfig, String> {
         password: non_empty(password).map(Secret::new),
         tls,
         certificates: Certificates::default(),
+        failover_grace: FAILOVER_GRACE,
     })
 }
 

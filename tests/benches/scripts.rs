@@ -103,11 +103,7 @@ impl Bench {
     async fn new(server: &RedisServer, jobs: usize, batch: usize) -> Result<Self> {
         let store = server.pinned_store(&conformance::name("bench"));
         store.set_pinned_clock(START).await?;
-        let node = Node {
-            session: SessionId::of(&conformance::name("node"), Uuid::now_v7()),
-            request: 0,
-            beat: 0,
-        };
+        let node = Node::new(SessionId::of(&conformance::name("node"), Uuid::now_v7()));
         store.register(&node.register()).await?;
         let AcquireAnswer::Acquired(token) = store.acquire(&node.acquire()).await? else {
             bail!("no lease");

@@ -223,6 +223,40 @@ impl RedisServer {
             .await?)
     }
 
+    /// How much of its append-only file there is, in bytes: a moment to come back to.
+    ///
+    /// # Errors
+    ///
+    /// Where it has none.
+    pub fn written(&self) -> Result<u64> {
+        Ok(std::fs::metadata(self.append_only()?)?.len())
+    }
+
+    /// Ends the server at once, cuts what it wrote after that many bytes, and starts it again: as a crash
+    /// of its machine does, before the end of the file came to the disk.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not come up again.
+    pub fn lose_after(&mut self, written: u64) -> Result<()> {
+        self.kill()?;
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(self.append_only()?)?;
+        file.set_len(written)?;
+        self.run()
+    }
+
+    fn append_only(&self) -> Result<std::path::PathBuf> {
+        let mut parts: Vec<_> = std::fs::read_dir(self.dir.path().join("appendonlydir"))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|end| end == "aof"))
+            .filter(|path| path.to_string_lossy().contains(".incr."))
+            .collect();
+        parts.sort();
+        parts.pop().context("an append-only file")
+    }
+
     /// Sends the server a signal.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use scheduler_core::store::{
     Heartbeat, HeartbeatAnswer, NodeInfo, Peek, PeekAnswer, PutJob, Register, RequestId, Retire,
     Settled, Store, StoreErrorKind, Tidy,
 };
-use scheduler_core::{Job, NodeName, QueueName, SessionId, Timestamp};
+use scheduler_core::{Generation, Job, NodeName, QueueName, SessionId, Timestamp};
 use std::time::Duration;
 use tests::redis_server::RedisServer;
 use uuid::Uuid;
@@ -106,6 +106,7 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
     store.dispatch(&dispatch(&first, one)).await?;
     let wish = Some(ClaimWish::in_order(&[QueueName::default_queue()], 10));
     let mut exchange = Exchange {
+        generation: Generation(1),
         session: session.clone(),
         lane: 0,
         request: 1,
@@ -152,6 +153,7 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
 
     // What keeps nodes alive, and what frees memory, goes on.
     let beat = Heartbeat {
+        generation: Generation(1),
         session: session.clone(),
         beat: 1,
         ttl: TTL,

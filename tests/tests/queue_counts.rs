@@ -8,7 +8,7 @@ use scheduler_core::store::{
     Acquire, AcquireAnswer, ClaimWish, Exchange, ExchangeAnswer, NodeInfo, Register, Store, Tidy,
     TidyAnswer,
 };
-use scheduler_core::{NodeName, QueueName, SessionId};
+use scheduler_core::{Generation, NodeName, QueueName, SessionId};
 use tests::redis_server::RedisServer;
 use uuid::Uuid;
 
@@ -55,6 +55,7 @@ async fn the_leader_counts_anew_what_cannot_be_right() -> Result<()> {
     let ready = ["1 - 0 j@1", "1 - 0 j@2"];
     let _: () = redis.rpush(key("ready:default"), &ready).await?;
     let exchange = Exchange {
+        generation: Generation(1),
         session,
         lane: 0,
         request: 1,

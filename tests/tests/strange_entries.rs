@@ -8,7 +8,7 @@ use scheduler_core::store::{
     Acquire, AcquireAnswer, ClaimWish, Exchange, ExchangeAnswer, FenceSession, NodeInfo, Peek,
     PeekAnswer, Register, Resync, ResyncAnswer, Store,
 };
-use scheduler_core::{NodeName, QueueName, SessionId};
+use scheduler_core::{Generation, NodeName, QueueName, SessionId};
 use tests::redis_server::RedisServer;
 use uuid::Uuid;
 
@@ -76,6 +76,7 @@ async fn entries_of_others_are_parked() -> Result<()> {
     assert_eq!((peeked.due.len(), peeked.retries.len()), (0, 0));
     let queues = vec![QueueName::default_queue()];
     let exchange = Exchange {
+        generation: Generation(1),
         session: session.clone(),
         lane: 0,
         request: 1,
@@ -94,6 +95,7 @@ async fn entries_of_others_are_parked() -> Result<()> {
         .hset(key(&format!("claims:{session}")), "nonsense", "nonsense")
         .await?;
     let resync = Resync {
+        generation: Generation(1),
         session: session.clone(),
         lane: 0,
         request: 2,

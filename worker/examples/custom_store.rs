@@ -78,6 +78,7 @@ macro_rules! measured {
 measured! {
     register(request: &Register) -> Registered;
     heartbeat(request: &Heartbeat) -> HeartbeatAnswer;
+    reconcile(request: &Reconcile) -> ReconcileAnswer;
     leave(session: &SessionId) -> ();
     observe(session: &SessionId) -> LeaseView;
     acquire(request: &Acquire) -> AcquireAnswer;

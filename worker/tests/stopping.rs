@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use carillon::core::run::Outcome;
 use carillon::core::store::{ClaimWish, Exchange, ExchangeAnswer, FenceAnswer, FenceSession};
-use carillon::core::{QueueName, SessionId, Store};
+use carillon::core::{Generation, QueueName, SessionId, Store};
 use carillon::{Context, Event, Tasks, Timing};
 use serde_json::json;
 use support::faulty::{ALL, Faulty};
@@ -402,6 +402,7 @@ async fn a_claim_that_the_node_does_not_know_of_is_found_and_run() {
     // Claimed for this node's session behind its back.
     let wish = ClaimWish::in_order(&[QueueName::default_queue()], 1);
     let request = Exchange {
+        generation: Generation(1),
         session,
         lane: 1,
         request: 1,

@@ -35,6 +35,7 @@ mod forgetting;
 mod node;
 mod plan;
 pub mod promises;
+pub mod rollback;
 mod scope;
 mod state;
 mod store;

@@ -14,7 +14,7 @@ use scheduler_core::store::{
     ExchangeAnswer, FenceSession, Heartbeat, HeartbeatAnswer, Peek, PeekAnswer, Peeked, Promote,
     Refusal, Resync, ResyncAnswer, Settled,
 };
-use scheduler_core::{Fence, Job, JobId, QueueName, SessionId};
+use scheduler_core::{Fence, Generation, Job, JobId, QueueName, SessionId};
 
 use super::wire::{Answer, Loop, Request};
 
@@ -152,6 +152,7 @@ impl Session {
             Loop::Heart => {
                 self.beat += 1;
                 Some(Request::Heartbeat(Heartbeat {
+                    generation: Generation(1),
                     session: self.id.clone(),
                     beat: self.beat,
                     ttl: SESSION_TTL,
@@ -187,6 +188,7 @@ impl Session {
         self.number += 1;
         if std::mem::take(&mut self.wants_resync) {
             return Some(Request::Resync(Resync {
+                generation: Generation(1),
                 session: self.id.clone(),
                 lane: 0,
                 request: self.number,
@@ -201,6 +203,7 @@ impl Session {
         let queues = [QueueName::default_queue()];
         let may_claim = free > 0 && self.is_trusted(now);
         let request = Exchange {
+            generation: Generation(1),
             session: self.id.clone(),
             lane: 0,
             request: self.number,
@@ -369,7 +372,8 @@ impl Session {
     ) -> Vec<Effect> {
         self.under_way = None;
         match answer {
-            ExchangeAnswer::Gone => self.gone(jobs),
+            // The memory store loses nothing, so that nobody is ever behind it.
+            ExchangeAnswer::Gone | ExchangeAnswer::Behind => self.gone(jobs),
             ExchangeAnswer::Superseded => {
                 self.wants_resync = true;
                 Vec::new()
@@ -385,7 +389,7 @@ impl Session {
 
     fn resynced(&mut self, answer: ResyncAnswer, now: Duration, jobs: &Definitions) -> Vec<Effect> {
         let claims = match answer {
-            ResyncAnswer::Gone => return self.gone(jobs),
+            ResyncAnswer::Gone | ResyncAnswer::Behind => return self.gone(jobs),
             ResyncAnswer::Superseded => {
                 self.wants_resync = true;
                 return Vec::new();

@@ -18,9 +18,9 @@ use crate::store::{
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
     FailedQuery, FenceAnswer, FenceSession, FollowAnswer, FollowUp, Heartbeat, HeartbeatAnswer,
     HistoryPage, HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer,
-    Promote, PutJob, QueueBoard, Register, Registered, RemoveJob, Rerun, RerunAnswer, Resync,
-    ResyncAnswer, Retire, RunInFlight, RunNow, RunNowAnswer, Steer, Steered, Store, StoreResult,
-    Supersede, Tidy, TidyAnswer, Wake,
+    Promote, PutJob, QueueBoard, Reconcile, ReconcileAnswer, Register, Registered, RemoveJob,
+    Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow, RunNowAnswer, Steer,
+    Steered, Store, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
 };
 use crate::time::{Clock, Timestamp};
 use crate::unique::Holder;
@@ -100,6 +100,10 @@ impl Store for MemoryStore {
 
     async fn heartbeat(&self, request: &Heartbeat) -> StoreResult<HeartbeatAnswer> {
         Ok(self.step(|state, now| state.heartbeat(request, now)))
+    }
+
+    async fn reconcile(&self, request: &Reconcile) -> StoreResult<ReconcileAnswer> {
+        Ok(self.step(|state, _| state.reconcile(request)))
     }
 
     async fn leave(&self, session: &SessionId) -> StoreResult<()> {

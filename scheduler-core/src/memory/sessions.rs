@@ -63,6 +63,11 @@ impl Sessions {
         self.live.insert(request.session.clone(), session);
     }
 
+    /// The place of a session in the line of those that came, if it lives.
+    pub(super) fn order(&self, session: &SessionId) -> Option<u64> {
+        self.live.get(session).map(|session| session.order)
+    }
+
     /// A session that lives.
     pub(super) fn live(&self, session: &SessionId) -> Option<&Session> {
         self.live.get(session)

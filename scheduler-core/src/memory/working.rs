@@ -4,21 +4,32 @@ use std::collections::BTreeMap;
 
 use super::sessions::{LaneAnswer, Session};
 use super::state::State;
-use crate::id::{Fence, QueueName, SessionId};
+use crate::id::{Fence, Generation, QueueName, SessionId};
 use crate::run::{Claim, WaitingRun};
 use crate::store::{
     Begin, BeginAnswer, ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer,
-    Register, Registered, Resync, ResyncAnswer, Settled,
+    Reconcile, ReconcileAnswer, Register, Registered, Resync, ResyncAnswer, Settled,
 };
 use crate::time::Timestamp;
+
+/// Nothing is ever lost here.
+const ONLY: Generation = Generation(1);
 
 impl State {
     pub(super) fn register(&mut self, request: &Register, now: Timestamp) -> Registered {
         self.sessions.begin(request, now);
-        Registered { now }
+        let number = self.sessions.order(&request.session).unwrap_or(0);
+        Registered {
+            now,
+            generation: ONLY,
+            number,
+        }
     }
 
     pub(super) fn heartbeat(&mut self, request: &Heartbeat, now: Timestamp) -> HeartbeatAnswer {
+        if request.generation != ONLY {
+            return HeartbeatAnswer::Behind;
+        }
         let Some(session) = self.sessions.live_mut(&request.session) else {
             return HeartbeatAnswer::Gone;
         };
@@ -36,11 +47,30 @@ impl State {
         }
     }
 
+    /// Nothing was lost: the session holds what it holds.
+    pub(super) fn reconcile(&self, request: &Reconcile) -> ReconcileAnswer {
+        let Some(session) = self.sessions.live(&request.session) else {
+            return ReconcileAnswer::Gone;
+        };
+        let is_held = |claim: &&Claim| {
+            let held = session.claims.get(&claim.run);
+            held.is_some_and(|held| held.fence == claim.fence)
+        };
+        let over = request.claims.iter().filter(|claim| !is_held(claim));
+        ReconcileAnswer::Reconciled {
+            generation: ONLY,
+            over: over.map(|claim| claim.fence).collect(),
+        }
+    }
+
     pub(super) fn leave(&mut self, session: &SessionId) {
         self.sessions.end(session);
     }
 
     pub(super) fn exchange(&mut self, request: &Exchange, now: Timestamp) -> ExchangeAnswer {
+        if request.generation != ONLY {
+            return ExchangeAnswer::Behind;
+        }
         let Some(session) = self.sessions.live(&request.session) else {
             return ExchangeAnswer::Gone;
         };
@@ -127,6 +157,9 @@ impl State {
     }
 
     pub(super) fn begin(&mut self, request: &Begin) -> BeginAnswer {
+        if request.generation != ONLY {
+            return BeginAnswer::Behind;
+        }
         let Some(session) = self.sessions.live_mut(&request.session) else {
             return BeginAnswer::Gone;
         };
@@ -173,6 +206,9 @@ impl State {
     }
 
     pub(super) fn resync(&mut self, request: &Resync) -> ResyncAnswer {
+        if request.generation != ONLY {
+            return ResyncAnswer::Behind;
+        }
         let Some(session) = self.sessions.live_mut(&request.session) else {
             return ResyncAnswer::Gone;
         };

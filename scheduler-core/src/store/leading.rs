@@ -33,6 +33,9 @@ pub enum AcquireAnswer {
     Held(LeaseToken),
     /// The caller's session is over.
     Gone,
+    /// Nobody holds it yet: the store lost its latest writes, and nodes tell what they know. It may
+    /// be ready earlier than in this time, and wakes standbys then.
+    Early(Duration),
 }
 
 /// Looks at what is due.

@@ -17,8 +17,12 @@
 //!    What that finds is stated with each operation; nothing is ever done twice by it.
 //! 5. **Counters only rise.** Epochs, fences and versions come from one counter that never falls and
 //!    never gives a number twice.
-//! 6. **Fire times are settled once.** A run is made, or a skip recorded, for each fire time at most
-//!    once, whatever is removed and put again: `due > fired` holds for each job at any moment.
+//! 6. **Generations.** A store that may come back without its latest writes counts
+//!    [generations](crate::failover): in a new one nothing is claimed by a session that has not
+//!    reconciled, and nobody leads before sessions had time to. One that loses nothing has one.
+//! 7. **Fire times are settled once.** A run is made, or a skip recorded, for each fire time at most
+//!    once, whatever is removed and put again: `due > fired` holds for each job at any moment (in a new
+//!    generation, once a leader has looked at it).
 //!
 //! The conformance suite (package `tests`) holds each rule against each store.
 
@@ -55,7 +59,8 @@ pub use runs::{
 };
 pub use working::{
     Begin, BeginAnswer, ClaimWish, Exchange, ExchangeAnswer, Exchanged, Heartbeat, HeartbeatAnswer,
-    MAX_CLAIMED, NodeInfo, Register, Registered, Resync, ResyncAnswer, Settled, Take,
+    MAX_CLAIMED, MAX_NAMED, NodeInfo, Part, Reconcile, ReconcileAnswer, Register, Registered,
+    Resync, ResyncAnswer, Settled, Take,
 };
 
 use crate::after::Trail;
@@ -113,6 +118,17 @@ pub trait Store: Clone + Send + Sync + 'static {
         &self,
         request: &Heartbeat,
     ) -> impl Future<Output = StoreResult<HeartbeatAnswer>> + Send;
+
+    /// Tells a store that lost its latest writes what a session holds, so that runs which it executes
+    /// are given to nobody else, and what it handed in counts. What becomes of each claim is what
+    /// [`fate`](crate::failover::fate) says. A session that was lost itself is restored with them.
+    /// With the last part the session takes part in the store's generation. Nothing is handed in by
+    /// this: what was settled before is the session's again, to be handed in again. Asked again: the
+    /// same claims, as they are then.
+    fn reconcile(
+        &self,
+        request: &Reconcile,
+    ) -> impl Future<Output = StoreResult<ReconcileAnswer>> + Send;
 
     /// Ends a session in order. Claims that are left in it are treated as those of a dead session.
     /// Asked again: nothing more happens.

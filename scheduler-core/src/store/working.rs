@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::history::Record;
-use crate::id::{Fence, NodeName, QueueName, RunId, SessionId};
+use crate::id::{Fence, Generation, NodeName, QueueName, RunId, SessionId};
 use crate::job::Job;
 use crate::policy::Priority;
 use crate::run::{Claim, Verdict};
@@ -50,6 +50,11 @@ pub struct Register {
 pub struct Registered {
     /// The store's clock at this moment.
     pub now: Timestamp,
+    /// The generation that it began in.
+    pub generation: Generation,
+    /// Its number, from the shard's counter: whether a store that lost its latest writes lost this
+    /// session with them, or ended it.
+    pub number: u64,
 }
 
 /// Shows that a session lives.
@@ -64,6 +69,8 @@ pub struct Heartbeat {
     pub ttl: Duration,
     /// How many runs the node is executing.
     pub running: usize,
+    /// The generation that the session takes part in.
+    pub generation: Generation,
 }
 
 /// What a heartbeat found.
@@ -80,6 +87,9 @@ pub enum HeartbeatAnswer {
     },
     /// The session is over, and all its claims with it.
     Gone,
+    /// The store is in another generation: the session must [reconcile](crate::Store::reconcile).
+    /// Nothing was done.
+    Behind,
 }
 
 /// A claimed run that is to be settled.
@@ -162,6 +172,8 @@ pub struct Exchange {
     pub request: u64,
     /// The highest number from the shard's counter that the caller has seen.
     pub floor: u64,
+    /// The generation that the session takes part in.
+    pub generation: Generation,
     /// Runs to settle.
     pub settled: Vec<Settled>,
     /// What to claim.
@@ -177,6 +189,9 @@ pub enum ExchangeAnswer {
     Gone,
     /// A later request of this lane was done before. Nothing was done.
     Superseded,
+    /// The store is in another generation: the session must [reconcile](crate::Store::reconcile).
+    /// Nothing was done.
+    Behind,
 }
 
 /// What an exchange brought.
@@ -195,6 +210,8 @@ pub struct Begin {
     pub session: SessionId,
     /// The claims, at most 500: runs, and the fences under which they are held.
     pub claims: Vec<(RunId, Fence)>,
+    /// The generation that the session takes part in.
+    pub generation: Generation,
 }
 
 /// What became of writing that down.
@@ -207,6 +224,9 @@ pub enum BeginAnswer {
     },
     /// The session is over. Nothing was done.
     Gone,
+    /// The store is in another generation: the session must [reconcile](crate::Store::reconcile).
+    /// Nothing was done.
+    Behind,
 }
 
 /// Asks for all claims of a session.
@@ -218,6 +238,8 @@ pub struct Resync {
     pub lane: u16,
     /// The number of the request in its lane.
     pub request: u64,
+    /// The generation that the session takes part in.
+    pub generation: Generation,
 }
 
 /// What a session holds.
@@ -229,4 +251,54 @@ pub enum ResyncAnswer {
     Gone,
     /// A later request of this lane was done before.
     Superseded,
+    /// The store is in another generation: the session must [reconcile](crate::Store::reconcile).
+    Behind,
+}
+
+/// How many claims one request of a session that reconciles names at most.
+pub const MAX_NAMED: usize = 200;
+
+/// Tells a store that lost its latest writes what a session holds.
+#[derive(Clone, Debug)]
+pub struct Reconcile {
+    /// The session.
+    pub session: SessionId,
+    /// How long it lives without a heartbeat.
+    pub ttl: Duration,
+    /// Whose it is.
+    pub info: NodeInfo,
+    /// The generation that it took part in last.
+    pub generation: Generation,
+    /// Its number, as registering answered.
+    pub number: u64,
+    /// The highest number from the shard's counter that the caller has seen.
+    pub floor: u64,
+    /// Claims, at most [`MAX_NAMED`]: those that it holds, and those of runs that it handed in
+    /// lately; see [`named`](crate::failover::named).
+    pub claims: Vec<Claim>,
+    /// Whether others follow.
+    pub part: Part,
+}
+
+/// Which of a session's requests to reconcile it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Others follow.
+    More,
+    /// The last: with it the session takes part in the generation.
+    Last,
+}
+
+/// What became of reconciling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReconcileAnswer {
+    /// The session holds all named claims but these.
+    Reconciled {
+        /// The generation that the store is in.
+        generation: Generation,
+        /// Claims that are the session's no more.
+        over: Vec<Fence>,
+    },
+    /// The session is over, and all its claims with it.
+    Gone,
 }

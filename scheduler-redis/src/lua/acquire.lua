@@ -1,7 +1,7 @@
 -- Takes the lease: a free one, or early from a holder that stood still or is gone.
--- KEYS: leader beat due seq nodes ranks steals attended alive
+-- KEYS: leader beat due seq nodes ranks steals attended alive meta
 -- ARGV: session, ttl ms, floor, token to take it from or "", beat that stood still or "gone"
--- Answers: {"acquired" | "held", token}; or {"gone"}. Asked again by its holder: the same token.
+-- Answers: {"acquired" | "held", token}; or {"gone"}; or {"early", ms until the shard is ready}. Asked again by its holder: the same token.
 
 -- Whether the lease may be taken from the holder of `token`, for this proof.
 local function may_steal(token, proof, t, ttl)
@@ -24,10 +24,17 @@ local function may_steal(token, proof, t, ttl)
 end
 
 local session, ttl, from = ARGV[1], tonumber(ARGV[2]), ARGV[4]
+local t = now()
+local ready_at = redis.call('HGET', K.meta, 'ready_at')
+if not ready_at then
+  return unattached()
+elseif t < tonumber(ready_at) then
+  -- The session may be one that has not told yet that it lives.
+  return { 'early', int(tonumber(ready_at) - t) }
+end
 if not redis.call('ZSCORE', K.nodes, session) then
   return { 'gone' }
 end
-local t = now()
 local token = held_lease()
 if token then
   if string.sub(token, 1, #session + 1) == session .. ' ' then

@@ -1,12 +1,15 @@
 -- Writes down that handlers of claimed runs are about to be called.
--- KEYS: nodes claims
--- ARGV: session, claims (at most 500), then per claim: run, fence
--- Answers: the places (from 0) of claims that the session does not hold; or "gone". Asked again: the
---   same, and nothing happens.
+-- KEYS: nodes claims meta
+-- ARGV: session, generation, claims (at most 500), then per claim: run, fence
+-- Answers: the places (from 0) of claims that the session does not hold; or "gone"; or "behind" where the
+--   shard is in another generation. Asked again: the same, and nothing happens.
+if not takes_part(ARGV[2]) then
+  return 'behind'
+end
 if not redis.call('ZSCORE', K.nodes, ARGV[1]) then
   return 'gone'
 end
-local count, FIRST = tonumber(ARGV[2]), 3
+local count, FIRST = tonumber(ARGV[3]), 4
 if count == 0 then
   return {}
 end

@@ -1,16 +1,21 @@
 -- Hands in settled runs and claims new ones.
 -- KEYS: nodes session claims busy cancelled failed failures versions seq retry finished history lines
---   packed events parked gates inuse buckets openings wake-leader, then (high, ready, low, wake) of each
+--   packed events parked gates inuse buckets openings wake-leader meta, then (high, ready, low, wake) of each
 --   queue, those to claim from first
 -- ARGV: session, lane, request, floor, queues to claim from, limit (at most 500), takes,
---   settled runs (at most 500), then the takes (list, at most) and the settled (see _settle.lua)
+--   settled runs (at most 500), generation, then the takes (list, at most) and the settled (see _settle.lua)
 -- Answers: one text: "<stale> <claims>", then a line for each stale run, then one for each claim
 --   (`<fence> <version> <attempt> <losses> <queue> <priority> <run>`, the version after `~` where this
---   claim binds the run to it); or "gone"; or "superseded".
+--   claim binds the run to it); or "gone"; or "superseded"; or
+--   "behind" where the shard is in another generation.
 --   The lane's last request asked again: the same text, and nothing happens.
 local session, lane, request = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local sources, limit, takes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local count, TAKES = tonumber(ARGV[8]), 9
+local count, TAKES = tonumber(ARGV[8]), 10
+local is_in, ready_at = takes_part(ARGV[9])
+if not is_in then
+  return 'behind'
+end
 if not redis.call('ZSCORE', K.nodes, session) then
   return 'gone'
 end
@@ -33,6 +38,12 @@ for list = 1, #KEYS - TAIL do
   waiting[list] = list % 4 ~= 0 and redis.call('LLEN', list_key(list)) or 0
 end
 local g, claimed = read_gates(t, s.freed_of), {}
+if t < tonumber(ready_at) then
+  -- What waits may be what others hold, and have not told yet.
+  for i = 1, g.count do
+    g.room[i] = 0
+  end
+end
 
 go_on_when_full(K.nodes)
 -- Hand in first: what is given back may be claimed again by the same call.

@@ -1,9 +1,12 @@
 -- Shows that a session lives; never creates one.
--- KEYS: nodes beats session claims cancelled
--- ARGV: session, beat, ttl ms, runs being executed
--- Answers: {now, claims held, {run, reason, ...} of those that were cancelled}; or "gone". Asked
---   again: the same.
+-- KEYS: nodes beats session claims cancelled meta
+-- ARGV: session, beat, ttl ms, runs being executed, generation
+-- Answers: {now, claims held, {run, reason, ...} of those that were cancelled}; or "gone"; or
+--   "behind" where the shard is in another generation. Asked again: the same.
 local session = ARGV[1]
+if not takes_part(ARGV[5]) then
+  return 'behind'
+end
 if not redis.call('ZSCORE', K.nodes, session) then
   return 'gone'
 end

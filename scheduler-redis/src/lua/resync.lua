@@ -1,8 +1,11 @@
 -- All claims of a session; voids earlier requests of the lane.
--- KEYS: nodes session claims
--- ARGV: session, lane, request
--- Answers: {run, claim, ...}; or "gone"; or "superseded". Asked again: the claims as they are then.
+-- KEYS: nodes session claims meta
+-- ARGV: session, lane, request, generation
+-- Answers: {run, claim, ...}; or "gone"; or "superseded"; or "behind". Asked again: the claims as they are then.
 local lane, request = ARGV[2], tonumber(ARGV[3])
+if not takes_part(ARGV[4]) then
+  return 'behind'
+end
 if not redis.call('ZSCORE', K.nodes, ARGV[1]) then
   return 'gone'
 end

@@ -1,6 +1,7 @@
 //! The lease, and what its holder does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::Value;
 use scheduler_core::history::{Record, SkipRecord};
@@ -98,6 +99,12 @@ impl RedisStore {
             }
             ["held", token] => Ok(AcquireAnswer::Held(token_from(&call, token)?)),
             ["gone"] => Ok(AcquireAnswer::Gone),
+            ["early", left] => {
+                let left = left
+                    .parse()
+                    .map_err(|_| call.corrupt("a time that is none"))?;
+                Ok(AcquireAnswer::Early(Duration::from_millis(left)))
+            }
             _ => Err(call.corrupt(format!("answer {answer:?}"))),
         }
     }

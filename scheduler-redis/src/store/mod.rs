@@ -11,6 +11,7 @@ mod listening;
 mod noting;
 mod queueing;
 mod reading;
+mod reconciling;
 mod recovery;
 mod runs;
 mod settling;
@@ -34,15 +35,16 @@ use scheduler_core::store::{
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
     FailedQuery, FenceAnswer, FenceSession, FollowAnswer, FollowUp, Heartbeat, HeartbeatAnswer,
     HistoryPage, HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer,
-    Promote, PutJob, QueueBoard, Register, Registered, RemoveJob, Rerun, RerunAnswer, Resync,
-    ResyncAnswer, Retire, RunInFlight, RunNow, RunNowAnswer, Steer, Steered, Store, StoreError,
-    StoreErrorKind, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
+    Promote, PutJob, QueueBoard, Reconcile, ReconcileAnswer, Register, Registered, RemoveJob,
+    Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow, RunNowAnswer, Steer,
+    Steered, Store, StoreError, StoreErrorKind, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
 };
 use scheduler_core::unique::Holder;
 use scheduler_core::{
     JobId, Namespace, Priority, QueueName, RunId, SessionId, Timestamp, UniqueKey, Version,
 };
 
+use crate::attaching::Greeting;
 use crate::attendance::Attendance;
 use crate::config::RedisConfig;
 use crate::connect::Link;
@@ -76,6 +78,7 @@ struct Shared {
     scripts: Arc<Scripts>,
     keys: Keys,
     link: Link,
+    greeting: Arc<Greeting>,
     server: Server,
     streams: Streams,
     waiters: Mutex<Vec<Waiter>>,
@@ -118,7 +121,9 @@ impl RedisStore {
             // The library refuses only what a `RedisConfig` cannot hold.
             Err(error) => unreachable!("a checked address was refused: {error}"),
         };
-        let link = Link::new(server.clone());
+        let greeting = Greeting::new(Arc::clone(&scripts), keys.clone(), config.failover_grace);
+        let greeting = Arc::new(greeting);
+        let link = Link::new(server.clone(), Arc::clone(&greeting));
         let waiters = Mutex::default();
         let shared = Shared {
             config,
@@ -127,6 +132,7 @@ impl RedisStore {
             scripts,
             keys,
             link,
+            greeting,
             server,
             streams: Streams::default(),
             waiters,
@@ -264,7 +270,9 @@ impl RedisStore {
         if let Some(waiter) = waiters.iter().find(|waiter| waiter.keys() == keys) {
             return waiter.clone();
         }
-        let waiter = Waiter::new(Link::blocking(self.shared.server.clone()), keys);
+        let greeting = Arc::clone(&self.shared.greeting);
+        let link = Link::blocking(self.shared.server.clone(), greeting);
+        let waiter = Waiter::new(link, keys);
         waiters.push(waiter.clone());
         waiter
     }
@@ -394,6 +402,10 @@ impl Store for RedisStore {
 
     async fn heartbeat(&self, request: &Heartbeat) -> StoreResult<HeartbeatAnswer> {
         self.do_heartbeat(request).await
+    }
+
+    async fn reconcile(&self, request: &Reconcile) -> StoreResult<ReconcileAnswer> {
+        self.do_reconcile(request).await
     }
 
     async fn leave(&self, session: &SessionId) -> StoreResult<()> {

@@ -1,7 +1,7 @@
 //! Streams of others, on the same Redis.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use redis::cmd;
 use scheduler_core::store::{StoreError, StoreErrorKind, StoreResult};
@@ -50,7 +50,8 @@ impl RedisStore {
             let kind = StoreErrorKind::Unreachable;
             StoreError::new(kind, "append", error.to_string())
         })?;
-        let link = Link::new(server);
+        // It is sent commands only, which need no greeting.
+        let link = Link::new(server, Arc::clone(&self.shared.greeting));
         if kept.len() >= MOST_KEPT {
             kept.clear();
         }

@@ -8,7 +8,7 @@ use scheduler_core::store::{
     HeartbeatAnswer, MAX_CLAIMED, Register, Registered, Resync, ResyncAnswer, StoreError,
     StoreErrorKind, StoreResult,
 };
-use scheduler_core::{JobId, RunId, SessionId, Timestamp, Version};
+use scheduler_core::{Generation, JobId, RunId, SessionId, Timestamp, Version};
 
 use super::leading::is_word;
 use super::{Queues, RedisStore, ms, settling};
@@ -22,9 +22,16 @@ impl RedisStore {
             .arg(ms(request.ttl))
             .arg(info);
         match call.send().await? {
-            Value::Int(now) => Ok(Registered {
-                now: Timestamp::from_ms(now),
-            }),
+            Value::Array(answer) => {
+                let (now, generation, number): (i64, u64, u64) =
+                    redis::from_redis_value(Value::Array(answer))
+                        .map_err(|error| call.corrupt(error.to_string()))?;
+                Ok(Registered {
+                    now: Timestamp::from_ms(now),
+                    generation: Generation(generation),
+                    number,
+                })
+            }
             _ => {
                 let message = format!("session {} was used before", request.session);
                 Err(StoreError::new(
@@ -41,8 +48,11 @@ impl RedisStore {
         call.arg(request.session.as_str())
             .arg(request.beat)
             .arg(ms(request.ttl));
-        call.arg(request.running);
+        call.arg(request.running).arg(request.generation.0);
         let answer: Value = call.send().await?;
+        if is_word(&answer, "behind") {
+            return Ok(HeartbeatAnswer::Behind);
+        }
         if is_word(&answer, "gone") {
             return Ok(HeartbeatAnswer::Gone);
         }
@@ -85,7 +95,8 @@ impl RedisStore {
             .arg(claim_from)
             .arg(limit)
             .arg(takes.len())
-            .arg(request.settled.len());
+            .arg(request.settled.len())
+            .arg(request.generation.0);
         for take in takes {
             call.arg(queues.list(&take.queue, take.priority))
                 .arg(take.most);
@@ -100,6 +111,7 @@ impl RedisStore {
         match answer.as_str() {
             "gone" => return Ok(ExchangeAnswer::Gone),
             "superseded" => return Ok(ExchangeAnswer::Superseded),
+            "behind" => return Ok(ExchangeAnswer::Behind),
             _ => {}
         }
         exchanged(&answer)
@@ -109,7 +121,7 @@ impl RedisStore {
 
     pub(super) async fn do_begin(&self, request: &Begin) -> StoreResult<BeginAnswer> {
         let mut call = self.call(&self.scripts().begin, Some(&request.session), &[]);
-        call.arg(request.session.as_str());
+        call.arg(request.session.as_str()).arg(request.generation.0);
         call.arg(request.claims.len());
         for (run, fence) in &request.claims {
             call.arg(run.to_string()).arg(fence.0);
@@ -117,6 +129,9 @@ impl RedisStore {
         let answer: Value = call.send().await?;
         if is_word(&answer, "gone") {
             return Ok(BeginAnswer::Gone);
+        }
+        if is_word(&answer, "behind") {
+            return Ok(BeginAnswer::Behind);
         }
         let places: Vec<usize> =
             redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
@@ -132,10 +147,14 @@ impl RedisStore {
         let mut call = self.call(&self.scripts().resync, Some(&request.session), &[]);
         call.arg(request.session.as_str())
             .arg(request.lane)
-            .arg(request.request);
+            .arg(request.request)
+            .arg(request.generation.0);
         let answer: Value = call.send().await?;
         if is_word(&answer, "gone") {
             return Ok(ResyncAnswer::Gone);
+        }
+        if is_word(&answer, "behind") {
+            return Ok(ResyncAnswer::Behind);
         }
         if is_word(&answer, "superseded") {
             return Ok(ResyncAnswer::Superseded);

@@ -1,10 +1,11 @@
 //! A node under test, and the requests that it makes.
 
 use scheduler_core::lease::{LeaseToken, Proof, Steal};
+use scheduler_core::run::Claim;
 use scheduler_core::store::{
-    Acquire, ClaimWish, Exchange, Heartbeat, NodeInfo, Register, Resync, Settled,
+    Acquire, ClaimWish, Exchange, Heartbeat, NodeInfo, Part, Reconcile, Register, Resync, Settled,
 };
-use scheduler_core::{NodeName, QueueName, SessionId};
+use scheduler_core::{Generation, NodeName, QueueName, SessionId};
 
 use super::{LEASE, SESSION, name};
 
@@ -17,9 +18,40 @@ pub struct Node {
     pub request: u64,
     /// The number of its last heartbeat.
     pub beat: u64,
+    /// The generation that it takes part in.
+    pub generation: Generation,
+    /// The number of its session.
+    pub number: u64,
 }
 
 impl Node {
+    /// A node that has not registered yet.
+    #[must_use]
+    pub fn new(session: SessionId) -> Self {
+        Self {
+            session,
+            request: 0,
+            beat: 0,
+            generation: Generation(1),
+            number: 0,
+        }
+    }
+
+    /// What it tells a store that lost its latest writes: all at once.
+    #[must_use]
+    pub fn reconcile(&self, claims: Vec<Claim>) -> Reconcile {
+        Reconcile {
+            session: self.session.clone(),
+            ttl: SESSION,
+            info: self.register().info,
+            generation: self.generation,
+            number: self.number,
+            floor: 0,
+            claims,
+            part: Part::Last,
+        }
+    }
+
     /// The request that begins its session.
     #[must_use]
     pub fn register(&self) -> Register {
@@ -42,6 +74,7 @@ impl Node {
     pub fn heartbeat(&mut self) -> Heartbeat {
         self.beat += 1;
         Heartbeat {
+            generation: self.generation,
             session: self.session.clone(),
             beat: self.beat,
             ttl: SESSION,
@@ -54,6 +87,7 @@ impl Node {
         self.request += 1;
         let wish = ClaimWish::in_order(&[QueueName::default_queue()], limit);
         Exchange {
+            generation: self.generation,
             session: self.session.clone(),
             lane: 0,
             request: self.request,
@@ -67,6 +101,7 @@ impl Node {
     pub fn resync(&mut self) -> Resync {
         self.request += 1;
         Resync {
+            generation: self.generation,
             session: self.session.clone(),
             lane: 0,
             request: self.request,

@@ -254,6 +254,7 @@ macro_rules! conformance {
                 a_session_that_showed_life_is_not_fenced,
                 a_fenced_session_without_claims_is_forgotten,
                 a_fenced_session_can_do_nothing_and_never_comes_back,
+                a_session_of_another_generation_does_nothing_until_it_reconciles,
             }
             sweeping {
                 lost_runs_are_executed_again_by_another_node,

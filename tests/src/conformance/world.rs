@@ -76,12 +76,10 @@ impl<H: Harness> World<H> {
 
     /// A node whose session has begun.
     pub async fn node(&self, node: &str) -> Node {
-        let node = Node {
-            session: SessionId::of(&name(node), Uuid::now_v7()),
-            request: 0,
-            beat: 0,
-        };
-        done(self.store.register(&node.register()).await);
+        let mut node = Node::new(SessionId::of(&name(node), Uuid::now_v7()));
+        let registered = done(self.store.register(&node.register()).await);
+        node.generation = registered.generation;
+        node.number = registered.number;
         node
     }
 

@@ -1,13 +1,13 @@
 //! Of those who look after single runs, and of handlers that begin at most once.
 
 use anyhow::{Result, bail};
-use scheduler_core::RunId;
 use scheduler_core::history::Record;
 use scheduler_core::run::{Claim, Outcome, Verdict};
 use scheduler_core::store::{
     Begin, BeginAnswer, Cancel, CancelAnswer, ExchangeAnswer, FailedQuery, RequestId, Rerun,
     RerunAnswer, RerunItem, Store,
 };
+use scheduler_core::{Generation, RunId};
 use uuid::Uuid;
 
 use crate::world::{World, job, settled};
@@ -38,6 +38,7 @@ async fn a_begin_whose_answer_is_lost_is_marked_once_and_known() -> Result<()> {
     let mut world = World::new().await?;
     let claim = world.claimed().await?;
     let begin = Begin {
+        generation: Generation(1),
         session: world.session.clone(),
         claims: vec![(claim.run.clone(), claim.fence)],
     };

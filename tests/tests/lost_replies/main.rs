@@ -18,7 +18,7 @@ use scheduler_core::store::{
     FenceSession, HeartbeatAnswer, PutJob, Refusal, RemoveJob, RequestId, Resync, ResyncAnswer,
     RunNow, RunNowAnswer, Settled, Store,
 };
-use scheduler_core::{Cause, JobId, NodeName, SessionId};
+use scheduler_core::{Cause, Generation, JobId, NodeName, SessionId};
 use scheduler_redis::{RedisConfig, RedisStore};
 use tests::node::until;
 use tests::proxy::Proxy;
@@ -225,6 +225,7 @@ async fn claims_that_came_with_a_lost_answer_are_found_by_a_resync() -> Result<(
     let claim = world.claimed().await?;
     world.requests += 1;
     let request = Resync {
+        generation: Generation(1),
         session: world.session.clone(),
         lane: 0,
         request: world.requests,

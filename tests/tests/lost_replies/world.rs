@@ -13,7 +13,7 @@ use scheduler_core::store::{
     Exchanged, Heartbeat, HeartbeatAnswer, HistoryQuery, NodeInfo, Peek, PeekAnswer, Peeked,
     PutJob, Register, RequestId, Settled, Store, StoreResult,
 };
-use scheduler_core::{Job, NodeName, QueueName, SessionId, Timestamp};
+use scheduler_core::{Generation, Job, NodeName, QueueName, SessionId, Timestamp};
 use scheduler_redis::{RedisConfig, RedisStore};
 use tests::node::until;
 use tests::proxy::Proxy;
@@ -148,6 +148,7 @@ impl World {
         self.requests += 1;
         let queues = vec![QueueName::default_queue()];
         Exchange {
+            generation: Generation(1),
             session: self.session.clone(),
             lane: 0,
             request: self.requests,
@@ -193,7 +194,7 @@ impl World {
             .await?
         {
             HeartbeatAnswer::Alive { claims, .. } => Ok(claims),
-            HeartbeatAnswer::Gone => bail!("the session lives"),
+            HeartbeatAnswer::Gone | HeartbeatAnswer::Behind => bail!("the session lives"),
         }
     }
 
@@ -234,6 +235,7 @@ pub(crate) fn acquire(session: &SessionId) -> Acquire {
 
 pub(crate) fn heartbeat(session: &SessionId, beat: u64) -> Heartbeat {
     Heartbeat {
+        generation: Generation(1),
         session: session.clone(),
         beat,
         ttl: TTL,

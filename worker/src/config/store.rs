@@ -1,6 +1,7 @@
 //! Where the store is, and with which password.
 
 use std::path::Path;
+use std::time::Duration;
 
 use scheduler_redis::RedisConfig;
 
@@ -83,7 +84,26 @@ impl StoreSettings {
             Some(password) => config.with_sentinel_password(password),
             None => config,
         };
+        let config = with_grace(config, table, document)?;
         certificates::add(config, overrides, table, document, directory).map(Self::Redis)
+    }
+}
+
+/// The longest grace after a failover: nothing fires for so long.
+const LONGEST_GRACE: Duration = Duration::from_secs(60);
+
+fn with_grace(
+    config: RedisConfig,
+    table: &StoreTable,
+    document: &Document,
+) -> Result<RedisConfig, Problem> {
+    match table.failover_grace {
+        None => Ok(config),
+        Some(grace) if grace <= LONGEST_GRACE => Ok(config.with_failover_grace(grace)),
+        Some(grace) => {
+            let message = format!("{grace:?} is too long: nothing fires meanwhile; at most 60 s");
+            Err(document.problem("store.failover_grace", message))
+        }
     }
 }
 

@@ -441,3 +441,19 @@ fn what_is_kept_and_how_long_is_said_and_bounded() {
         ]
     );
 }
+
+#[test]
+fn the_grace_after_a_failover_is_bounded() {
+    let text = |grace| format!("[store]\nurl = \"redis://a\"\nfailover_grace = {grace}\n");
+    let settings = check(&text("0.25")).unwrap();
+    let StoreSettings::Redis(config) = settings.store else {
+        panic!("not Redis");
+    };
+    assert_eq!(config.failover_grace, Duration::from_millis(250));
+    assert_eq!(
+        errors(&text("\"2m\"")),
+        [
+            "carillon.toml:3: store.failover_grace: 120s is too long: nothing fires meanwhile; at most 60 s"
+        ]
+    );
+}

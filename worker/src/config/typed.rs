@@ -71,6 +71,10 @@ pub(crate) struct StoreTable {
     pub(crate) cert_file: Option<PathBuf>,
     /// The key of that certificate (PEM). Defaults to none.
     pub(crate) key_file: Option<PathBuf>,
+    /// How long nothing is dispatched or claimed after a failover or restart of the store, so that workers
+    /// can tell it what it has lost. Shorter where all have. Defaults to 1 s.
+    #[serde(with = "duration::option")]
+    pub(crate) failover_grace: Option<Duration>,
 }
 
 /// `[job_defaults]`.

@@ -199,6 +199,9 @@ impl Store for Shelf {
     async fn heartbeat(&self, _: &Heartbeat) -> StoreResult<HeartbeatAnswer> {
         error(StoreErrorKind::Refused)
     }
+    async fn reconcile(&self, _: &Reconcile) -> StoreResult<ReconcileAnswer> {
+        error(StoreErrorKind::Refused)
+    }
     async fn leave(&self, _: &SessionId) -> StoreResult<()> {
         error(StoreErrorKind::Refused)
     }

@@ -30,8 +30,9 @@ impl<S: Store> Beginning<'_, S> {
             let request = Begin {
                 session: self.session.id.clone(),
                 claims: named.collect(),
+                generation: self.session.generation(),
             };
-            let asking = self.stopping.run_until_cancelled(self.ask(&request));
+            let asking = self.stopping.run_until_cancelled(self.ask(request));
             let stale = asking.await.flatten();
             // One that was marked when this node first saw it may have been begun.
             let may = |run: &RunId, begun: bool| {
@@ -44,15 +45,20 @@ impl<S: Store> Beginning<'_, S> {
 
     /// The claims that are not held, however often it takes to learn that; none where the session is
     /// over.
-    async fn ask(&self, request: &Begin) -> Option<Vec<RunId>> {
+    async fn ask(&self, mut request: Begin) -> Option<Vec<RunId>> {
         let mut backoff = Backoff::new();
         loop {
-            let answer = self.link.store.begin(request);
+            let answer = self.link.store.begin(&request);
             match self.link.ask("begin", answer).await {
                 Ok(BeginAnswer::Begun { stale }) => return Some(stale),
                 Ok(BeginAnswer::Gone) => {
                     self.session.end();
                     return None;
+                }
+                Ok(BeginAnswer::Behind) => {
+                    self.session.is_behind(request.generation);
+                    tokio::time::sleep(backoff.next()).await;
+                    request.generation = self.session.generation();
                 }
                 Err(_) => tokio::time::sleep(backoff.next()).await,
             }

@@ -54,8 +54,8 @@ impl<S: Store> ByHand<S> {
             info: shared.settings.info.clone(),
         };
         let sent = boottime();
-        shared.link.store.register(&request).await?;
-        let session = Arc::new(Session::new(request.session, LIFE, sent));
+        let registered = shared.link.store.register(&request).await?;
+        let session = Arc::new(Session::new(request.session, LIFE, sent, &registered));
         let leader = acquire(&shared, &session).await?;
         let (of_work, stopping) = (Arc::clone(&shared), CancellationToken::new());
         let work = Work::new(of_work, Arc::clone(&session), stopping);
@@ -98,7 +98,7 @@ async fn acquire<S: Store>(shared: &Arc<Shared<S>>, session: &Session) -> StoreR
     };
     match shared.link.store.acquire(&request).await? {
         AcquireAnswer::Acquired(token) => Ok(Leader::new(Arc::clone(shared), token)),
-        AcquireAnswer::Held(_) | AcquireAnswer::Gone => {
+        AcquireAnswer::Held(_) | AcquireAnswer::Gone | AcquireAnswer::Early(_) => {
             let message = "another node holds the lease";
             Err(StoreError::new(StoreErrorKind::Refused, "acquire", message))
         }

@@ -7,6 +7,7 @@
 //! anybody in this process; its claim's fence is what protects against it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use scheduler_core::run::{Claim, Ending};
@@ -59,6 +60,32 @@ pub(crate) struct Order {
     pub(crate) claim: Claim,
     pub(crate) stop: CancellationToken,
     pub(crate) cancelling: Cancelling,
+    /// Whether it was written down that it begins. Clones share that.
+    begun: Arc<AtomicBool>,
+}
+
+impl Order {
+    pub(crate) fn new(claim: Claim, stop: CancellationToken) -> Self {
+        Self {
+            claim,
+            stop,
+            cancelling: Cancelling::default(),
+            begun: Arc::default(),
+        }
+    }
+
+    /// The claim, as it is in the store as far as this node knows.
+    pub(crate) fn as_begun(&self) -> Claim {
+        Claim {
+            begun: self.claim.begun || self.begun.load(Ordering::Acquire),
+            ..self.claim.clone()
+        }
+    }
+
+    fn mark_begun(&mut self) {
+        self.begun.store(true, Ordering::Release);
+        self.claim.begun = true;
+    }
 }
 
 impl<S: Store> Executor<S> {
@@ -132,8 +159,9 @@ impl<S: Store> Executor<S> {
         let may_begin = beginning
             .begin(once.iter().map(|(order, _)| &order.claim))
             .await;
-        for ((order, job), may_begin) in once.into_iter().zip(may_begin) {
+        for ((mut order, job), may_begin) in once.into_iter().zip(may_begin) {
             if may_begin {
+                order.mark_begun();
                 self.spawn(order, job);
             } else {
                 inner
@@ -207,6 +235,7 @@ impl<S: Store> Inner<S> {
             claim,
             stop,
             cancelling,
+            ..
         } = order;
         let Some(handler) = self.shared.tasks.get(job.task()) else {
             return self.unknown_task(claim, &job);

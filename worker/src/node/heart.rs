@@ -122,6 +122,7 @@ impl<S: Store> Beating<S> {
             beat: self.beat,
             ttl: self.session.ttl,
             running: book.held(),
+            generation: self.session.generation(),
         };
         let answer = self.link.store.heartbeat(&heartbeat);
         match self.link.ask("heartbeat", answer).await.ok()? {
@@ -145,6 +146,11 @@ impl<S: Store> Beating<S> {
             HeartbeatAnswer::Gone => {
                 self.session.end();
                 Some(false)
+            }
+            HeartbeatAnswer::Behind => {
+                // It is the work loop that knows what to tell. Until then the trust runs on as it is.
+                self.session.is_behind(heartbeat.generation);
+                None
             }
         }
     }

@@ -94,7 +94,12 @@ async fn register<S: Store>(
                 shared.events.tell(|| Event::Registered {
                     session: session.clone(),
                 });
-                return Ok(Some(Arc::new(Session::new(session, ttl, first_sent))));
+                return Ok(Some(Arc::new(Session::new(
+                    session,
+                    ttl,
+                    first_sent,
+                    &registered,
+                ))));
             }
             Err(error)
                 if at_start == AtStart::GiveUp || error.kind() == StoreErrorKind::Corrupt =>

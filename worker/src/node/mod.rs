@@ -27,6 +27,7 @@ mod leadership;
 pub(crate) mod life;
 mod link;
 pub(crate) mod meter;
+mod reconciling;
 mod recovery;
 pub(crate) mod scribe;
 mod session;

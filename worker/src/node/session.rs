@@ -21,9 +21,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use scheduler_core::SessionId;
 use scheduler_core::session::trusted_until;
-use scheduler_core::store::Cancelled;
+use scheduler_core::store::{Cancelled, Registered};
+use scheduler_core::{Generation, SessionId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +54,12 @@ pub(crate) enum Standing {
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) ttl: Duration,
+    /// Its number, from the shard's counter.
+    pub(crate) number: u64,
+    /// The generation of the store that it takes part in.
+    generation: AtomicU64,
+    /// Whether the store is in another one.
+    behind: AtomicBool,
     /// In microseconds of [`boottime`].
     trusted_until: AtomicU64,
     handlers: Mutex<Handlers>,
@@ -76,11 +82,19 @@ struct Handlers {
 }
 
 impl Session {
-    /// A session that was asked for at `sent`.
-    pub(crate) fn new(id: SessionId, ttl: Duration, sent: Duration) -> Self {
+    /// A session that was asked for at `sent`, and answered so.
+    pub(crate) fn new(
+        id: SessionId,
+        ttl: Duration,
+        sent: Duration,
+        registered: &Registered,
+    ) -> Self {
         Self {
             id,
             ttl,
+            number: registered.number,
+            generation: AtomicU64::new(registered.generation.0),
+            behind: AtomicBool::new(false),
             trusted_until: AtomicU64::new(micros(trusted_until(sent, ttl))),
             handlers: Mutex::new(Handlers {
                 token: CancellationToken::new(),
@@ -168,6 +182,38 @@ impl Session {
     /// Cancelled when the session is over.
     pub(crate) const fn over(&self) -> &CancellationToken {
         &self.over
+    }
+
+    // ----- the store's generation -----------------------------------------------------------
+
+    /// The generation that the session takes part in.
+    pub(crate) fn generation(&self) -> Generation {
+        Generation(self.generation.load(Ordering::Acquire))
+    }
+
+    /// Notes that the store was in another generation when one was asked for that took part in
+    /// `asked_in`.
+    pub(crate) fn is_behind(&self, asked_in: Generation) {
+        if self.generation() == asked_in {
+            self.behind.store(true, Ordering::Release);
+            self.attention.notify_one();
+        }
+    }
+
+    /// Whether the session must tell the store what it holds before anything else.
+    pub(crate) fn must_reconcile(&self) -> bool {
+        self.behind.load(Ordering::Acquire)
+    }
+
+    /// Has the work loop send a request soon.
+    pub(crate) fn look_after_itself(&self) {
+        self.attention.notify_one();
+    }
+
+    /// Takes part in this generation.
+    pub(crate) fn takes_part_in(&self, generation: Generation) {
+        self.generation.store(generation.0, Ordering::Release);
+        self.behind.store(false, Ordering::Release);
     }
 
     // ----- claims ---------------------------------------------------------------------------
@@ -287,7 +333,12 @@ mod tests {
 
     fn session(sent: Duration) -> Session {
         let id = "a~00000000000000000000000000000001".parse().unwrap();
-        Session::new(id, Duration::from_secs(8), sent)
+        let registered = Registered {
+            now: scheduler_core::Timestamp::EPOCH,
+            generation: Generation(1),
+            number: 1,
+        };
+        Session::new(id, Duration::from_secs(8), sent, &registered)
     }
 
     #[test]
@@ -313,6 +364,18 @@ mod tests {
         assert!(session.is_trusted());
         assert!(before.is_cancelled());
         assert!(!session.handlers().is_cancelled());
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_generation_is_no_reason_to_reconcile_again() {
+        let session = session(boottime());
+        session.is_behind(Generation(1));
+        assert!(session.must_reconcile());
+        session.takes_part_in(Generation(2));
+        session.is_behind(Generation(1));
+        assert!(!session.must_reconcile());
+        session.is_behind(Generation(2));
+        assert!(session.must_reconcile());
     }
 
     #[test]

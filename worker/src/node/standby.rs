@@ -29,6 +29,9 @@ const LATER_PER_RANK: Duration = Duration::from_millis(100);
 /// takes a lease that has ended.
 const LATEST_RANK: usize = 4;
 
+/// How soon to look again at the least, where the store is not ready yet.
+const SOON: Duration = Duration::from_millis(5);
+
 /// How long after a due time the first of them looks: a leader that does its work has done it then.
 const AFTER_DUE: Duration = Duration::from_millis(50);
 
@@ -141,9 +144,11 @@ impl<S: Store> Watcher<S> {
                 self.shared.saw(token.epoch.0);
                 Ok(Look::Won(token))
             }
+            AcquireAnswer::Early(left) => Ok(Look::Again(left.clamp(SOON, CLOSE_LOOK / 2))),
             AcquireAnswer::Held(_) => Ok(Look::Again(self.pause(rank, &view))),
             AcquireAnswer::Gone => {
-                self.session.end();
+                // Over, or lost with what the store wrote last: its next request tells which.
+                self.session.look_after_itself();
                 Ok(Look::Again(LONGEST_WAIT))
             }
         }

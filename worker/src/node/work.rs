@@ -24,6 +24,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduler_core::failover::Recall;
 use scheduler_core::history::Record;
 use scheduler_core::run::{Claim, Ending};
 use scheduler_core::share::Shares;
@@ -36,7 +37,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::boottime;
 use crate::event::Event;
-use crate::node::cancelling::Cancelling;
 use crate::node::executor::{Executor, Order};
 use crate::node::link::{Backoff, Link};
 use crate::node::session::{Session, Stopped};
@@ -60,26 +60,29 @@ const QUIET: Duration = Duration::from_micros(100);
 /// leader offers anew only what waits in queues that it knows.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// How long to wait at most before a request is sent again.
+const MOST_PATIENT: Duration = Duration::from_millis(500);
+
 /// How long a node that shuts down tries to hand in the last of what it has.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// The work of one session.
 pub(crate) struct Work<S> {
-    shared: Arc<Shared<S>>,
-    session: Arc<Session>,
+    pub(super) shared: Arc<Shared<S>>,
+    pub(super) session: Arc<Session>,
     executor: Executor<S>,
     ready: Waiter<S>,
     /// Cancelled when no more runs are to be claimed.
     stopping: CancellationToken,
     /// What this session holds, as far as the node knows: executing, ended, or being handed in.
-    held: HashMap<Fence, Order>,
+    pub(super) held: HashMap<Fence, Order>,
     ended: mpsc::Receiver<Settled>,
     /// Ended, and not yet taken in by the store.
-    to_settle: Vec<Settled>,
+    pub(super) to_settle: Vec<Settled>,
     /// Settled although they never ended: what still comes of them is nothing to hand in.
     given_up: HashSet<Fence>,
     /// The request whose answer is still missing.
-    under_way: Option<Exchange>,
+    pub(super) under_way: Option<Exchange>,
     /// The number of the last request.
     request: u64,
     /// When runs were begun last, by [`boottime`].
@@ -91,6 +94,8 @@ pub(crate) struct Work<S> {
     resync_trouble: Trouble,
     /// Not before then to ask again what this session holds, by [`boottime`].
     resync_at: Duration,
+    /// What was handed in lately, for a store that loses it.
+    pub(super) recall: Recall,
 }
 
 /// Answers that make no sense, one after the other.
@@ -144,6 +149,7 @@ impl<S: Store> Work<S> {
             exchange_trouble: Trouble::default(),
             resync_trouble: Trouble::default(),
             resync_at: Duration::ZERO,
+            recall: Recall::default(),
         }
     }
 
@@ -166,6 +172,10 @@ impl<S: Store> Work<S> {
 
     /// One request, or one wait for a reason to send one.
     async fn run_once(&mut self) {
+        if self.session.must_reconcile() {
+            let stopping = self.stopping.clone();
+            stopping.run_until_cancelled(self.reconcile()).await;
+        }
         if boottime() >= self.resync_at && self.session.take_resync_wanted() {
             self.resync().await;
         }
@@ -315,6 +325,9 @@ impl<S: Store> Work<S> {
     /// Sends one request until it is answered, or the session is over. Cancel-safe: a request that
     /// was given up stays under way, and is what the next call sends again.
     async fn exchange(&mut self, wish: Option<ClaimWish>) {
+        if self.session.must_reconcile() {
+            self.reconcile().await;
+        }
         if self.under_way.is_none() {
             self.under_way = Some(self.compose(wish));
             self.session.book().exchange_begins();
@@ -340,6 +353,11 @@ impl<S: Store> Work<S> {
                 self.session.want_resync();
                 trouble = Some(self.exchange_trouble.goes_on(&error));
             }
+            Ok(Some(ExchangeAnswer::Behind)) => {
+                let generation = request.generation;
+                self.to_settle.extend(request.settled);
+                self.session.is_behind(generation);
+            }
             Ok(Some(ExchangeAnswer::Gone) | None) => {
                 self.session.end();
             }
@@ -358,6 +376,7 @@ impl<S: Store> Work<S> {
             lane: LANE,
             request: self.request,
             floor: self.shared.floor(),
+            generation: self.session.generation(),
             settled: self.to_settle.drain(..batch).collect(),
             wish,
         }
@@ -382,19 +401,22 @@ impl<S: Store> Work<S> {
             _ => None,
         });
         self.shared.link.meter.ended(records);
-        for Settled { claim, record, .. } in request.settled {
+        let now = boottime();
+        for settled in request.settled {
+            let claim = &settled.claim;
             self.held.remove(&claim.fence);
             if !stale.contains(&claim.run) {
                 let events = &self.shared.events;
-                if let Some(Record::Run(record)) = record {
-                    events.tell_of_record(|| Event::Ended(record));
+                if let Some(Record::Run(record)) = &settled.record {
+                    events.tell_of_record(|| Event::Ended(record.clone()));
                 } else {
                     events.tell_of_run(|| Event::RunReturned {
                         node: self.shared.settings.info.node.clone(),
-                        run: claim.run,
+                        run: claim.run.clone(),
                         attempt: claim.attempt,
                     });
                 }
+                self.recall.remember(settled, now);
             }
         }
         let asked_for = request.wish.map_or(0, |wish| wish.limit);
@@ -420,11 +442,7 @@ impl<S: Store> Work<S> {
         let handlers = self.session.handlers();
         let orders: Vec<_> = claims
             .into_iter()
-            .map(|claim| Order {
-                claim,
-                stop: handlers.child_token(),
-                cancelling: Cancelling::default(),
-            })
+            .map(|claim| Order::new(claim, handlers.child_token()))
             .collect();
         for order in &orders {
             self.shared.saw(order.claim.fence.0);
@@ -443,18 +461,23 @@ impl<S: Store> Work<S> {
             session: self.session.id.clone(),
             lane: LANE,
             request: self.request,
+            generation: self.session.generation(),
         };
         let link = &self.shared.link;
         let answer = link.ask("resync", link.store.resync(&request));
         match self.session.over().run_until_cancelled(answer).await {
             Some(Ok(ResyncAnswer::Claims(claims))) => {
                 self.resync_trouble.is_over();
-                self.reconcile(claims);
+                self.take_stock(claims);
             }
             Some(Ok(ResyncAnswer::Gone)) => {
                 self.session.end();
             }
             Some(Ok(ResyncAnswer::Superseded)) => self.session.want_resync(),
+            Some(Ok(ResyncAnswer::Behind)) => {
+                self.session.want_resync();
+                self.session.is_behind(request.generation);
+            }
             Some(Err(error)) => {
                 // Reading changes nothing, so a new number is as good as the old one.
                 self.session.want_resync();
@@ -466,7 +489,7 @@ impl<S: Store> Work<S> {
         self.session.book().exchange_ended(self.held.len());
     }
 
-    fn reconcile(&mut self, claims: Vec<Claim>) {
+    fn take_stock(&mut self, claims: Vec<Claim>) {
         let mut before = std::mem::take(&mut self.held);
         let mut unknown = Vec::new();
         for claim in claims {
@@ -589,7 +612,8 @@ async fn answer_to<S: Store>(
     request: &Exchange,
 ) -> Result<Option<ExchangeAnswer>, StoreError> {
     let asking = async {
-        let mut backoff = Backoff::new();
+        // Soon after the store is back, it is to know what this node holds.
+        let mut backoff = Backoff::up_to(MOST_PATIENT);
         loop {
             match link.ask("exchange", link.store.exchange(request)).await {
                 Ok(answer) => return Ok(answer),

@@ -246,6 +246,7 @@ macro_rules! operations {
 operations! {
     register(request: &Register) -> Registered;
     heartbeat(request: &Heartbeat) -> HeartbeatAnswer;
+    reconcile(request: &Reconcile) -> ReconcileAnswer;
     leave(session: &SessionId) -> ();
     observe(session: &SessionId) -> LeaseView;
     acquire(request: &Acquire) -> AcquireAnswer;

@@ -1,7 +1,7 @@
 //! Those who cancel runs, and nodes that write down what they begin.
 
-use scheduler_core::Store;
 use scheduler_core::store::{Begin, BeginAnswer, Cancel, CancelAnswer};
+use scheduler_core::{Generation, Store};
 
 use super::walker::Walker;
 use crate::conformance::{Harness, done};
@@ -39,6 +39,7 @@ impl<H: Harness> Walker<H> {
             .collect();
         claims.extend(past);
         let request = Begin {
+            generation: Generation(1),
             session: session.clone(),
             claims: claims.iter().map(|c| (c.run.clone(), c.fence)).collect(),
         };
@@ -46,6 +47,7 @@ impl<H: Harness> Walker<H> {
         assert_eq!(answer, done(self.world.store.begin(&request).await));
         let stale = match answer {
             BeginAnswer::Begun { stale } => stale,
+            BeginAnswer::Behind => panic!("nothing was lost"),
             BeginAnswer::Gone => claims.iter().map(|claim| claim.run.clone()).collect(),
         };
         for claim in &claims {

@@ -37,6 +37,7 @@ impl<H: Harness> Walker<H> {
                 "held"
             }
             AcquireAnswer::Gone => "gone",
+            AcquireAnswer::Early(_) => "early",
         };
         self.trace.add(format!(
             "{at} wants the lease, rank {:?}: {what}",

@@ -23,11 +23,7 @@ impl<H: Harness> Walker<H> {
             self.oracle.died(&walking.node.session);
             done(self.world.store.leave(&walking.node.session).await);
         }
-        let node = Node {
-            session: self.session(),
-            request: 0,
-            beat: 0,
-        };
+        let node = Node::new(self.session());
         self.trace.add(format!("{} registers", node.session.node()));
         done(self.world.store.register(&node.register()).await);
         self.nodes.push(Walking {
@@ -124,6 +120,7 @@ impl<H: Harness> Walker<H> {
                 self.trace.add(format!("{at} exchanges: gone"));
                 self.nodes.remove(at);
             }
+            ExchangeAnswer::Behind => panic!("nothing was lost"),
             ExchangeAnswer::Superseded => panic!("a new request is superseded"),
         }
     }

@@ -12,6 +12,7 @@ use crate::conformance::{Harness, Node, World, done, job};
 /// The request to write down that these begin.
 pub(super) fn begin_of(node: &Node, claims: &[Claim]) -> Begin {
     Begin {
+        generation: node.generation,
         session: node.session.clone(),
         claims: claims.iter().map(|c| (c.run.clone(), c.fence)).collect(),
     }

@@ -50,7 +50,7 @@ fn record(run: &RunId, attempt: u32) -> Record {
 async fn told<H: Harness>(world: &World<H>, node: &mut Node) -> Vec<Cancelled> {
     match done(world.store.heartbeat(&node.heartbeat()).await) {
         HeartbeatAnswer::Alive { cancelled, .. } => cancelled,
-        HeartbeatAnswer::Gone => panic!("gone"),
+        HeartbeatAnswer::Gone | HeartbeatAnswer::Behind => panic!("gone, or behind"),
     }
 }
 

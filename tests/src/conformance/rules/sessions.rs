@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use scheduler_core::run::{Claim, Ending};
 use scheduler_core::session::SessionSample;
 use scheduler_core::store::{
-    AcquireAnswer, ExchangeAnswer, FenceAnswer, FenceSession, HeartbeatAnswer, NodeView,
-    Registered, ResyncAnswer,
+    AcquireAnswer, BeginAnswer, ExchangeAnswer, Exchanged, FenceAnswer, FenceSession,
+    HeartbeatAnswer, NodeView, ReconcileAnswer, Registered, ResyncAnswer,
 };
-use scheduler_core::{SessionId, Store, Timestamp};
+use scheduler_core::{Fence, Generation, SessionId, Store, Timestamp};
 
+use super::beginning::begin_of;
 use crate::conformance::{Harness, Node, SESSION, START, Sight, World, done, job, name};
 
 /// Declares a node's session dead.
@@ -65,7 +67,12 @@ pub async fn registering_again_leaves_the_session_as_it_is<H: Harness>(mut world
     let before = world.see().await;
     world.advance(Duration::from_secs(1)).await;
     let answer = done(world.store.register(&a.register()).await);
-    assert_eq!(answer, Registered { now: world.now() });
+    let expected = Registered {
+        now: world.now(),
+        generation: a.generation,
+        number: a.number,
+    };
+    assert_eq!(answer, expected);
     world.expect(&before, "registering again").await;
 }
 
@@ -172,9 +179,7 @@ pub async fn a_fenced_session_can_do_nothing_and_never_comes_back<H: Harness>(wo
     world.put(job("j")).await;
     world.run_now("j").await;
     let claim = world.claim_one(&mut a).await;
-    let settled = world
-        .settled(&claim, &scheduler_core::run::Ending::Succeeded(None))
-        .await;
+    let settled = world.settled(&claim, &Ending::Succeeded(None)).await;
     let before = world.see().await;
     assert_eq!(fence(&world, &a).await, FenceAnswer::Fenced);
     let fenced = before.but(|world| {
@@ -196,6 +201,54 @@ pub async fn a_fenced_session_can_do_nothing_and_never_comes_back<H: Harness>(wo
     done(store.leave(&a.session).await);
     done(store.register(&a.register()).await);
     world.expect(&fenced, "what a dead session asks for").await;
+}
+
+pub async fn a_session_of_another_generation_does_nothing_until_it_reconciles<H: Harness>(
+    world: World<H>,
+) {
+    let mut a = world.node("a").await;
+    world.put(job("j")).await;
+    world.run_now("j").await;
+    let claim = world.claim_one(&mut a).await;
+    let generation = std::mem::replace(&mut a.generation, Generation(99));
+    let before = world.see().await;
+    let store = &world.store;
+    let behind = HeartbeatAnswer::Behind;
+    assert_eq!(done(store.heartbeat(&a.heartbeat()).await), behind);
+    let settled = world.settled(&claim, &Ending::Succeeded(None)).await;
+    let exchange = a.exchange(vec![settled.clone()], 10);
+    assert_eq!(
+        done(store.exchange(&exchange).await),
+        ExchangeAnswer::Behind
+    );
+    let resync = a.resync();
+    assert_eq!(done(store.resync(&resync).await), ResyncAnswer::Behind);
+    let begin = begin_of(&a, std::slice::from_ref(&claim));
+    assert_eq!(done(store.begin(&begin).await), BeginAnswer::Behind);
+    world
+        .expect(&before, "what a session asks for that is behind")
+        .await;
+
+    // Where nothing was lost, it holds what it holds, and nothing else.
+    a.generation = generation;
+    let unknown = Claim {
+        fence: Fence(claim.fence.0 - 1),
+        ..claim.clone()
+    };
+    for (named, expected) in [(&claim, Vec::new()), (&unknown, vec![unknown.fence])] {
+        let request = a.reconcile(vec![named.clone()]);
+        for _ in 0..2 {
+            let answer = done(store.reconcile(&request).await);
+            let over = expected.clone();
+            assert_eq!(answer, ReconcileAnswer::Reconciled { generation, over });
+        }
+    }
+    world.expect(&before, "reconciling").await;
+    let exchange = a.exchange(vec![settled], 0);
+    assert_eq!(world.exchange(&exchange).await, Exchanged::default());
+    done(store.leave(&a.session).await);
+    let request = a.reconcile(Vec::new());
+    assert_eq!(done(store.reconcile(&request).await), ReconcileAnswer::Gone);
 }
 
 fn alive(now: Timestamp, claims: usize) -> HeartbeatAnswer {

@@ -1,0 +1,39 @@
+-- Takes note of the server that the shard is on. On another one than before, or where nobody knows, what
+-- was written last may be lost: a new generation begins, and nobody leads or claims for a grace.
+-- KEYS: meta leader nodes seq awaited
+-- ARGV: run id of the server, or "" where it does not tell; grace ms; highest generation that the caller
+--   has seen, or 0
+-- Answers: {generation, how long until it is ready in ms, 1 where this call began it}. Asked again: the
+--   same, and nothing happens.
+local KEPT, LEAP, MOST_AWAITED = 16, 1000000, 1000
+local meta = redis.call('HMGET', K.meta, 'generation', 'server', 'ready_at')
+local t = now()
+if meta[1] and (ARGV[1] == '' or meta[2] == ARGV[1]) then
+  return { tonumber(meta[1]), math.max(tonumber(meta[3]) - t, 0), 0 }
+end
+local seq, seen = redis.call('GET', K.seq), tonumber(ARGV[3])
+local sessions = redis.call('ZCARD', K.nodes)
+local awaited = {}
+if sessions <= MOST_AWAITED then
+  awaited = redis.call('ZRANGE', K.nodes, 0, -1)
+end
+-- A shard that nobody has seen before has lost nothing. One that was deleted, or restored from before it
+-- was counted, goes on with a number that nobody knows.
+local grace, generation = 0, 1
+if meta[1] or seq or seen > 0 then
+  grace, generation = tonumber(ARGV[2]), meta[1] and meta[1] + 1 or math.max(t, seen + 1)
+end
+
+go_on_when_full(K.nodes)
+redis.call('DEL', K.leader)
+redis.call('DEL', K.awaited)
+redis.call('HDEL', K.meta, 'lost_after:' .. int(generation - KEPT))
+redis.call('HSET', K.meta, 'format', 1, 'generation', int(generation), 'server', ARGV[1],
+  'ready_at', int(t + grace), 'lost_after:' .. int(generation), seq or 0)
+if seq then
+  redis.call('SET', K.seq, int(seq + LEAP))
+end
+if #awaited > 0 then
+  variadic('SADD', K.awaited, awaited, 1)
+end
+return { generation, grace, 1 }
