@@ -10,6 +10,8 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 
+use crate::config::RedisConfig;
+use crate::durability::{Durability, try_disk};
 use crate::keys::Keys;
 use crate::script::Scripts;
 
@@ -31,16 +33,18 @@ pub(crate) struct Greeting {
     scripts: Arc<Scripts>,
     keys: Keys,
     grace: Duration,
+    durability: Durability,
     /// The highest generation that was met.
     generation: AtomicU64,
 }
 
 impl Greeting {
-    pub(crate) fn new(scripts: Arc<Scripts>, keys: Keys, grace: Duration) -> Self {
+    pub(crate) fn new(scripts: Arc<Scripts>, keys: Keys, config: &RedisConfig) -> Self {
         Self {
             scripts,
             keys,
-            grace,
+            grace: config.failover_grace,
+            durability: config.durability,
             generation: AtomicU64::new(0),
         }
     }
@@ -58,6 +62,9 @@ impl Greeting {
         };
         if field(&replication, "role") == Some("slave") {
             return Ok(Met::Replica);
+        }
+        if self.durability == Durability::Aof {
+            try_disk(connection).await?;
         }
         self.attach(connection, field(&server, "run_id").unwrap_or_default())
             .await?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::certificates::Certificates;
+use crate::durability::Durability;
 
 /// A password. Never shown: not by `Debug`, not by `Display`, not in errors.
 #[derive(Clone, PartialEq, Eq)]
@@ -83,12 +84,21 @@ pub struct RedisConfig {
     /// How long runs are neither dispatched nor claimed after the store is found on another server than
     /// before, so that nodes can tell it what it has lost. Shorter where all have. Defaults to 1 s.
     pub failover_grace: Duration,
+    /// When claims and what clients change count as written. Defaults to at once.
+    pub durability: Durability,
 }
 
 /// How long nodes have to tell a store what it has lost, unless it is said otherwise.
 pub(crate) const FAILOVER_GRACE: Duration = Duration::from_secs(1);
 
 impl RedisConfig {
+    /// The same with this durability.
+    #[must_use]
+    pub const fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
     /// The same with this grace after a failover.
     #[must_use]
     pub const fn with_failover_grace(mut self, grace: Duration) -> Self {

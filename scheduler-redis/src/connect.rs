@@ -16,11 +16,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind};
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind,
+};
 use scheduler_core::store::{StoreError, StoreErrorKind, StoreResult};
 use tokio::sync::Mutex;
 
 use crate::attaching::{Greeting, Met, UNATTACHED};
+use crate::durability::Waiting;
 use crate::script::Script;
 use crate::server::{Server, Tenure};
 
@@ -125,9 +128,9 @@ impl Link {
         match self.script_once(script, call).await {
             // Everything was deleted since this connection was made, and nothing was done: once more on
             // a new one.
-            Err((error, Some(code))) if code == UNATTACHED => {
+            Err((_, Some(code))) if code == UNATTACHED => {
                 let again = self.script_once(script, call).await;
-                again.map_err(|(again, _)| if again.is_unknown() { again } else { error })
+                again.map_err(|(error, _)| error)
             }
             answer => answer.map_err(|(error, _)| error),
         }
@@ -142,18 +145,47 @@ impl Link {
             .ask(script.name, script.purpose)
             .await
             .map_err(|e| (e, None))?;
-        let answer = async {
-            match call.query_async(&mut connection).await {
-                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                    script.with_text(call).query_async(&mut connection).await
-                }
-                result => result,
-            }
-        };
+        let answer = called(script, call, &mut connection);
         let answer = asked.tenure.within(answer).await;
         let code = answer.as_ref().err().and_then(RedisError::code);
         let code = code.map(str::to_owned);
         asked.answered(answer).map_err(|error| (error, code))
+    }
+
+    /// The same, and waits on the same connection until what it wrote counts, if its answer is worth
+    /// that. Where it does not come to count, the outcome is unknown.
+    pub(crate) async fn script_durably<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        call: &Cmd,
+        waiting: &Waiting<'_>,
+        is_worth_it: impl Fn(&T) -> bool,
+    ) -> StoreResult<T> {
+        let unknown = |why: String| StoreError::new(StoreErrorKind::Unknown, script.name, why);
+        let (asked, mut connection) = self.ask(script.name, script.purpose).await?;
+        let tenure = asked.tenure.clone();
+        let work = async {
+            let answer: T = called(script, call, &mut connection).await?;
+            let waited = if is_worth_it(&answer) {
+                waiting.wait(&mut connection).await
+            } else {
+                Ok(None)
+            };
+            Ok((answer, waited))
+        };
+        let answer = tenure.within(work).await;
+        let (answer, waited) = asked.answered(answer)?;
+        match waited {
+            Ok(None) => Ok(answer),
+            Ok(Some(missing)) => Err(unknown(missing)),
+            Err(error) => {
+                // What stands in this connection's buffers, nobody knows.
+                let distrusted = &self.shared.distrusted;
+                let generation = self.shared.held.lock().await.generation;
+                distrusted.fetch_max(generation, Ordering::AcqRel);
+                Err(unknown(explain(&error)))
+            }
+        }
     }
 
     /// The connection, shared with whoever else uses the link.
@@ -214,6 +246,19 @@ impl Link {
         }
         held.connection = Some((connection.clone(), tenure.clone()));
         Ok((held.generation, connection, tenure))
+    }
+}
+
+async fn called<T: FromRedisValue>(
+    script: &Script,
+    call: &Cmd,
+    connection: &mut MultiplexedConnection,
+) -> RedisResult<T> {
+    match call.query_async(connection).await {
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            script.with_text(call).query_async(connection).await
+        }
+        result => result,
     }
 }
 

@@ -15,6 +15,7 @@ mod cluster;
 mod codec;
 mod config;
 mod connect;
+mod durability;
 mod keys;
 mod script;
 mod server;
@@ -24,5 +25,6 @@ mod wait;
 
 pub use certificates::{CertificateError, Certificates};
 pub use config::{Address, Host, RedisConfig, Secret, Sentinels};
+pub use durability::Durability;
 pub use store::RedisStore;
 pub use url::UrlError;

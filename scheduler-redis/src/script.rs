@@ -195,6 +195,7 @@ scripts! {
     history_bounds [],
     holders [REMOVAL],
     leave [],
+    mark [],
     note [],
     observe [PRESENCE],
     park [],

@@ -5,6 +5,7 @@
 //! one is then given up at once: where it hangs, it would be waited for in vain, and where it does
 //! not (a planned failover leaves it a primary for seconds), what it is told is lost.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -114,6 +115,32 @@ impl Server {
         let (client, tenure) = self.find().await?;
         let connecting = client.get_multiplexed_async_connection_with_config(settings);
         Ok((tenure.within(connecting).await?, tenure))
+    }
+
+    /// How willing each replica is to be promoted, as a sentinel says; none where there is none, or it does
+    /// not say.
+    pub(crate) async fn replica_priorities(&self) -> Option<Vec<u32>> {
+        let Origin::Watched(watched) = &*self.0 else {
+            return None;
+        };
+        let mut question = redis::cmd("SENTINEL");
+        question.arg("REPLICAS").arg(&watched.primary);
+        for sentinel in &watched.sentinels {
+            let asking = async {
+                let mut connection = sentinel.get_multiplexed_async_connection().await?;
+                let found: Vec<HashMap<String, String>> =
+                    question.query_async(&mut connection).await?;
+                RedisResult::Ok(found)
+            };
+            let Ok(Ok(found)) = tokio::time::timeout(FIND_TIMEOUT, asking).await else {
+                continue;
+            };
+            let priorities = found
+                .iter()
+                .filter_map(|replica| replica.get("slave-priority"));
+            return priorities.map(|priority| priority.parse().ok()).collect();
+        }
+        None
     }
 
     /// How to reach the primary, and for how long that is so.

@@ -2,6 +2,7 @@
 
 use crate::certificates::Certificates;
 use crate::config::{Address, FAILOVER_GRACE, Host, RedisConfig, Secret, Sentinels};
+use crate::durability::Durability;
 
 /// A URL that is not one of ours. Never repeats what may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +65,7 @@ fn read(url: &str) -> Result<RedisConfig, String> {
         tls,
         certificates: Certificates::default(),
         failover_grace: FAILOVER_GRACE,
+        durability: Durability::None,
     })
 }
 

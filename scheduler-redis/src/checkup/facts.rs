@@ -7,7 +7,7 @@ use redis::FromRedisValue;
 use redis::aio::MultiplexedConnection;
 use scheduler_core::store::StoreResult;
 
-use crate::{Address, RedisStore};
+use crate::{Address, Durability, RedisStore};
 
 /// How many round trips are measured.
 const PINGS: usize = 20;
@@ -39,6 +39,10 @@ pub struct Facts {
     pub min_replicas: Option<(u32, Duration)>,
     /// Whether sentinels watch it, as far as this store knows.
     pub by_sentinels: bool,
+    /// How willing each of them is to be promoted, as sentinels say.
+    pub priorities: Option<Vec<u32>>,
+    /// When writes count, as this process is told.
+    pub durability: Durability,
     /// How long an answer took, in order.
     pub round_trips: Vec<Duration>,
     /// How far its clock is ahead of this machine's, in milliseconds.
@@ -58,6 +62,8 @@ impl RedisStore {
         let mut facts = Facts {
             by_sentinels: self.config().sentinels().is_some(),
             by_slot: matches!(self.config().address, Address::Cluster(_)),
+            durability: self.config().durability,
+            priorities: self.server().replica_priorities().await,
             ..Facts::default()
         };
         facts.read_info(&info(redis).await);

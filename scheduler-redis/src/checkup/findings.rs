@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Facts;
+use crate::Durability;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +98,7 @@ impl Facts {
             self.memory(),
             self.persistence(),
             self.replication(),
+            self.durability(),
             self.latency(),
             self.clock(),
         ];
@@ -242,6 +244,44 @@ impl Facts {
         })
     }
 
+    fn durability(&self) -> Option<Finding> {
+        const CHECK: &str = "durability";
+        let Durability::Replicas(wanted) = self.durability else {
+            let found = self.durability.to_string();
+            return (self.durability != Durability::None).then(|| Finding::fine(CHECK, found));
+        };
+        let wanted = wanted.get();
+        let found = format!("replicas:{wanted}");
+        let (replicas, _) = self.replicas?;
+        let breaks = "one dispatch per fire, at most once, acknowledged changes: across a failover to \
+                      a replica that has not acknowledged them";
+        let priorities = self.priorities.as_deref().unwrap_or_default();
+        Some(if replicas < wanted {
+            Finding::problem(
+                CHECK,
+                format!("{found}, and {replicas} follow"),
+                "nothing runs: claims and changes never count as written",
+                "bring replicas back, or ask for fewer",
+            )
+        } else if priorities.windows(2).any(|pair| pair[0] != pair[1]) {
+            Finding::warning(
+                CHECK,
+                format!("{found}; the replicas' priorities differ: {priorities:?}"),
+                breaks,
+                "the same replica-priority on all: sentinels go by it before they go by what a replica has",
+            )
+        } else if wanted < replicas && wanted * 2 <= replicas {
+            Finding::warning(
+                CHECK,
+                format!("{found} of {replicas}"),
+                breaks,
+                "wait for more than half of the replicas, or for all",
+            )
+        } else {
+            Finding::fine(CHECK, found)
+        })
+    }
+
     fn latency(&self) -> Option<Finding> {
         let middle = *self.round_trips.get(self.round_trips.len() / 2)?;
         let longest = *self.round_trips.last()?;
@@ -302,6 +342,8 @@ mod tests {
             replicas: Some((2, Duration::from_secs(1))),
             min_replicas: Some((1, Duration::from_secs(2))),
             by_sentinels: true,
+            priorities: Some(vec![100, 100]),
+            durability: "replicas:2".parse().unwrap(),
             round_trips: vec![Duration::from_micros(200); 20],
             clock_ahead_ms: Some(-3),
         }
@@ -316,7 +358,7 @@ mod tests {
     #[test]
     fn a_healthy_server_is_fine_and_what_it_does_not_tell_is_no_fault() {
         assert!(healthy().findings().iter().all(|f| f.level == Level::Fine));
-        assert_eq!(healthy().findings().len(), 8);
+        assert_eq!(healthy().findings().len(), 9);
         assert!(Facts::default().findings().is_empty());
     }
 
@@ -339,6 +381,13 @@ mod tests {
                 f.append_only = Some((true, false));
             }),
             ("persistence", Warning, |f| f.fsync = Some("no".to_owned())),
+            ("durability", Problem, |f| {
+                f.durability = "replicas:3".parse().unwrap();
+            }),
+            ("durability", Warning, |f| f.priorities = Some(vec![100, 1])),
+            ("durability", Warning, |f| {
+                f.durability = "replicas:1".parse().unwrap();
+            }),
             ("replication", Problem, |f| {
                 f.replicas = Some((0, Duration::ZERO));
             }),

@@ -141,7 +141,7 @@ impl RedisStore {
             for (version, change) in changes {
                 add_change(&mut call, *version, change)?;
             }
-            let words: String = call.send().await?;
+            let words: String = call.send_change().await?;
             let before = answers.len();
             for word in words.split(' ') {
                 answers.push(changed(&call, word)?);
@@ -163,7 +163,7 @@ impl RedisStore {
         if let Some(removal) = &request.removal {
             add_removal(&mut call, removal);
         }
-        let word: String = call.send().await?;
+        let word: String = call.send_change().await?;
         changed(&call, &word)
     }
 
@@ -189,7 +189,7 @@ impl RedisStore {
         let mut call = self.call(&self.scripts().remove, None, &keys);
         call.arg(request.request.as_text());
         add_removal(&mut call, request);
-        let word: String = call.send().await?;
+        let word: String = call.send_change().await?;
         changed(&call, &word)
     }
 
@@ -216,7 +216,7 @@ impl RedisStore {
             call.arg("");
         }
         call.arg(request.max_lined_up());
-        let answer: String = call.send().await?;
+        let answer: String = call.send_change().await?;
         match answer.split_once(' ') {
             None if answer == "made" => Ok(RunNowAnswer::Made),
             None if answer == "conflict" => Ok(RunNowAnswer::Conflict),

@@ -48,6 +48,7 @@ use crate::attaching::Greeting;
 use crate::attendance::Attendance;
 use crate::config::RedisConfig;
 use crate::connect::Link;
+use crate::durability::{Durability, Waiting};
 use crate::keys::Keys;
 use crate::script::{Script, Scripts, ServerClock};
 use crate::server::Server;
@@ -71,6 +72,14 @@ pub struct RedisStore {
     shared: Arc<Shared>,
 }
 
+/// Connections whose writes are waited for: while they wait, they answer nothing else. Made when they
+/// are first used.
+struct Durable {
+    claims: Link,
+    begins: Link,
+    changes: Link,
+}
+
 struct Shared {
     config: RedisConfig,
     namespace: Namespace,
@@ -78,6 +87,7 @@ struct Shared {
     scripts: Arc<Scripts>,
     keys: Keys,
     link: Link,
+    durable: Durable,
     greeting: Arc<Greeting>,
     server: Server,
     streams: Streams,
@@ -121,9 +131,15 @@ impl RedisStore {
             // The library refuses only what a `RedisConfig` cannot hold.
             Err(error) => unreachable!("a checked address was refused: {error}"),
         };
-        let greeting = Greeting::new(Arc::clone(&scripts), keys.clone(), config.failover_grace);
+        let greeting = Greeting::new(Arc::clone(&scripts), keys.clone(), &config);
         let greeting = Arc::new(greeting);
-        let link = Link::new(server.clone(), Arc::clone(&greeting));
+        let new_link = || Link::new(server.clone(), Arc::clone(&greeting));
+        let link = new_link();
+        let durable = Durable {
+            claims: new_link(),
+            begins: new_link(),
+            changes: new_link(),
+        };
         let waiters = Mutex::default();
         let shared = Shared {
             config,
@@ -132,6 +148,7 @@ impl RedisStore {
             scripts,
             keys,
             link,
+            durable,
             greeting,
             server,
             streams: Streams::default(),
@@ -199,6 +216,10 @@ impl RedisStore {
 
     pub(crate) fn config(&self) -> &RedisConfig {
         &self.shared.config
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.shared.server
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -304,6 +325,32 @@ impl Call<'_> {
 
     async fn send<T: FromRedisValue>(&self) -> StoreResult<T> {
         self.store.shared.link.script(self.script, &self.cmd).await
+    }
+
+    /// Calls it on this link, and waits until what it did counts, if its answer is worth that.
+    async fn send_durably<T: FromRedisValue>(
+        &self,
+        link: impl FnOnce(&Durable) -> &Link,
+        is_worth_it: impl Fn(&T) -> bool,
+    ) -> StoreResult<T> {
+        let shared = &self.store.shared;
+        if shared.config.durability == Durability::None {
+            return self.send().await;
+        }
+        let waiting = Waiting {
+            durability: shared.config.durability,
+            scripts: &shared.scripts,
+            keys: &shared.keys,
+        };
+        let link = link(&shared.durable);
+        link.script_durably(self.script, &self.cmd, &waiting, is_worth_it)
+            .await
+    }
+
+    /// Calls what a client changes, and waits until it counts.
+    async fn send_change<T: FromRedisValue>(&self) -> StoreResult<T> {
+        self.send_durably(|durable| &durable.changes, |_| true)
+            .await
     }
 
     fn corrupt(&self, message: impl Into<String>) -> StoreError {

@@ -79,7 +79,7 @@ impl RedisStore {
             Steering::Pause(_, note) => call.arg("pause").arg(note_text(note)),
             Steering::Resume(_) => call.arg("resume"),
         };
-        let answer: String = call.send().await?;
+        let answer: String = call.send_change().await?;
         match answer.as_str() {
             "done" => Ok(Steered::Done),
             "already" => Ok(Steered::Already),

@@ -24,7 +24,7 @@ impl RedisStore {
             .arg(run.job.as_str())
             .arg(&request.reason)
             .arg(waits_as.unwrap_or_default());
-        let answer: String = call.send().await?;
+        let answer: String = call.send_change().await?;
         match answer.as_str() {
             "ended" => Ok(CancelAnswer::Ended),
             "marked" => Ok(CancelAnswer::Marked),
@@ -140,7 +140,7 @@ impl RedisStore {
                 .arg(queues.list(item.job.queue(), item.job.policy().priority))
                 .arg(Record::Run(record).to_line());
         }
-        let answer: String = call.send().await?;
+        let answer: String = call.send_change().await?;
         let words = answer.lines().map(|line| match line.split_once(' ') {
             None if line == "made" => Some(RerunAnswer::Made),
             None if line == "gone" => Some(RerunAnswer::NotFound),
@@ -160,7 +160,7 @@ impl RedisStore {
         for run in runs {
             call.arg(run.to_string());
         }
-        call.send::<i64>().await.map(drop)
+        call.send_change::<i64>().await.map(drop)
     }
 }
 

@@ -107,7 +107,12 @@ impl RedisStore {
             settling::Known::Fence,
             &mut queues,
         );
-        let answer: String = call.send().await?;
+        // What is handed in need not be waited for: at worst it is executed again.
+        let brings_claims =
+            |answer: &String| exchanged(answer).is_some_and(|e| !e.claims.is_empty());
+        let answer: String = call
+            .send_durably(|durable| &durable.claims, brings_claims)
+            .await?;
         match answer.as_str() {
             "gone" => return Ok(ExchangeAnswer::Gone),
             "superseded" => return Ok(ExchangeAnswer::Superseded),
@@ -126,7 +131,9 @@ impl RedisStore {
         for (run, fence) in &request.claims {
             call.arg(run.to_string()).arg(fence.0);
         }
-        let answer: Value = call.send().await?;
+        let answer: Value = call
+            .send_durably(|durable| &durable.begins, |_| true)
+            .await?;
         if is_word(&answer, "gone") {
             return Ok(BeginAnswer::Gone);
         }

@@ -80,6 +80,16 @@ pub(super) struct Global {
         hide_env_values = true
     )]
     pub(super) password_file: Option<PathBuf>,
+    /// When claims and changes count as written: none, replicas:N, aof [default: none]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        env = "CARILLON_DURABILITY",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub(super) durability: Option<String>,
     /// Authorities that sign the store's certificate (PEM), with rediss [default: the machine's]
     #[arg(
         long,

@@ -32,6 +32,7 @@ impl Global {
             ca_file: self.ca_file.clone().filter(non_empty),
             cert_file: self.cert_file.clone().filter(non_empty),
             key_file: self.key_file.clone().filter(non_empty),
+            durability: given(&self.durability),
             namespace: given(&self.namespace),
             ..Overrides::default()
         }

@@ -50,6 +50,8 @@ pub struct Overrides {
     pub cert_file: Option<PathBuf>,
     /// A file with the key of that certificate.
     pub key_file: Option<PathBuf>,
+    /// When claims and changes count as written.
+    pub durability: Option<String>,
     /// The namespace.
     pub namespace: Option<String>,
     /// The node's name.

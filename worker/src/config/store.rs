@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use scheduler_redis::RedisConfig;
+use scheduler_redis::{Durability, RedisConfig};
 
 use super::certificates;
 use super::document::Document;
@@ -50,10 +50,10 @@ impl StoreSettings {
                 url,
                 problem: &in_file,
             },
-            (None, None) => return Ok(Self::Memory),
+            (None, None) => return in_memory(overrides, table, document),
         };
         let Some(config) = typed.redis()? else {
-            return Ok(Self::Memory);
+            return in_memory(overrides, table, document);
         };
         let of_file = FilePassword {
             field: "store.password",
@@ -85,12 +85,45 @@ impl StoreSettings {
             None => config,
         };
         let config = with_grace(config, table, document)?;
+        let durability = durability(overrides, table, document)?;
+        let config = config.with_durability(durability);
         certificates::add(config, overrides, table, document, directory).map(Self::Redis)
     }
 }
 
 /// The longest grace after a failover: nothing fires for so long.
 const LONGEST_GRACE: Duration = Duration::from_secs(60);
+
+fn durability(
+    overrides: &Overrides,
+    table: &StoreTable,
+    document: &Document,
+) -> Result<Durability, Problem> {
+    if let Some(text) = &overrides.durability {
+        let place = "--durability (CARILLON_DURABILITY)";
+        return text.parse().map_err(|message| Problem::new(place, message));
+    }
+    let text = table.durability.as_deref().unwrap_or("none");
+    let parsed = text.parse();
+    parsed.map_err(|message: String| document.problem("store.durability", message))
+}
+
+/// The embedded store has nobody to wait for.
+fn in_memory(
+    overrides: &Overrides,
+    table: &StoreTable,
+    document: &Document,
+) -> Result<StoreSettings, Problem> {
+    let asked_for = durability(overrides, table, document)?;
+    if asked_for == Durability::None {
+        return Ok(StoreSettings::Memory);
+    }
+    let message = format!("{asked_for}: the embedded store keeps nothing; give the URL of a Redis");
+    Err(match &overrides.durability {
+        Some(_) => Problem::new("--durability (CARILLON_DURABILITY)", message),
+        None => document.problem("store.durability", message),
+    })
+}
 
 fn with_grace(
     config: RedisConfig,

@@ -457,3 +457,33 @@ fn the_grace_after_a_failover_is_bounded() {
         ]
     );
 }
+
+#[test]
+fn a_durability_is_checked_where_it_was_said() {
+    let text =
+        |durability| format!("[store]\nurl = \"redis://a\"\ndurability = \"{durability}\"\n");
+    let durability = |settings: Settings| match settings.store {
+        StoreSettings::Redis(config) => config.durability.to_string(),
+        StoreSettings::Memory => panic!("not Redis"),
+    };
+    assert_eq!(
+        durability(check(&text("replicas:2")).unwrap()),
+        "replicas:2"
+    );
+    let overrides = Overrides {
+        durability: Some("aof".to_owned()),
+        ..Overrides::default()
+    };
+    let overridden = check_with(&text("replicas:2"), &overrides).unwrap();
+    assert_eq!(durability(overridden), "aof");
+    let said = errors(&text("two"));
+    assert!(
+        said[0].contains("carillon.toml:3: store.durability: \"two\" is no durability"),
+        "{said:?}"
+    );
+    let said = errors("[store]\ndurability = \"aof\"\n");
+    assert!(
+        said[0].contains("the embedded store keeps nothing"),
+        "{said:?}"
+    );
+}

@@ -71,6 +71,9 @@ pub(crate) struct StoreTable {
     pub(crate) cert_file: Option<PathBuf>,
     /// The key of that certificate (PEM). Defaults to none.
     pub(crate) key_file: Option<PathBuf>,
+    /// When claims and changes count as written: `none` (at once), `replicas:1` (when so many replicas
+    /// have them), `aof` (when they are on disk). Defaults to `none`.
+    pub(crate) durability: Option<String>,
     /// How long nothing is dispatched or claimed after a failover or restart of the store, so that workers
     /// can tell it what it has lost. Shorter where all have. Defaults to 1 s.
     #[serde(with = "duration::option")]
