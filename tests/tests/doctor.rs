@@ -1,5 +1,8 @@
 //! What `carillon doctor` says of real servers, with real workers, or none.
 
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tests::node::{Node, carillon, until};
@@ -108,5 +111,69 @@ async fn what_waits_for_nobody_is_told() -> Result<()> {
     let found = || async { Ok(checks(&doctor(&url, &[]).await?.1) == ["queues"]) };
     until("a queue that nobody serves", found).await?;
     drop(node);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_damaged_by_hand_is_mended_and_told() -> Result<()> {
+    let server = RedisServer::with(Persistence::AppendOnly, None)?;
+    let url = server.url();
+    let mut connection = server.connect().await?;
+    let mut set = async |key: &str, field: &str, value: &str| -> Result<()> {
+        let mut set = redis::cmd("HSET");
+        set.arg(format!("carillon:{{default/0}}:{key}"))
+            .arg(field)
+            .arg(value);
+        Ok(set.query_async::<()>(&mut connection).await?)
+    };
+    // A run that is nowhere, beside one that is too young to judge.
+    let young = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    set("busy", "stray", "@1000").await?;
+    set("busy", "both", &format!("@1000 @{young}")).await?;
+    set("inuse", "default", "7").await?;
+    let held = "lost~00000000000000000000000000000001";
+    let left = "lost~00000000000000000000000000000002";
+    set(&format!("claims:{held}"), "kept@1000", "9 3 1 0 default n").await?;
+    set("busy", "kept", "@1000").await?;
+    set(&format!("session:{left}"), "running", "0").await?;
+
+    let output = carillon()
+        .args(["doctor", "--fix", "--json", "--store", &url])
+        .output()
+        .await?;
+    let findings: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    let fixed = findings.iter().filter(|f| f["check"] == "fixed");
+    let fixed: Vec<_> = fixed.filter_map(|f| f["found"].as_str()).collect();
+    let expected = [
+        format!("declared session {held} dead: workers settle what it held"),
+        format!("deleted what was left of session {left}"),
+        "freed the place of both@1000, which is nowhere".to_owned(),
+        "freed the place of stray@1000, which is nowhere".to_owned(),
+        "counted claims by queue anew".to_owned(),
+    ];
+    assert_eq!(fixed, expected);
+
+    let mut busy = redis::cmd("HGETALL");
+    busy.arg("carillon:{default/0}:busy");
+    let busy: BTreeMap<String, String> = busy.query_async(&mut server.connect().await?).await?;
+    let expected = [("both", format!("@{young}")), ("kept", "@1000".to_owned())];
+    assert_eq!(
+        busy,
+        expected.map(|(job, words)| (job.to_owned(), words)).into()
+    );
+    let mut count = redis::cmd("HGET");
+    count.arg("carillon:{default/0}:inuse").arg("default");
+    let count: u64 = count.query_async(&mut server.connect().await?).await?;
+    assert_eq!(count, 1, "the claim of the dead session");
+
+    let again = carillon()
+        .args(["doctor", "--fix", "--json", "--store", &url])
+        .output()
+        .await?;
+    let findings: Vec<Value> = serde_json::from_slice(&again.stdout)?;
+    assert!(
+        findings.iter().all(|f| f["check"] != "fixed"),
+        "{findings:#?}"
+    );
     Ok(())
 }

@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use scheduler_core::run::Ending;
 use scheduler_core::store::{Begin, BeginAnswer, ExchangeAnswer, Exchanged, Store, StoreErrorKind};
-use scheduler_core::{Namespace, Timestamp};
+use scheduler_core::{Namespace, SessionId, Timestamp};
 use scheduler_redis::{Durability, RedisConfig, RedisStore};
-use tests::conformance::{ClockHand, Fresh, Harness, World, job};
+use tests::conformance::{self, ClockHand, Fresh, Harness, World, job, name};
 use tests::node::{Node, until};
 use tests::oracle::{self, STREAM};
 use tests::redis_server::{Persistence, RedisServer};
@@ -198,10 +198,9 @@ async fn a_server_that_cannot_tell_when_writes_are_on_disk_is_refused() -> Resul
     let server = RedisServer::start()?;
     let config = RedisConfig::from_url(&server.url())?.with_durability(Durability::Aof);
     let store = RedisStore::new(config, "default".parse()?);
-    let error = store
-        .ping()
-        .await
-        .expect_err("it has no append-only file, or no WAITAOF");
+    let node = conformance::Node::new(SessionId::of(&name("a"), Uuid::now_v7()));
+    let registered = store.register(&node.register()).await;
+    let error = registered.expect_err("it has no append-only file, or no WAITAOF");
     assert_eq!(error.kind(), StoreErrorKind::Unreachable);
     ensure!(error.to_string().contains("needs WAITAOF"), "{error}");
     Ok(())

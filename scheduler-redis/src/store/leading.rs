@@ -322,7 +322,7 @@ impl RedisStore {
             .arg(ms(request.keep_failed_for));
         let done = call.send::<i64>().await?;
         if done == 1 {
-            self.recount(&request.token).await?;
+            self.recount(Some(&request.token)).await?;
         }
         match done {
             0 => Ok(TidyAnswer::LeaseLost),

@@ -239,7 +239,7 @@ impl RedisStore {
     }
 
     /// Starts a call of a script.
-    fn call<'a>(
+    pub(crate) fn call<'a>(
         &'a self,
         script: &'a Script,
         session: Option<&SessionId>,
@@ -300,14 +300,14 @@ impl RedisStore {
 }
 
 /// A call of a script, under construction.
-struct Call<'a> {
+pub(crate) struct Call<'a> {
     store: &'a RedisStore,
     script: &'a Script,
     cmd: Cmd,
 }
 
 impl Call<'_> {
-    fn arg(&mut self, arg: impl ToRedisArgs) -> &mut Self {
+    pub(crate) fn arg(&mut self, arg: impl ToRedisArgs) -> &mut Self {
         self.cmd.arg(arg);
         self
     }
@@ -323,7 +323,7 @@ impl Call<'_> {
         self
     }
 
-    async fn send<T: FromRedisValue>(&self) -> StoreResult<T> {
+    pub(crate) async fn send<T: FromRedisValue>(&self) -> StoreResult<T> {
         self.store.shared.link.script(self.script, &self.cmd).await
     }
 

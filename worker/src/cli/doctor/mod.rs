@@ -20,10 +20,13 @@ const HELP: &str = "\
 Examples:
   carillon doctor --store redis://localhost:6379
   carillon doctor --strict --json       in CI, or before a rollout
+  carillon doctor --fix                 after somebody deleted or changed keys by hand
 
 Looks at the server (version, role, eviction, memory, persistence, replicas, latency, clock), at the
 workers and what waits for them, and has one job run in a namespace of its own, which leaves nothing
-behind. What is wrong is told with the promise that it breaks, and how to mend it. Nothing is changed.
+behind. What is wrong is told with the promise that it breaks, and how to mend it. Nothing is changed,
+but with --fix: it frees places of runs that are nowhere, settles claims of sessions that nobody
+knows, deletes what else is left of those, and counts claims by queue anew.
 
 Exit codes: 0 no problem, 1 a problem (with --strict: a problem or a warning), 3 store unreachable.
 With --json: a list of objects with check, level (\"fine\", \"warning\", \"problem\"), found, breaks and
@@ -36,6 +39,9 @@ pub(super) struct DoctorArgs {
     /// A warning counts as a problem
     #[arg(long)]
     strict: bool,
+    /// Mend what is safe to mend, and say what was done
+    #[arg(long)]
+    fix: bool,
     /// Show the findings as JSON
     #[arg(long)]
     json: bool,
@@ -52,6 +58,10 @@ pub(super) fn run(global: &Global, args: &DoctorArgs) -> Result<(), Failure> {
             .iter()
             .all(|finding| finding.check != "role" || finding.level == Level::Fine)
         {
+            if args.fix {
+                let done = store.repair().await.map_err(failed)?.into_iter();
+                findings.extend(done.map(|done| Finding::fine("fixed", done)));
+            }
             findings.extend(trial::run(&settings).await);
             findings.extend(cluster::look(&store).await.map_err(failed)?);
         }
