@@ -133,7 +133,9 @@ impl<H: Harness> Walker<H> {
             jobs.push(read.stored.map(|stored| stored.job));
         }
         match done(self.world.store.dispatch(request).await) {
-            DispatchAnswer::Dispatched { refused } => {
+            DispatchAnswer::Dispatched { mut refused } => {
+                // Which is named first is a store's own choice.
+                refused.sort_by_key(|refused| refused.index);
                 assert_eq!(
                     leader.as_ref(),
                     Some(&request.token),
