@@ -8,6 +8,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+mod compact;
+
 use crate::after::{After, On};
 use crate::duration;
 use crate::id::{JobId, NameError, QueueName, Tag, TaskName};

@@ -2,13 +2,13 @@
 
 use scheduler_core::run::{Claim, WaitingRun};
 use scheduler_core::store::{StoreError, StoreErrorKind};
-use scheduler_core::{Fence, Job, Priority, QueueName, RunId, Version};
+use scheduler_core::{Fence, Job, JobState, Priority, QueueName, RunId, Version};
 use serde::{Deserialize, Serialize};
 
 /// The version of the stored record that this code writes, and the newest that it reads.
 const FORMAT: u32 = 1;
 
-/// A job's definition as stored in `record`: MessagePack with names.
+/// A job's definition as stored: MessagePack with names, and without what is at its default.
 #[derive(Serialize, Deserialize)]
 struct Record<J> {
     format: u32,
@@ -24,7 +24,7 @@ struct Format {
 pub(crate) fn job_to_record(job: &Job) -> Result<Vec<u8>, StoreError> {
     rmp_serde::to_vec_named(&Record {
         format: FORMAT,
-        job,
+        job: job.compact(),
     })
     .map_err(|error| {
         let message = format!("job {:?} cannot be written: {error}", job.id().as_str());
@@ -51,6 +51,53 @@ pub(crate) fn job_from_record(bytes: &[u8]) -> Result<Job, String> {
 /// Whether a later version of this code wrote a record.
 pub(crate) fn is_newer(bytes: &[u8]) -> bool {
     rmp_serde::from_slice::<Format>(bytes).is_ok_and(|record| record.format > FORMAT)
+}
+
+/// What stands before a job's record, on a line of its own: `<version> <state>`, then words that say
+/// more: `queue=<queue>` where it is not the default one, `keep`, and `unique` where it was put with a
+/// unique key. Scripts write the version, and look for the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) version: Version,
+    pub(crate) state: String,
+    pub(crate) queue: String,
+}
+
+/// The head without the version.
+pub(crate) fn head_words(job: &Job, state: &JobState) -> String {
+    let mut words = match state {
+        JobState::Active => "active",
+        JobState::Paused { .. } => "paused",
+    }
+    .to_owned();
+    if *job.queue() != QueueName::default_queue() {
+        words.push_str(" queue=");
+        words.push_str(job.queue().as_str());
+    }
+    if job.policy().keep {
+        words.push_str(" keep");
+    }
+    if job.unique().is_some() {
+        words.push_str(" unique");
+    }
+    words
+}
+
+/// A stored job's head, and its record.
+pub(crate) fn head_and_record(text: &[u8]) -> Option<(Head, &[u8])> {
+    let end = text.iter().position(|byte| *byte == b'\n')?;
+    let head = std::str::from_utf8(&text[..end]).ok()?;
+    let mut words = head.split(' ');
+    let version = Version(words.next()?.parse().ok()?);
+    let state = words.next()?.to_owned();
+    let queue = words.find_map(|word| word.strip_prefix("queue="));
+    let queue = queue.map_or_else(|| QueueName::default_queue().to_string(), str::to_owned);
+    let head = Head {
+        version,
+        state,
+        queue,
+    };
+    Some((head, &text[end + 1..]))
 }
 
 /// A run in a ready queue: `<attempt> <version or -> <losses> <run>`.
@@ -241,6 +288,46 @@ mod tests {
                 .contains("damaged")
         );
         assert!(job_from_record(b"").is_err());
+    }
+
+    #[test]
+    fn a_head_reads_back_and_more_words_do_no_harm() {
+        let spec = r#"{"id":"a","task":"log","trigger":{"type":"interval","seconds":10}}"#;
+        let spec: JobSpec = serde_json::from_str(spec).unwrap();
+        let job = spec.resolve(&JobDefaults::default()).unwrap();
+        let words = head_words(&job, &JobState::Active);
+        assert_eq!(words, "active");
+        let job = job.in_queue(QueueName::new("mail").unwrap());
+        assert_eq!(head_words(&job, &JobState::Active), "active queue=mail");
+        let head = |text: &str| head_and_record(text.as_bytes()).map(|(head, _)| head);
+        let found = head("12 paused more queue=mail keep\nrecord\n").unwrap();
+        assert_eq!(
+            (found.version, found.state.as_str(), found.queue.as_str()),
+            (Version(12), "paused", "mail")
+        );
+        assert_eq!(head("12 active\n").unwrap().queue, "default");
+        let (_, record) = head_and_record(b"1 active\na\nb").unwrap();
+        assert_eq!(record, b"a\nb");
+        for damaged in ["", "12 active", "x active\n", "12\n"] {
+            assert_eq!(head(damaged), None, "{damaged:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_leaves_out_what_is_at_its_default() {
+        let spec = r#"{"id":"a","task":"log","trigger":{"type":"cron","expression":"* * * * *"}}"#;
+        let spec: JobSpec = serde_json::from_str(spec).unwrap();
+        let job = spec.resolve(&JobDefaults::default()).unwrap();
+        let bytes = job_to_record(&job).unwrap();
+        let in_full = rmp_serde::to_vec_named(&Record {
+            format: FORMAT,
+            job: &job,
+        })
+        .unwrap();
+        assert!(bytes.len() + 100 < in_full.len());
+        // Also as it was written before.
+        assert_eq!(job_from_record(&in_full), Ok(job.clone()));
+        assert_eq!(job_from_record(&bytes), Ok(job));
     }
 
     #[test]

@@ -21,6 +21,9 @@ const NEWER: &[u8] = b"\x82\xa6format\x02\xa3job\xc0";
 
 const START: Timestamp = Timestamp::from_ms(1_900_000_000_000);
 
+/// Where heads and records of the jobs stand.
+const JOBS: &str = "carillon:{spoilt/0}:jobs";
+
 struct World {
     _server: RedisServer,
     store: RedisStore,
@@ -44,6 +47,15 @@ fn at(seconds: u64) -> Timestamp {
     START.after(Duration::from_secs(seconds))
 }
 
+/// Writes something else in the place of a job's record.
+async fn spoil(redis: &mut MultiplexedConnection, job: &str, record: &[u8]) -> Result<()> {
+    let text: Vec<u8> = redis.hget(JOBS, job).await?;
+    let head = text.split(|byte| *byte == b'\n').next().unwrap();
+    Ok(redis
+        .hset(JOBS, job, [head, b"\n", record].concat())
+        .await?)
+}
+
 impl World {
     async fn new() -> Result<Self> {
         let server = RedisServer::start()?;
@@ -63,8 +75,7 @@ impl World {
     }
 
     async fn spoil(&mut self, record: &[u8]) -> Result<()> {
-        let key = "carillon:{spoilt/0}:job:a";
-        Ok(self.redis.hset(key, "record", record).await?)
+        spoil(&mut self.redis, "a", record).await
     }
 
     /// Puts both jobs; answers with what became of the first, after the second was done.
@@ -135,8 +146,7 @@ async fn damaged_jobs_whose_pause_has_ended_hold_up_nobody() -> Result<()> {
         jobs.put(job(&name), OnConflict::Refuse).await?;
         jobs.pause_with(&id(&name), &wish).await?;
         if number < 200 {
-            let key = format!("carillon:{{spoilt/0}}:job:{name}");
-            let () = redis.hset(key, "record", "spoilt").await?;
+            spoil(&mut redis, &name, b"spoilt").await?;
         }
     }
     let stop = CancellationToken::new();
@@ -197,7 +207,7 @@ async fn a_damaged_job_can_be_removed() -> Result<()> {
 #[tokio::test]
 async fn a_job_whose_record_is_gone_can_be_put() -> Result<()> {
     let mut world = World::new().await?;
-    let () = world.redis.del("carillon:{spoilt/0}:job:a").await?;
+    let () = world.redis.hdel(JOBS, "a").await?;
     assert_eq!(world.put(OnConflict::Replace).await?, Put::Replaced);
     assert!(world.jobs.get(&id("a")).await?.is_some());
     Ok(())
@@ -212,11 +222,8 @@ async fn what_a_newer_version_wrote_is_left_alone() -> Result<()> {
         let is_told = matches!(&left, Put::Unreadable(why) if why.contains("format 2"));
         assert!(is_told, "{left:?}");
     }
-    let record: Vec<u8> = world
-        .redis
-        .hget("carillon:{spoilt/0}:job:a", "record")
-        .await?;
-    assert_eq!(record, NEWER);
+    let text: Vec<u8> = world.redis.hget(JOBS, "a").await?;
+    assert!(text.ends_with(NEWER));
     assert_eq!(world.jobs.remove(&id("a")).await?, Removed::Done);
     assert_eq!(world.put(OnConflict::Replace).await?, Put::Added);
     Ok(())

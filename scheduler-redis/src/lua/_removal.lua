@@ -33,6 +33,22 @@ local function free_key(found)
   redis.call('ZREM', K['unique-until'], found[1])
 end
 
+-- A job's record, from `text` as it stands in `jobs`, or from the job's own hash, where it once stood.
+local function record_in(text, job_key)
+  if text then
+    return string.match(text, '^[^\n]*\n(.*)$')
+  end
+  return redis.call('HGET', job_key, 'record')
+end
+
+-- The queue of a job that is stored so.
+local function queue_in(text, job_key)
+  if text then
+    return string.match(text, '^[^\n]* queue=([^ \n]+)') or 'default'
+  end
+  return redis.call('HGET', job_key, 'queue') or 'default'
+end
+
 -- How a removal is asked for: job, version, due or "", first and last of the skipped fire times or ""
 -- and "", records of these (one a line), first fire time that stays unsettled or "".
 local REMOVAL_ARGS = 7
@@ -53,11 +69,12 @@ local function read_removal(at, job_key, t)
     lines[#lines + 1] = line
   end
   local runs = redis.call('HGET', K.busy, job)
-  local record = runs and redis.call('HGET', job_key, 'record')
+  local text = runs and redis.call('HGET', K.jobs, job)
+  local record = runs and record_in(text, job_key)
   -- Runs that are lined up end with their job.
   local lined_up, left = {}, {}
   if count_lined_up(runs) > 0 then
-    local queue = redis.call('HGET', job_key, 'queue') or 'default'
+    local queue = queue_in(text, job_key)
     for word in string.gmatch(runs, '%S+') do
       if string.sub(word, 1, 1) == '~' then
         lined_up[#lined_up + 1] = job .. string.sub(word, 2)
@@ -81,6 +98,7 @@ end
 local function write_removal(r, t)
   local job = r.job
   redis.call('UNLINK', r.job_key)
+  redis.call('HDEL', K.jobs, job)
   redis.call('HDEL', K.versions, job)
   redis.call('ZREM', K.due, job)
   redis.call('ZREM', K.finished, job)

@@ -1,17 +1,19 @@
 -- Writes jobs, each if it still is as it was read; or one, in the place of the holder of its unique key.
 -- KEYS: due fired versions busy old finished gone parked resume seq queues requests replies history lines packed
---   events wake-leader openings cancelled unique unique-until followers keeping kept-until, then the job of each item, then
---   the job of the holder
+--   events wake-leader openings cancelled unique unique-until followers keeping kept-until jobs, then the
+--   job of each item, then the job of the holder
 -- ARGV: request, items (at most 200), then per item: job, expected version or "", next due or "",
---   first and last of the skipped fire times or "" and "", records of these (one a line), state,
---   paused from or "", record, name, task, trigger, queue, paused since, until, by and why, each or "", whether
---   it is kept (1 or 0), unique key or "", for how many ms it is held or "", whom it follows
---   (see _follow.lua) or "", how much of its history is kept (see _keeping.lua) or ""; then, for one that takes the place of a holder: the holder, and if it is
+--   first and last of the skipped fire times or "" and "", records of these (one a line), state and more
+--   words of its head, paused from or "", record, queue, paused since, until, by and why, each or "",
+--   unique key or "", for how many ms it is held or "", whom it follows (see _follow.lua) or "", how much
+--   of its history is kept (see _keeping.lua) or ""; then, for one that takes the place of a holder: the holder, and if it is
 --   stored how it is removed (see _removal.lua)
 -- Answers: one word per item: its new version, "conflict" or "taken". The same request asked again: the
 --   same words.
 local PAUSE = { 'paused_from', 'paused_since', 'paused_until', 'paused_by', 'paused_why' }
-local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 22
+-- What once stood beside it, and stands in `jobs` now.
+local ONCE = { 'record', 'version', 'state', 'name', 'task', 'trigger', 'queue', 'keep' }
+local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 18
 local reply = redis.call('HGET', K.replies, request)
 if reply then
   return reply
@@ -33,7 +35,7 @@ head = head[2] and tonumber(head[2]) or math.huge
 local at_holder = FIRST + count * ARGS
 local holder, removal, may_take = ARGV[at_holder], nil, true
 if holder then
-  local key = ARGV[FIRST + 18]
+  local key = ARGV[FIRST + 14]
   if #ARGV > at_holder then
     removal = read_removal(at_holder + 1, KEYS[TAIL + count + 1], t)
     may_take = removal and removal.job == holder and holder ~= jobs[1]
@@ -51,7 +53,7 @@ for i = 1, count do
   local fired = fireds[i] and tonumber(fireds[i])
   -- No due time, and no beginning of a pause, at or before what has been settled.
   local next, from = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 7])
-  local settled, key = tonumber(ARGV[at + 4]), ARGV[at + 18]
+  local settled, key = tonumber(ARGV[at + 4]), ARGV[at + 14]
   local pending = dues[i]
   if versions[i] then
     local stored = redis.call('HMGET', KEYS[TAIL + i], 'paused_from', 'unique')
@@ -60,7 +62,7 @@ for i = 1, count do
     frees[i] = had[i] ~= key and key_to_free(had[i], jobs[i])
   end
   local floor = math.max(fired or -math.huge, settled or -math.huge)
-  local after = ARGV[at + 20]
+  local after = ARGV[at + 16]
   if (versions[i] or '') ~= ARGV[at + 1] or (next and next <= floor) or (from and from <= floor)
     or (settled and fired and settled <= fired) or not may_take
     or not keeps_pending(pending, next or from, ARGV[at + 3], t)
@@ -93,7 +95,7 @@ local kept = {}
 for _, i in ipairs(accepted) do
   if busies[i] then
     -- Runs in flight keep the definition that they started with.
-    local record = redis.call('HGET', KEYS[TAIL + i], 'record')
+    local record = record_in(redis.call('HGET', K.jobs, jobs[i]), KEYS[TAIL + i])
     if record and versions[i] then
       kept[#kept + 1] = versions[i] .. ' ' .. jobs[i]
       kept[#kept + 1] = record
@@ -109,38 +111,40 @@ if #kept > 0 then
 end
 local version = #accepted > 0 and take_numbers(#accepted, 0)
 local earliest, opened = math.huge, false
-local numbers, queues, due, not_due = {}, {}, {}, {}
+local numbers, texts, queues, due, not_due = {}, {}, {}, {}, {}
 local keeping, not_keeping, to_trim, not_following = {}, {}, {}, {}
 local named = {}
 for n, i in ipairs(accepted) do
   local at = FIRST + (i - 1) * ARGS
-  local job, next, from, state, key = jobs[i], ARGV[at + 2], ARGV[at + 7], ARGV[at + 6], KEYS[TAIL + i]
+  local job, next, from, key = jobs[i], ARGV[at + 2], ARGV[at + 7], KEYS[TAIL + i]
   words[i] = int(version + n - 1)
-  redis.call('HSET', key, 'version', words[i], 'state', state, 'record', ARGV[at + 8],
-    'name', ARGV[at + 9], 'task', ARGV[at + 10], 'trigger', ARGV[at + 11], 'queue', ARGV[at + 12],
-    'keep', ARGV[at + 17])
+  texts[#texts + 1] = job
+  texts[#texts + 1] = words[i] .. ' ' .. ARGV[at + 6] .. '\n' .. ARGV[at + 8]
   local absent = {}
   for n, field in ipairs(PAUSE) do
-    local value = n == 1 and from or ARGV[at + 11 + n]
+    local value = n == 1 and from or ARGV[at + 8 + n]
     if value ~= '' then
       redis.call('HSET', key, field, value)
     else
       absent[#absent + 1] = field
     end
   end
-  if versions[i] and #absent > 0 then
-    redis.call('HDEL', key, unpack(absent))
+  if versions[i] then
+    redis.call('HDEL', key, unpack(ONCE))
+    if #absent > 0 then
+      redis.call('HDEL', key, unpack(absent))
+    end
   end
   numbers[#numbers + 1] = job
   numbers[#numbers + 1] = words[i]
-  if not named[ARGV[at + 12]] then
-    named[ARGV[at + 12]] = true
-    queues[#queues + 1] = ARGV[at + 12]
+  if not named[ARGV[at + 9]] then
+    named[ARGV[at + 9]] = true
+    queues[#queues + 1] = ARGV[at + 9]
   end
   if ARGV[at + 4] ~= '' then
     redis.call('HSET', K.fired, job, ARGV[at + 4])
   end
-  local keeps = ARGV[at + 21]
+  local keeps = ARGV[at + 17]
   if keeps ~= (keepings[i] or '') then
     if keeps ~= '' then
       keeping[#keeping + 1] = job
@@ -164,8 +168,8 @@ for n, i in ipairs(accepted) do
   elseif follows[job] == false and versions[i] then
     not_following[#not_following + 1] = job
   end
-  if ARGV[at + 14] ~= '' then
-    redis.call('ZADD', K.resume, ARGV[at + 14], job)
+  if ARGV[at + 11] ~= '' then
+    redis.call('ZADD', K.resume, ARGV[at + 11], job)
   elseif versions[i] then
     redis.call('ZREM', K.resume, job)
   end
@@ -179,7 +183,7 @@ for n, i in ipairs(accepted) do
   else
     not_due[#not_due + 1] = job
     -- What follows others has no end of a schedule to come to.
-    if state == 'active' and (not follows[job] or ARGV[at + 18] ~= '') then
+    if string.find(ARGV[at + 6], '^active') and (not follows[job] or ARGV[at + 14] ~= '') then
       redis.call('ZADD', K.finished, busies[i] and '+inf' or int(t), job)
     else
       redis.call('ZREM', K.finished, job)
@@ -203,7 +207,7 @@ if removal and #accepted > 0 then
 end
 for _, i in ipairs(accepted) do
   local at = FIRST + (i - 1) * ARGS
-  local key, ms = ARGV[at + 18], ARGV[at + 19]
+  local key, ms = ARGV[at + 14], ARGV[at + 15]
   -- Whoever takes another one's place takes the key, also if it had it once.
   if (had[i] or '') ~= key or holder then
     if frees[i] then
@@ -227,6 +231,7 @@ if #accepted > 0 then
   for n, i in ipairs(accepted) do
     ids[n] = jobs[i]
   end
+  redis.call('HSET', K.jobs, unpack(texts))
   redis.call('HSET', K.versions, unpack(numbers))
   redis.call('SADD', K.queues, unpack(queues))
   redis.call('ZREM', K.gone, unpack(ids))

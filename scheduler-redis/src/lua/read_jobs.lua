@@ -1,17 +1,19 @@
 -- Jobs as stored, with all that is needed to change them. Writes nothing.
--- KEYS: due parked versions fired busy, then the job of each id
+-- KEYS: due parked versions fired busy jobs, then the job of each id
 -- ARGV: the ids (at most 500)
 -- Answers: {now, {due or false, ...}, {parked at or false, ...}, {version or false, ...},
---   {fired or false, ...}, {busy text or false, ...}, {record, state, paused from, since, until, by,
---   why} of each}
+--   {fired or false, ...}, {busy text or false, ...}, {head and record or false, ...}, {record and state
+--   as they were once kept, paused from, since, until, by, why} or false of each}
 local t = now()
 if #ARGV == 0 then
-  return { t, {}, {}, {}, {}, {}, {} }
+  return { t, {}, {}, {}, {}, {}, {}, {} }
 end
-local records = {}
+local texts, fields = redis.call('HMGET', K.jobs, unpack(ARGV)), {}
 for i = 1, #ARGV do
-  records[i] = redis.call('HMGET', KEYS[TAIL + i], 'record', 'state', 'paused_from',
-    'paused_since', 'paused_until', 'paused_by', 'paused_why')
+  fields[i] = (not texts[i] or string.find(texts[i], '^%d+ paused'))
+    and redis.call('HMGET', KEYS[TAIL + i], 'record', 'state', 'paused_from', 'paused_since',
+      'paused_until', 'paused_by', 'paused_why')
+    or false
 end
 return {
   t,
@@ -20,5 +22,6 @@ return {
   redis.call('HMGET', K.versions, unpack(ARGV)),
   redis.call('HMGET', K.fired, unpack(ARGV)),
   redis.call('HMGET', K.busy, unpack(ARGV)),
-  records,
+  texts,
+  fields,
 }

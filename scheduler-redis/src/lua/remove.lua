@@ -1,6 +1,6 @@
 -- Removes a job if it still is as it was read.
 -- KEYS: due fired versions busy old finished gone parked resume requests replies history lines packed events
---   openings cancelled unique unique-until followers, then the job
+--   openings cancelled unique unique-until followers jobs, then the job
 -- ARGV: request, then the removal (see _removal.lua)
 -- Answers: the removed version, or "conflict". The same request asked again: the same.
 local request = ARGV[1]

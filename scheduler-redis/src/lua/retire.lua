@@ -1,6 +1,6 @@
 -- Removes jobs whose schedule is over and whose last run has ended, but for those that are kept.
 -- These stay, and are no longer looked at.
--- KEYS: leader beat due versions busy finished gone unique unique-until, then the job of each id
+-- KEYS: leader beat due versions busy finished gone unique unique-until jobs, then the job of each id
 -- ARGV: token, jobs (at most 200), then the ids
 -- Answers: 1; or 0 where the lease was lost. Asked again: nothing more happens.
 if held_lease() ~= ARGV[1] then
@@ -19,17 +19,23 @@ end
 local over = redis.call('ZMSCORE', K.finished, unpack(ids))
 local due = redis.call('ZMSCORE', K.due, unpack(ids))
 local busy = redis.call('HMGET', K.busy, unpack(ids))
+local texts = redis.call('HMGET', K.jobs, unpack(ids))
 local jobs, keys, gone, over_for_good, freed, at = {}, {}, {}, {}, {}, int(t)
 for i, id in ipairs(ids) do
   if over[i] and tonumber(over[i]) < math.huge and not due[i] and not busy[i] then
     over_for_good[#over_for_good + 1] = id
-    local stored = redis.call('HMGET', KEYS[TAIL + i], 'keep', 'unique')
-    if stored[2] then
-      freed[#freed + 1] = { KEYS[TAIL + i], key_to_free(stored[2], id) }
+    local head = texts[i] and string.match(texts[i], '^[^\n]*')
+    local keep = head and string.find(head, ' keep', 1, true)
+    if not head or string.find(head, ' unique', 1, true) then
+      local stored = redis.call('HMGET', KEYS[TAIL + i], 'keep', 'unique')
+      keep = keep or stored[1] == '1'
+      if stored[2] then
+        freed[#freed + 1] = { KEYS[TAIL + i], key_to_free(stored[2], id) }
+      end
+      keys[#keys + 1] = not keep and KEYS[TAIL + i] or nil
     end
-    if stored[1] ~= '1' then
+    if not keep then
       jobs[#jobs + 1] = id
-      keys[#keys + 1] = KEYS[TAIL + i]
       gone[#gone + 1] = at
       gone[#gone + 1] = id
     end
@@ -47,7 +53,10 @@ for _, each in ipairs(freed) do
   end
 end
 if #jobs > 0 then
-  redis.call('UNLINK', unpack(keys))
+  if #keys > 0 then
+    redis.call('UNLINK', unpack(keys))
+  end
+  variadic('HDEL', K.jobs, jobs, 1)
   variadic('HDEL', K.versions, jobs, 1)
   variadic('ZADD', K.gone, gone, 2)
 end

@@ -78,8 +78,15 @@ fn add_item(call: &mut Call<'_>, item: &DispatchItem) {
     call.arg(skip_lines(&item.job, &plan.skips, item.note.as_deref()));
 }
 
+/// A dispatch, ready to be sent.
+pub(super) struct Sent<'a> {
+    pub(super) call: Call<'a>,
+    /// The places of plain, last and other items in the request, in the order in which they are sent.
+    sent: [Vec<usize>; 3],
+}
+
 impl RedisStore {
-    pub(super) async fn do_dispatch(&self, request: &Dispatch) -> StoreResult<DispatchAnswer> {
+    pub(super) fn dispatch_call(&self, request: &Dispatch) -> Sent<'_> {
         let mut queues = Queues::of(request.items.iter().map(|item| &item.queue));
         // In the order in which runs are to wait, whatever kind of item they are of.
         let mut lists: BTreeMap<usize, Vec<(&JobId, Timestamp)>> = BTreeMap::new();
@@ -97,19 +104,20 @@ impl RedisStore {
             let indexes = indexes.filter(move |(_, item)| Kind::of(item) == kind);
             indexes.map(|(index, _)| index).collect::<Vec<_>>()
         };
-        let [plain, last, others] = [Kind::Plain, Kind::Last, Kind::Other].map(of_kind);
+        let sent = [Kind::Plain, Kind::Last, Kind::Other].map(of_kind);
+        let [plain, last, others] = &sent;
         let mut call = self.call(&self.scripts().dispatch, None, &self.queue_keys(&queues));
         call.arg(request.token.to_string());
         call.arg(request.planned_at.as_ms()).arg(ms(MAX_PLAN_AGE));
         call.arg(plain.len()).arg(last.len()).arg(others.len());
         call.arg(lists.len());
-        for columns in [&plain, &last] {
+        for columns in [plain, last] {
             add_plain(
                 &mut call,
                 columns.iter().map(|&index| &request.items[index]),
             );
         }
-        for &index in &others {
+        for &index in others {
             add_item(&mut call, &request.items[index]);
         }
         for (list, runs) in lists {
@@ -118,6 +126,11 @@ impl RedisStore {
                 call.text(format_args!("1 - 0 {job}@{}", at.as_ms()));
             }
         }
+        Sent { call, sent }
+    }
+
+    pub(super) async fn do_dispatch(&self, request: &Dispatch) -> StoreResult<DispatchAnswer> {
+        let Sent { call, sent } = self.dispatch_call(request);
         let answer: Value = call.send().await?;
         if is_word(&answer, "lost") {
             return Ok(DispatchAnswer::LeaseLost);
@@ -136,10 +149,9 @@ impl RedisStore {
                 _ => return Err(call.corrupt(format!("refusal {why:?} {fired:?}"))),
             };
             // In the order in which they were sent.
-            let index = *plain
+            let index = *sent
                 .iter()
-                .chain(&last)
-                .chain(&others)
+                .flatten()
                 .nth(index)
                 .ok_or_else(|| call.corrupt(format!("refused item {index}")))?;
             refused.push(Refused { index, why });

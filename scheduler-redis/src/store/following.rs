@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use scheduler_core::after::{After, Cursor, Follow, Follower, On, Position, Trail, TrailEntry};
 use scheduler_core::history::Record;
 use scheduler_core::store::{FollowAnswer, FollowUp, StoreError, StoreErrorKind, StoreResult};
-use scheduler_core::{JobId, Timestamp, Version};
+use scheduler_core::{JobId, Timestamp};
 
 use super::{Queues, RedisStore};
 
@@ -69,23 +69,15 @@ impl RedisStore {
         let known: Vec<_> = known.collect();
         let mut followers = Vec::with_capacity(known.len());
         for some in known.chunks(500) {
-            let mut pipeline = redis::pipe();
-            for (job, ..) in some {
-                pipeline
-                    .cmd("HMGET")
-                    .arg(self.shared.keys.job(job))
-                    .arg(&["version", "state"]);
-            }
-            type Fields = (Option<u64>, Option<String>);
-            let fields: Vec<Fields> = self.shared.link.pipeline("trail", &pipeline).await?;
-            for ((job, since, after), (version, state)) in some.iter().zip(fields) {
+            let found = self.read_records("trail", some.iter().map(|(job, ..)| job));
+            for ((job, since, after), found) in some.iter().zip(found.await?) {
                 // One that is gone, or not there yet, follows nobody.
-                followers.extend(version.map(|version| Follower {
+                followers.extend(found.map(|(head, _)| Follower {
                     job: job.clone(),
-                    version: Version(version),
+                    version: head.version,
                     after: after.clone(),
                     since: *since,
-                    is_paused: state.as_deref() == Some("paused"),
+                    is_paused: head.state == "paused",
                 }));
             }
         }

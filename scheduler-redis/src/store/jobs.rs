@@ -16,8 +16,8 @@ use crate::codec;
 /// How many jobs one call of a script takes.
 const BATCH: usize = 200;
 
-/// A job's hash: record, state; and of its pause: from which fire time, since when, until when, by
-/// whom, and why.
+/// A job's own hash: record and state, which once stood there; and of its pause: from which fire time,
+/// since when, until when, by whom, and why.
 type JobHash = (
     Option<Vec<u8>>,
     Option<String>,
@@ -55,42 +55,47 @@ impl RedisStore {
             Vec<Option<u64>>,
             Texts,
             Texts,
-            Vec<JobHash>,
+            Vec<Option<Vec<u8>>>,
+            Vec<Option<JobHash>>,
         );
         let mut call = self.call(&self.scripts().read_jobs, None, &self.job_keys(ids));
         for id in ids {
             call.arg(id.as_str());
         }
-        let (now, dues, parkeds, versions, fireds, busies, hashes): Answer = call.send().await?;
+        let (now, dues, parkeds, versions, fireds, busies, texts, hashes): Answer =
+            call.send().await?;
         let now = Timestamp::from_ms(now);
         let time = |text: Option<String>| text.as_deref().and_then(score_to_timestamp);
         let times = dues.into_iter().zip(parkeds).zip(fireds);
-        let jobs = times.zip(busies).zip(versions).zip(hashes);
+        let records = texts.into_iter().zip(hashes);
+        let jobs = times.zip(busies).zip(versions).zip(records);
         Ok(jobs
-            .map(|(((((due, parked), fired), busy), version), hash)| {
-                let fired = time(fired);
-                let read = version.map(|version| {
-                    let standing = Standing {
-                        version: Version(version),
-                        next_fire: time(due),
-                        parked: time(parked),
-                        fired,
-                        in_flight: codec::count_busy(busy.as_deref()),
+            .map(
+                |(((((due, parked), fired), busy), version), (text, hash))| {
+                    let fired = time(fired);
+                    let read = version.map(|version| {
+                        let standing = Standing {
+                            version: Version(version),
+                            next_fire: time(due),
+                            parked: time(parked),
+                            fired,
+                            in_flight: codec::count_busy(busy.as_deref()),
+                        };
+                        stored_job(text.as_deref(), hash.unwrap_or_default(), &standing)
+                    });
+                    let (stored, unreadable) = match read {
+                        None => (None, None),
+                        Some(Ok(stored)) => (Some(stored), None),
+                        Some(Err(unreadable)) => (None, Some(*unreadable)),
                     };
-                    stored_job(hash, &standing)
-                });
-                let (stored, unreadable) = match read {
-                    None => (None, None),
-                    Some(Ok(stored)) => (Some(stored), None),
-                    Some(Err(unreadable)) => (None, Some(*unreadable)),
-                };
-                JobWrite {
-                    stored,
-                    unreadable,
-                    fired,
-                    now,
-                }
-            })
+                    JobWrite {
+                        stored,
+                        unreadable,
+                        fired,
+                        now,
+                    }
+                },
+            )
             .collect())
     }
 
@@ -239,9 +244,9 @@ fn changed(call: &Call<'_>, word: &str) -> StoreResult<Changed> {
 
 fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) -> StoreResult<()> {
     let job = &change.job;
-    let (state, from) = match change.state {
-        JobState::Active => ("active", None),
-        JobState::Paused { from, .. } => ("paused", from),
+    let from = match change.state {
+        JobState::Active => None,
+        JobState::Paused { from, .. } => from,
     };
     let pause = change.state.pause();
     call.arg(job.id().as_str())
@@ -254,12 +259,9 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
         &change.skips,
         change.detail.as_deref(),
     ))
-    .arg(state)
+    .arg(codec::head_words(job, &change.state))
     .arg(optional_ms(from));
     call.arg(codec::job_to_record(job)?)
-        .arg(job.name())
-        .arg(job.task().as_str());
-    call.arg(job.trigger().to_string())
         .arg(job.queue().as_str());
     call.arg(optional_ms(pause.and_then(|pause| pause.since)))
         .arg(optional_ms(pause.and_then(|pause| pause.until)));
@@ -273,7 +275,6 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
             .and_then(|pause| pause.reason.as_deref())
             .unwrap_or_default(),
     );
-    call.arg(u8::from(job.policy().keep));
     match job.unique() {
         Some(unique) => call
             .arg(unique.key.as_str())
@@ -297,9 +298,15 @@ fn add_removal(call: &mut Call<'_>, request: &RemoveJob) {
 }
 
 fn stored_job(
+    text: Option<&[u8]>,
     (record, state, from, since, until, by, reason): JobHash,
     standing: &Standing,
 ) -> Result<StoredJob, Box<UnreadableJob>> {
+    let (record, state) = match text.map(codec::head_and_record) {
+        Some(Some((head, record))) => (Some(record), Some(head.state)),
+        Some(None) => (text, None),
+        None => (record.as_deref(), state),
+    };
     let (state, known) = match state.as_deref() {
         Some("paused") => {
             let time = |text: Option<String>| text.as_deref().and_then(score_to_timestamp);
@@ -321,7 +328,7 @@ fn stored_job(
     let job = match record {
         None => Err(("its record is gone".to_owned(), false)),
         Some(record) => known.and_then(|()| {
-            codec::job_from_record(&record).map_err(|why| (why, codec::is_newer(&record)))
+            codec::job_from_record(record).map_err(|why| (why, codec::is_newer(record)))
         }),
     };
     match job {

@@ -151,14 +151,9 @@ impl RedisStore {
         .await?;
         let mut found = BTreeMap::new();
         for some in lined_up.chunks(500) {
-            let mut pipeline = redis::pipe();
-            for (job, _) in some {
-                let job = self.shared.keys.job(job);
-                pipeline.cmd("HGET").arg(job).arg("queue");
-            }
-            let queues: Vec<Option<String>> =
-                self.shared.link.pipeline("queues", &pipeline).await?;
-            for (queue, (_, count)) in queues.into_iter().zip(some) {
+            let records = self.read_records("queues", some.iter().map(|(job, _)| job));
+            for (record, (_, count)) in records.await?.into_iter().zip(some) {
+                let queue = record.map(|(head, _)| head.queue);
                 *found.entry(queue.unwrap_or_default()).or_default() += count;
             }
         }

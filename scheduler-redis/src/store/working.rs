@@ -11,7 +11,7 @@ use scheduler_core::store::{
 use scheduler_core::{Generation, JobId, RunId, SessionId, Timestamp, Version};
 
 use super::leading::is_word;
-use super::{Queues, RedisStore, ms, settling};
+use super::{Call, Queues, RedisStore, ms, settling};
 use crate::codec;
 
 impl RedisStore {
@@ -75,7 +75,7 @@ impl RedisStore {
         call.send().await
     }
 
-    pub(super) async fn do_exchange(&self, request: &Exchange) -> StoreResult<ExchangeAnswer> {
+    pub(super) fn exchange_call(&self, request: &Exchange) -> Call<'_> {
         let (takes, limit) = match &request.wish {
             Some(wish) => (wish.takes.as_slice(), wish.limit.min(MAX_CLAIMED)),
             None => (&[][..], 0),
@@ -107,6 +107,11 @@ impl RedisStore {
             settling::Known::Fence,
             &mut queues,
         );
+        call
+    }
+
+    pub(super) async fn do_exchange(&self, request: &Exchange) -> StoreResult<ExchangeAnswer> {
+        let call = self.exchange_call(request);
         // What is handed in need not be waited for: at worst it is executed again.
         let brings_claims =
             |answer: &String| exchanged(answer).is_some_and(|e| !e.claims.is_empty());
@@ -183,26 +188,17 @@ impl RedisStore {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        // Version and record are read in one step each: a record is only ever filed under the
-        // version that stood beside it. What is kept for runs in flight is read after, where it has
-        // to be: a change between the two moves the wanted definition there, and never away from
-        // there.
-        type Current = (Option<u64>, Option<Vec<u8>>);
-        let corrupt = |error: redis::ParsingError| {
-            StoreError::new(StoreErrorKind::Corrupt, "definitions", error.to_string())
-        };
-        let mut pipeline = redis::pipe();
-        for (id, _) in wanted {
-            let key = self.shared.keys.job(id);
-            pipeline.cmd("HMGET").arg(key).arg("version").arg("record");
-        }
-        let found: Vec<Value> = self.shared.link.pipeline("definitions", &pipeline).await?;
+        // A record is only ever filed under the version that stood beside it. What is kept for runs in
+        // flight is read after, where it has to be: a change between the two moves the wanted
+        // definition there, and never away from there.
+        let ids = wanted.iter().map(|(id, _)| id);
+        let found = self.read_records("definitions", ids).await?;
         let mut records = Vec::with_capacity(wanted.len());
         let mut elsewhere = redis::cmd("HMGET");
         elsewhere.arg(self.key("old"));
         for ((id, version), current) in wanted.iter().zip(found) {
-            match redis::from_redis_value::<Current>(current).map_err(corrupt)? {
-                (Some(number), Some(record)) if number == version.0 => records.push(Some(record)),
+            match current {
+                Some((head, record)) if head.version == *version => records.push(Some(record)),
                 _ => {
                     elsewhere.arg(format!("{version} {id}"));
                     records.push(None);
@@ -230,7 +226,7 @@ impl RedisStore {
 }
 
 /// Reads the text that an exchange answers with.
-fn exchanged(text: &str) -> Option<Exchanged> {
+pub(super) fn exchanged(text: &str) -> Option<Exchanged> {
     let mut lines = text.split('\n');
     let (stale, claims) = lines.next()?.split_once(' ')?;
     let (stale, claims) = (stale.parse::<usize>().ok()?, claims.parse::<usize>().ok()?);

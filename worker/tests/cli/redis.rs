@@ -62,10 +62,14 @@ impl Redis {
         let mut redis = client.get_connection().unwrap();
         let auth = redis::cmd("AUTH").arg(PASSWORD).exec(&mut redis);
         auth.unwrap();
+        let jobs = "carillon:{default/0}:jobs";
+        let mut get = redis::cmd("HGET");
+        let text: Vec<u8> = get.arg(jobs).arg(job).query(&mut redis).unwrap();
+        let head = text.split(|byte| *byte == b'\n').next().unwrap();
         redis::cmd("HSET")
-            .arg(format!("carillon:{{default/0}}:job:{job}"))
-            .arg("record")
-            .arg("spoilt")
+            .arg(jobs)
+            .arg(job)
+            .arg([head, b"\nspoilt"].concat())
             .exec(&mut redis)
             .unwrap();
     }
