@@ -41,8 +41,8 @@ impl Ran {
 
 pub(super) async fn herd<S: Store>(stage: &mut Stage<'_, S>, jobs: usize) -> Result<Report> {
     let about = format!(
-        "{jobs} jobs due at one instant, on {} nodes of {} slots, on {}",
-        stage.bench.nodes,
+        "{jobs} jobs due at one instant, on {} of {} slots, on {}",
+        stage.nodes_in_words(),
         stage.bench.concurrency,
         stage.store.describe()
     );
@@ -85,16 +85,18 @@ pub(super) async fn run<S: Store>(
         bail!("putting {jobs} jobs took longer than expected: is this server busy?");
     }
     let stored = stage.stored_bytes().await?;
-    stage.tally.count(instant, instant + 1)?;
+    stage.count(Kind::Measured, instant, instant + 1).await?;
     stage.clock.sleep_until(instant - ms(AHEAD) / 4).await;
     let mark = stage.mark().await?;
     stage.clock.sleep_until(instant).await;
     wait_for(stage, jobs as u64).await?;
+    let spent = stage.since(mark).await?;
+    let [counted, _] = stage.counted().await?;
     Ok(Ran {
         jobs,
         stored,
-        spent: stage.since(mark).await?,
-        counted: stage.tally.read()?,
+        spent,
+        counted,
     })
 }
 
@@ -102,7 +104,7 @@ pub(super) async fn run<S: Store>(
 pub(super) async fn wait_for<S: Store>(stage: &mut Stage<'_, S>, expected: u64) -> Result<()> {
     let (mut before, mut moved, mut told) = (0, stage.clock.now_ms(), stage.clock.now_ms());
     loop {
-        let (fires, now) = (stage.tally.fires(), stage.clock.now_ms());
+        let (fires, now) = (stage.fires(), stage.clock.now_ms());
         if fires != before {
             moved = now;
         }

@@ -1,7 +1,7 @@
 //! Measuring a store with Carillon's own load: `carillon bench`.
 //!
-//! Handlers that do nothing, as many nodes as asked for in this one process, in a namespace of its
-//! own that is removed afterwards, however the measurement ended. Counted from outside the nodes:
+//! Handlers that do nothing, as many nodes as asked for, in this process or in several, in a namespace of
+//! its own that is removed afterwards, however the measurement ended. Counted from outside the nodes:
 //! fires by the handlers themselves, the server's work from the difference of its own statistics.
 //!
 //! Lateness is the time from a run's fire time to the first instruction of its handler, by the
@@ -14,6 +14,8 @@ mod add;
 mod clock;
 mod herd;
 mod machine;
+mod member;
+mod nodes;
 mod oneshot;
 mod report;
 mod scale;
@@ -35,6 +37,7 @@ use crate::clock::SystemClock;
 use server::Probe;
 use stage::Stage;
 
+pub use member::member;
 pub use report::Report;
 
 /// What to measure.
@@ -42,8 +45,10 @@ pub use report::Report;
 pub struct Bench {
     /// The load.
     pub load: Load,
-    /// How many nodes share the work.
+    /// How many nodes share the work, in each process.
     pub nodes: usize,
+    /// How many processes of their own these run in; none where they run in this one.
+    pub processes: usize,
     /// How many runs each node executes at once.
     pub concurrency: usize,
 }

@@ -9,8 +9,8 @@ use crate::bench::stage::{Kind, LOOK, Stage, date, job};
 
 pub(super) async fn oneshot<S: Store>(stage: &mut Stage<'_, S>, jobs: usize) -> Result<Report> {
     let about = format!(
-        "{jobs} one-shot jobs, added in bulk and then drained by {} nodes of {} slots, on {}",
-        stage.bench.nodes,
+        "{jobs} one-shot jobs, added in bulk and then drained by {} of {} slots, on {}",
+        stage.nodes_in_words(),
         stage.bench.concurrency,
         stage.store.describe()
     );
@@ -24,8 +24,8 @@ pub(super) async fn oneshot<S: Store>(stage: &mut Stage<'_, S>, jobs: usize) -> 
     let added = stage.since(mark).await?;
     let stored = stage.stored_bytes().await?;
 
-    stage.tally.count(at, at + 1)?;
-    stage.start_nodes()?;
+    stage.count(Kind::Measured, at, at + 1).await?;
+    stage.start_nodes().await?;
     let mark = stage.mark().await?;
     wait_for(stage, jobs as u64).await?;
     // Drained: also handed in.
@@ -33,7 +33,7 @@ pub(super) async fn oneshot<S: Store>(stage: &mut Stage<'_, S>, jobs: usize) -> 
         tokio::time::sleep(LOOK).await;
     }
     let drained = stage.since(mark).await?;
-    let counted = stage.tally.read()?;
+    let [counted, _] = stage.counted().await?;
     let missing = (jobs as u64).saturating_sub(counted.fires);
     report.judge(if missing == 0 {
         Verdict::Sustained

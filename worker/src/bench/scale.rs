@@ -14,9 +14,9 @@ pub(super) async fn scale<S: Store>(
     jobs: usize,
 ) -> Result<Report> {
     let about = format!(
-        "{jobs} jobs due at one instant, without and with {stored} others stored, on {} nodes of \
-         {} slots, on {}",
-        stage.bench.nodes,
+        "{jobs} jobs due at one instant, without and with {stored} others stored, on {} of {} \
+         slots, on {}",
+        stage.nodes_in_words(),
         stage.bench.concurrency,
         stage.store.describe()
     );

@@ -28,6 +28,11 @@ impl Probe {
         Self(None)
     }
 
+    /// Where the jobs are, if that is on a server.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.0.as_ref().map(|server| server.namespace.as_str())
+    }
+
     /// The server's clock.
     pub(super) async fn time_us(&mut self) -> Result<Option<i64>> {
         let Some(server) = &mut self.0 else {

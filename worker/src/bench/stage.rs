@@ -6,21 +6,16 @@ use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use scheduler_core::store::{Changed, Overview, PutJob, RequestId};
 use scheduler_core::trigger::{DateSpec, IntervalSpec, Trigger, TriggerSpec};
-use scheduler_core::{
-    Job, JobBuilder, JobId, NodeName, QueueName, Store, TaskName, Timestamp, change,
-};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use scheduler_core::{Job, JobBuilder, JobId, QueueName, Store, TaskName, Timestamp, change};
 use uuid::Uuid;
 
 use crate::bench::Bench;
 use crate::bench::clock::ServerTime;
 use crate::bench::machine;
+use crate::bench::member::Member;
+use crate::bench::nodes::{NOOP, Nodes, ONEOFF};
 use crate::bench::server::{Probe, Work};
-use crate::bench::tally::Tally;
-use crate::node::{NodeError, Timing};
-use crate::scheduler::Scheduler;
-use crate::task::Tasks;
+use crate::bench::tally::{Counted, Tally};
 
 /// How many jobs are put by one request, and how many such requests are under way at once.
 pub(super) const PUT_AT_ONCE: usize = 200;
@@ -32,22 +27,20 @@ const WARM_UP: Duration = Duration::from_secs(3);
 /// How often a condition is looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 
-/// The task, and the queue, of jobs that are added while others are measured.
-const ONEOFF: &str = "oneoff";
-
 /// A store, nodes on it, and what is counted there.
 pub(super) struct Stage<'a, S> {
     pub(super) store: S,
     pub(super) bench: Bench,
     pub(super) clock: ServerTime,
-    /// Counts the runs of the jobs that are measured.
-    pub(super) tally: Tally,
-    /// Counts those of [`Kind::Oneoff`].
-    pub(super) oneoffs: Tally,
+    /// Count the runs of each [`Kind`] in this process.
+    tallies: [Tally; 2],
     probe: Probe,
     tell: &'a mut dyn FnMut(&str),
-    stop: CancellationToken,
-    nodes: JoinSet<Result<(), NodeError>>,
+    nodes: Nodes,
+    /// Nodes in processes of their own.
+    members: Vec<Member>,
+    /// Which fire times count, of each [`Kind`].
+    windows: [(i64, i64); 2],
     /// The memory that the server's data took before.
     empty: Option<u64>,
     idle_bytes: Option<u64>,
@@ -57,9 +50,9 @@ pub(super) struct Stage<'a, S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// In the default queue.
-    Measured,
+    Measured = 0,
     /// In a queue of its own.
-    Oneoff,
+    Oneoff = 1,
 }
 
 /// What nodes and server had done at some moment.
@@ -75,7 +68,7 @@ pub(super) struct Mark {
 pub(super) struct Spent {
     /// How long it took.
     pub(super) took: Duration,
-    /// The processor time of this process, and so of all nodes.
+    /// The processor time of this process and of those with nodes of their own.
     pub(super) cpu: Duration,
     /// The server's work, where there is a server.
     pub(super) work: Option<Work>,
@@ -94,12 +87,12 @@ impl<'a, S: Store> Stage<'a, S> {
             store,
             bench: *bench,
             clock,
-            tally: Tally::new(),
-            oneoffs: Tally::new(),
+            tallies: [Tally::new(), Tally::new()],
             probe,
             tell,
-            stop: CancellationToken::new(),
-            nodes: JoinSet::new(),
+            nodes: Nodes::default(),
+            members: Vec::new(),
+            windows: [(i64::MAX, i64::MAX); 2],
             empty,
             idle_bytes: machine::resident_bytes(),
         })
@@ -110,55 +103,92 @@ impl<'a, S: Store> Stage<'a, S> {
         (self.tell)(what);
     }
 
-    /// Starts the nodes.
-    pub(super) fn start_nodes(&mut self) -> Result<()> {
-        for number in 1..=self.bench.nodes {
-            let mut tasks = Tasks::new();
-            tasks.insert(TaskName::new("noop")?, self.tally.handler(self.clock)?);
-            tasks.insert(TaskName::new(ONEOFF)?, self.oneoffs.handler(self.clock)?);
-            let scheduler = Scheduler::builder(self.store.detached())
-                .node(NodeName::new(format!("bench-{number}"))?)
-                .tasks(tasks)
-                .concurrency(self.bench.concurrency)
-                .queues(vec![QueueName::new(ONEOFF)?, QueueName::default_queue()])
-                .timing(Timing {
-                    shutdown_grace: Duration::from_secs(1),
-                    ..Timing::default()
-                })
-                .build()?;
-            self.nodes.spawn(scheduler.run(self.stop.clone()));
+    /// Starts the nodes: in this process, or each so many in processes of their own.
+    pub(super) async fn start_nodes(&mut self) -> Result<()> {
+        if self.bench.processes == 0 {
+            let store = &self.store;
+            return self
+                .nodes
+                .start(store, &self.bench, "bench", self.clock, &self.tallies);
+        }
+        let namespace = self.probe.namespace();
+        let namespace = namespace.context("nodes of several processes need a Redis")?;
+        for _ in 0..self.bench.processes {
+            self.members.push(Member::spawn().await?);
+        }
+        // All at once: how long a process takes to be there is not the question.
+        for member in &mut self.members {
+            member.start(namespace, &self.windows).await?;
         }
         Ok(())
     }
 
     /// Starts the nodes, and gives leases, caches and scripts time to settle.
     pub(super) async fn warm_up(&mut self) -> Result<()> {
-        self.tell(&format!("warming up {} nodes", self.bench.nodes));
-        self.start_nodes()?;
+        self.tell(&format!("warming up {}", self.nodes_in_words()));
+        self.start_nodes().await?;
         tokio::time::sleep(WARM_UP).await;
         self.check_nodes()
     }
 
+    /// How many nodes, and where.
+    pub(super) fn nodes_in_words(&self) -> String {
+        let Bench {
+            nodes, processes, ..
+        } = self.bench;
+        match processes {
+            0 => format!("{nodes} nodes"),
+            processes => format!("{processes} processes of {nodes} nodes"),
+        }
+    }
+
     /// Fails where a node has ended.
     pub(super) fn check_nodes(&mut self) -> Result<()> {
-        if let Some(ended) = self.nodes.try_join_next() {
-            ended.context("a node panicked")??;
-            bail!("a node ended by itself");
+        for member in &mut self.members {
+            member.check()?;
         }
-        Ok(())
+        self.nodes.check()
     }
 
     /// Stops the nodes, and removes what was stored.
     pub(super) async fn clean_up(mut self) -> Result<()> {
         self.tell("cleaning up");
-        self.stop.cancel();
-        let mut ended = Ok(());
-        while let Some(node) = self.nodes.join_next().await {
-            let node = node.context("a node panicked").and_then(|n| Ok(n?));
-            ended = ended.and(node);
+        let mut ended = self.nodes.stop().await;
+        for member in self.members {
+            ended = ended.and(member.end().await);
         }
         self.probe.clean_up().await?;
         ended
+    }
+
+    // ----- what handlers have seen ----------------------------------------------------------
+
+    /// Counts runs of a kind with a fire time from `from` on, and before `to`, and none of before.
+    pub(super) async fn count(&mut self, kind: Kind, from: i64, to: i64) -> Result<()> {
+        self.windows[kind as usize] = (from, to);
+        self.tallies[kind as usize].count(from, to)?;
+        for member in &mut self.members {
+            member.count(kind as usize, from, to).await?;
+        }
+        Ok(())
+    }
+
+    /// How many fires of the measured jobs were counted so far.
+    pub(super) fn fires(&self) -> u64 {
+        let measured = Kind::Measured as usize;
+        let elsewhere = self.members.iter();
+        let elsewhere = elsewhere.map(|member| member.latest().fires[measured]);
+        self.tallies[measured].fires() + elsewhere.sum::<u64>()
+    }
+
+    /// All that was counted of the jobs that are measured, and of the others.
+    pub(super) async fn counted(&mut self) -> Result<[Counted; 2]> {
+        let [measured, oneoffs] = &self.tallies;
+        let (mut measured, mut oneoffs) = (measured.read()?, oneoffs.read()?);
+        for member in &mut self.members {
+            member.add_to([&mut measured, &mut oneoffs]).await?;
+        }
+        Ok([measured, oneoffs])
     }
 
     // ----- figures --------------------------------------------------------------------------
@@ -168,7 +198,7 @@ impl<'a, S: Store> Stage<'a, S> {
         let work = self.probe.work().await?;
         Ok(Mark {
             at_us: self.clock.now_us(),
-            cpu: machine::cpu(),
+            cpu: machine::cpu() + self.cpu_of_members(),
             work,
         })
     }
@@ -191,9 +221,16 @@ impl<'a, S: Store> Stage<'a, S> {
         Ok(grown.map(|(now, empty)| now.saturating_sub(empty)))
     }
 
-    /// The memory of this process in the beginning, and now.
+    fn cpu_of_members(&self) -> Duration {
+        let used = self.members.iter().map(|member| member.latest().cpu_us);
+        Duration::from_micros(used.sum())
+    }
+
+    /// The memory of this process in the beginning, and now: of the largest where there are several.
     pub(super) fn resident_bytes(&self) -> (Option<u64>, Option<u64>) {
-        (self.idle_bytes, machine::resident_bytes())
+        let members = self.members.iter();
+        let largest = members.filter_map(|member| member.latest().resident).max();
+        (self.idle_bytes, largest.max(machine::resident_bytes()))
     }
 
     pub(super) async fn overview(&self) -> Result<Overview> {
@@ -223,7 +260,7 @@ impl<'a, S: Store> Stage<'a, S> {
 /// A job of this name and trigger.
 pub(super) fn job(name: &str, kind: Kind, trigger: Trigger) -> Result<JobBuilder> {
     let task = match kind {
-        Kind::Measured => "noop",
+        Kind::Measured => NOOP,
         Kind::Oneoff => ONEOFF,
     };
     let job = Job::builder(JobId::new(name)?, TaskName::new(task)?, trigger);

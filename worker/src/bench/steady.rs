@@ -59,7 +59,7 @@ pub(super) async fn mixed<S: Store>(
     );
     let first = align(stage.clock.now_ms(), steady.every);
     let found = measure(stage, steady, |_| first, Some(oneoffs)).await?;
-    let others = stage.oneoffs.read()?;
+    let [_, others] = stage.counted().await?;
     let mut report = found.report("mixed", about, stage, steady).await?;
     let expected = count(u64::from(oneoffs.rate)) * count(steady.measure.as_secs());
     let figures = [
@@ -77,10 +77,10 @@ pub(super) async fn mixed<S: Store>(
 
 fn about<S: Store>(stage: &Stage<'_, S>, steady: &Steady, how: &str) -> String {
     format!(
-        "{} jobs, each due every {:?}, {how}, on {} nodes of {} slots, for {:?}, on {}",
+        "{} jobs, each due every {:?}, {how}, on {} of {} slots, for {:?}, on {}",
         steady.jobs,
         steady.every,
-        stage.bench.nodes,
+        stage.nodes_in_words(),
         stage.bench.concurrency,
         steady.measure,
         stage.store.describe()
@@ -131,8 +131,8 @@ async fn measure<S: Store>(
     let soon = stage.clock.now_ms() + 2 * every_ms;
     let from = soon - (soon - start(0)).rem_euclid(every_ms) - every_ms / 2;
     let to = from + rounds * every_ms;
-    stage.tally.count(from, to)?;
-    stage.oneoffs.count(from, i64::MAX)?;
+    stage.count(Kind::Measured, from, to).await?;
+    stage.count(Kind::Oneoff, from, i64::MAX).await?;
     stage.clock.sleep_until(from).await;
     let seconds = Duration::from_millis(u64::try_from(to - from).unwrap_or(0));
     stage.tell(&format!("measuring for {seconds:?}"));
@@ -142,15 +142,16 @@ async fn measure<S: Store>(
     let spent = stage.since(mark).await?;
     let expected = u64::try_from(rounds).unwrap_or(0) * steady.jobs as u64;
     let until = stage.clock.now_ms() + ms(GRACE);
-    while stage.tally.fires() < expected && stage.clock.now_ms() < until {
+    while stage.fires() < expected && stage.clock.now_ms() < until {
         tokio::time::sleep(LOOK).await;
     }
     if oneoffs.is_some() {
         tokio::time::sleep(ONEOFF_AHEAD * 2).await;
     }
+    let [counted, _] = stage.counted().await?;
     Ok(Found {
         jobs: steady.jobs as u64,
-        counted: stage.tally.read()?,
+        counted,
         expected,
         at_first,
         left,
@@ -178,7 +179,7 @@ async fn watch<S: Store>(
         }
         stage.clock.sleep_until(until).await;
         stage.check_nodes()?;
-        let fires = stage.tally.fires();
+        let fires = stage.fires();
         stage.tell(&format!("{second:>4} s: {} fires", fires - before));
         before = fires;
         if at_first.is_none() && until >= from + every {

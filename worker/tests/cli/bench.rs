@@ -22,6 +22,33 @@ fn one_shot_jobs_are_added_and_drained_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn workers_in_processes_of_their_own_are_counted_like_those_in_one() {
+    let redis = Redis::start();
+    let found = redis.json(&[
+        "bench",
+        "oneshot",
+        "--count",
+        "300",
+        "--processes",
+        "2",
+        "--nodes",
+        "1",
+        "--json",
+    ]);
+    assert_eq!(found["sustained"], true, "{found}");
+    assert_eq!(found["drained"]["begun"], 300.0, "{found}");
+    assert_eq!(redis.keys("carillon:{bench-*"), 0);
+
+    let embedded = ["bench", "oneshot", "--count", "1", "--processes", "1"];
+    let refused = carillon().args(embedded).output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && told.contains("--processes needs a Redis"),
+        "{told}"
+    );
+}
+
+#[test]
 fn adding_is_measured_one_by_one_and_in_bulk() {
     let redis = Redis::start();
     let found = redis.said(&["bench", "add", "--count", "250"], 0);

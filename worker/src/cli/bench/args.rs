@@ -48,12 +48,18 @@ pub(super) enum BenchCommand {
 /// What all loads have in common.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct BenchWorkers {
-    /// How many workers, all in this process
+    /// How many workers: all in this process, or in each of --processes
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) nodes: u32,
     /// How many runs each worker executes at once
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) concurrency: u32,
+    /// Run the workers in so many processes of their own, instead of this one; not with the embedded store
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=64))]
+    pub(super) processes: u32,
+    /// Be one of these processes
+    #[arg(long, hide = true)]
+    pub(super) member: bool,
     /// Show the figures as JSON
     #[arg(long)]
     pub(super) json: bool,

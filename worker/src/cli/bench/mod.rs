@@ -26,10 +26,23 @@ pub(super) fn run(global: &Global, args: &BenchArgs) -> Result<(), Failure> {
     let bench = Bench {
         load,
         nodes: workers.nodes as usize,
+        processes: workers.processes as usize,
         concurrency: workers.concurrency as usize,
     };
     // Many nodes in one process: they share its processors as several processes would.
     let runtime = Builder::new_multi_thread().enable_all().build()?;
+    if workers.processes > 0 {
+        let Target::Redis(config) = &target else {
+            return Err(Failure::Refused(
+                "--processes needs a Redis (--store): the embedded store is in one process"
+                    .to_owned(),
+            ));
+        };
+        if workers.member {
+            let ended = runtime.block_on(bench::member(config, &bench));
+            return ended.map_err(|error| Failure::Refused(format!("{error:#}")));
+        }
+    }
     let measured = runtime.block_on(async {
         let shutdown = shutdown_signal()?;
         let told = |step: &str| eprintln!("{step} ...");
