@@ -40,7 +40,7 @@ fn workers_in_processes_of_their_own_are_counted_like_those_in_one() {
     assert_eq!(redis.keys("carillon:{bench-*"), 0);
 
     let embedded = ["bench", "oneshot", "--count", "1", "--processes", "1"];
-    let refused = carillon().args(embedded).output().unwrap();
+    let refused = carillon(&embedded).output().unwrap();
     let told = String::from_utf8_lossy(&refused.stderr);
     assert!(
         !refused.status.success() && told.contains("--processes needs a Redis"),
