@@ -200,6 +200,8 @@ async fn what_a_node_did_can_be_read_by_prometheus() -> Result<()> {
     assert!(page.value("carillon_run_lateness_seconds_sum", &[("queue", "default")]) > Some(0.0));
     let peek = [("operation", "peek")];
     assert!(page.value("carillon_store_call_seconds_count", &peek) > Some(0.0));
+    let waiting = page.value("carillon_queue_oldest_seconds", &[("queue", "default")]);
+    assert!(waiting.is_some_and(|seconds| seconds < 60.0), "{waiting:?}");
     // No label holds a job's id.
     for sample in &page.samples {
         assert!(!sample.labels.contains_key("job"), "{sample:?}");

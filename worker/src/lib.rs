@@ -42,6 +42,7 @@
 //! | `config` | settings as the binary reads them, from files | yes, by `cli` |
 //! | `http` | what a worker serves over HTTP | yes |
 //! | `cli` | the binary `carillon` | yes |
+//! | `otlp` | `carillon::otlp`: traces and metrics for a collector of OpenTelemetry's | no |
 
 pub mod audit;
 #[cfg(feature = "cli")]
@@ -58,6 +59,8 @@ pub mod http;
 pub mod jobs;
 mod mistake;
 pub mod node;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 #[cfg(any(feature = "cli", feature = "http"))]
 pub mod preview;
 pub mod queues;
@@ -132,7 +135,7 @@ pub use carillon_macros::task;
 pub use clock::SystemClock;
 pub use event::{ClusterEvents, Event, Events};
 pub use jobs::Jobs;
-pub use node::{AtStart, Counts, NodeError, NodeStatus, Readiness, Retention, Timing};
+pub use node::{AtStart, Counts, NodeError, NodeStatus, Readiness, Retention, Timing, Tracing};
 pub use queues::Queues;
 pub use scheduler::{
     BuildError, Listener, NewJob, Running, Scheduler, SchedulerBuilder, SchedulerError,

@@ -14,6 +14,12 @@ use crate::time::Timestamp;
 struct Waiting([VecDeque<WaitingRun>; 3]);
 
 impl Waiting {
+    /// When the earliest of the runs should have run that are next.
+    fn oldest(&self) -> Option<Timestamp> {
+        let next = self.0.iter().filter_map(VecDeque::front);
+        next.map(|waiting| waiting.run.scheduled_at()).min()
+    }
+
     fn of(&mut self, priority: Priority) -> &mut VecDeque<WaitingRun> {
         &mut self.0[priority.index()]
     }
@@ -325,6 +331,7 @@ impl Runs {
         let view = |(queue, ready): (&QueueName, &Waiting)| QueueView {
             queue: queue.clone(),
             ready: ready.len() as u64,
+            oldest: ready.oldest(),
         };
         self.ready.iter().map(view).collect()
     }

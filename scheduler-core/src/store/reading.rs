@@ -167,6 +167,9 @@ pub struct QueueView {
     pub queue: QueueName,
     /// How many runs wait in it.
     pub ready: u64,
+    /// When the run should have run that waits longest: of those that are next, one of each priority, the
+    /// earliest. None where none waits.
+    pub oldest: Option<Timestamp>,
 }
 
 /// The shard in numbers.

@@ -157,6 +157,7 @@ impl RedisStore {
         } else {
             self.shared.link.pipeline("overview", &pipeline).await?
         };
+        let oldest = self.oldest_waiting(&queues, &lengths).await?;
         let (mut busy, mut lined_up) = (0, 0);
         self.each_busy(|_, runs| {
             busy += codec::count_busy(Some(runs)) as u64;
@@ -166,9 +167,11 @@ impl RedisStore {
         let queues = queues
             .into_iter()
             .zip(lengths.chunks(Priority::ALL.len()))
-            .map(|(queue, lengths)| QueueView {
+            .zip(oldest)
+            .map(|((queue, lengths), oldest)| QueueView {
                 queue,
                 ready: lengths.iter().sum(),
+                oldest,
             })
             .collect();
         Ok(Overview {
@@ -182,6 +185,38 @@ impl RedisStore {
             queues,
             leader,
         })
+    }
+
+    /// For each queue, when the earliest of the runs should have run that are next in its lists.
+    async fn oldest_waiting(
+        &self,
+        queues: &[QueueName],
+        lengths: &[u64],
+    ) -> StoreResult<Vec<Option<Timestamp>>> {
+        let lists = queues.iter().enumerate().flat_map(|(place, queue)| {
+            let keys = &self.shared.keys;
+            Priority::ALL.map(|priority| (place, keys.ready(queue, priority)))
+        });
+        let waiting = lists.zip(lengths).filter(|(_, length)| **length > 0);
+        let waiting: Vec<(usize, String)> = waiting.map(|(list, _)| list).collect();
+        let mut oldest = vec![None; queues.len()];
+        if waiting.is_empty() {
+            return Ok(oldest);
+        }
+        let mut pipeline = redis::pipe();
+        for (_, list) in &waiting {
+            pipeline.cmd("LRANGE").arg(list).arg(0).arg(0);
+        }
+        let heads: Vec<Vec<String>> = self.shared.link.pipeline("overview", &pipeline).await?;
+        for ((place, _), head) in waiting.iter().zip(heads) {
+            // `<attempt> <version or -> <losses> <run>`; taken meanwhile, where there is none.
+            let run = head.first().and_then(|text| text.splitn(4, ' ').nth(3));
+            let run = run.and_then(|text| text.parse::<RunId>().ok());
+            let at = run.map(|run| run.scheduled_at());
+            let known: &mut Option<Timestamp> = &mut oldest[*place];
+            *known = [*known, at].into_iter().flatten().min();
+        }
+        Ok(oldest)
     }
 
     /// Looks at the runs in flight of each job, a page of jobs at a time.

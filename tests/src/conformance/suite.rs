@@ -298,6 +298,7 @@ macro_rules! conformance {
                 a_job_that_is_put_wakes_the_leader,
                 a_lease_that_is_given_back_wakes_a_standby,
                 a_wait_that_was_given_up_costs_the_next_nothing,
+                the_run_that_waits_longest_is_told,
             }
             week {
                 a_week_down_is_settled_as_the_policies_say,

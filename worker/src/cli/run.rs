@@ -83,6 +83,7 @@ async fn work<S: Store>(
         })
         .retention(settings.retention)
         .secrets(settings.secrets.clone())
+        .tracing(settings.tracing.clone())
         .at_start(at_start);
     if let Some(node) = worker.node {
         scheduler = scheduler.node(node);
@@ -91,7 +92,13 @@ async fn work<S: Store>(
     // From the beginning, so that probes see a node that waits for its store.
     #[cfg(feature = "http")]
     let serving = super::http::serve(&settings.http, &scheduler)?;
+    #[cfg(feature = "otlp")]
+    let exporting = super::otlp::export(&settings, &scheduler)?;
     let done = begin(scheduler, &store, &settings, at_start, shutdown).await;
+    #[cfg(feature = "otlp")]
+    if let Some(exporting) = exporting {
+        exporting.stop().await;
+    }
     // To the last, so that probes see the node drain.
     #[cfg(feature = "http")]
     if let Some(serving) = serving {

@@ -19,6 +19,7 @@ mod document;
 mod error;
 mod http;
 mod jobs;
+mod otlp;
 mod password;
 mod settings;
 mod store;
@@ -35,6 +36,7 @@ pub use http::{
 #[cfg(feature = "http")]
 pub(crate) use jobs::read_value;
 pub use jobs::{ConfiguredJob, JobDocument, read_patch};
+pub use otlp::OtlpSettings;
 pub use password::Password;
 pub use settings::{Overrides, Settings};
 pub use store::StoreSettings;

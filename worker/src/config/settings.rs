@@ -13,12 +13,13 @@ use super::document::Document;
 use super::error::Problem;
 use super::http::Around;
 use super::jobs::check_all;
+use super::otlp::{self, OtlpSettings};
 use super::typed::{
     ConfigFile, HistoryTable, HttpTaskTable, JobDefaultsTable, SecretsTable, TimezoneOnly,
 };
 use super::{ConfigError, ConfiguredJob, HttpSettings, Password, StoreSettings, WorkerSettings};
 use crate::mistake::nearest;
-use crate::node::Retention;
+use crate::node::{Retention, Tracing};
 use crate::task::Secrets;
 use crate::task::builtin::{HttpTargets, Target};
 
@@ -66,6 +67,12 @@ pub struct Overrides {
     pub shutdown_grace: Option<String>,
     /// Where it serves HTTP.
     pub http: Option<String>,
+    /// The collector of traces and metrics.
+    pub otlp_endpoint: Option<String>,
+    /// What is said to it with each request: `name=value`, with commas between.
+    pub otlp_headers: Option<String>,
+    /// What the node is called among services.
+    pub otlp_service: Option<String>,
     /// Whether HTTP may be served to the network without any key, as the file says, too.
     pub http_unauthenticated: bool,
 }
@@ -93,6 +100,10 @@ pub struct Settings {
     pub http_targets: HttpTargets,
     /// Where the secrets are that args refer to.
     pub secrets: Secrets,
+    /// How runs are traced.
+    pub tracing: Tracing,
+    /// Where traces and metrics go, if they go anywhere.
+    pub otlp: Option<OtlpSettings>,
     /// Jobs that are put into the store at start.
     pub jobs: Vec<ConfiguredJob>,
 }
@@ -174,6 +185,11 @@ impl Settings {
             &mut check.problems,
         );
         let secrets = secrets(&file.secrets, directory);
+        let tracing = Tracing {
+            scope: namespace.to_string(),
+            sample: otlp::sample(&mut check, &file.otlp),
+        };
+        let otlp = OtlpSettings::check(&mut check, overrides, &file.otlp);
         let queues = queues(&mut check, &file.queues);
         let settings = Self {
             namespace,
@@ -186,6 +202,8 @@ impl Settings {
             shell_enabled: file.tasks.shell.enabled,
             http_targets,
             secrets,
+            tracing,
+            otlp,
             jobs,
         };
         ConfigError::unless_empty(check.problems, settings)

@@ -1,6 +1,6 @@
 //! What people may write into a configuration file. Nothing has been checked yet but the types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(crate) struct ConfigFile {
     pub(crate) http: HttpTable,
     /// What queues are limited to. Defaults to nothing.
     pub(crate) queues: BTreeMap<String, QueueLimits>,
+    /// Where traces and metrics go.
+    pub(crate) otlp: OtlpTable,
     /// Where the secrets are that args refer to.
     pub(crate) secrets: SecretsTable,
     /// Built-in tasks.
@@ -223,6 +225,23 @@ pub(crate) struct KeyTable {
     pub(crate) role: Role,
     /// The only namespace that it opens. Defaults to any.
     pub(crate) namespace: Option<String>,
+}
+
+/// `[otlp]`.
+#[derive(Debug, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(crate) struct OtlpTable {
+    /// The collector: `"http://localhost:4318"`. Defaults to none: nothing is sent.
+    pub(crate) endpoint: Option<String>,
+    /// What is said with each request. Defaults to nothing.
+    pub(crate) headers: HashMap<String, String>,
+    /// What the node is called among services. Defaults to `"carillon"`.
+    pub(crate) service_name: Option<String>,
+    /// How often metrics are sent. Defaults to 10 s.
+    #[serde(with = "duration::option")]
+    pub(crate) interval: Option<Duration>,
+    /// Which part of all runs is traced: 0 to 1. Defaults to 1.
+    pub(crate) sample: Option<f64>,
 }
 
 /// `[secrets]`.

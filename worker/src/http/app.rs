@@ -57,8 +57,14 @@ impl<S: Store> App<S> {
         }
     }
 
-    pub(super) fn meter(&self) -> &Meter {
+    pub(crate) fn meter(&self) -> &Meter {
         &self.served.node.link.meter
+    }
+
+    /// This node's name.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn node_name(&self) -> String {
+        self.served.node.settings.info.node.to_string()
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -89,7 +95,7 @@ impl<S: Store> App<S> {
         &self.served.limits
     }
 
-    pub(super) fn namespace(&self) -> &Namespace {
+    pub(crate) fn namespace(&self) -> &Namespace {
         &self.served.settings.namespace
     }
 
@@ -99,7 +105,7 @@ impl<S: Store> App<S> {
     }
 
     /// This machine's name.
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.served.host
     }
 

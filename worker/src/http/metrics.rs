@@ -1,5 +1,6 @@
 //! `GET /metrics`: what this node measured, and what the store holds at this moment.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -11,7 +12,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use scheduler_core::Store;
 use scheduler_core::store::Overview;
 
@@ -30,38 +31,46 @@ struct QueueLabels {
 }
 
 pub(super) async fn metrics<S: Store>(State(app): State<App<S>>) -> Response {
-    let mut registry = Registry::with_prefix("carillon");
-    let version = env!("CARGO_PKG_VERSION");
-    registry.register(
-        "build",
-        "What this node is",
-        Info::new(vec![("version", version)]),
-    );
-    app.meter().register(&mut registry);
-    register_counts(&mut registry, app.counts());
-    let is_ready = app.status().readiness() == Readiness::Ready;
-    add(
-        &mut registry,
-        "node_ready",
-        "Whether this node takes part",
-        u64::from(is_ready),
-    );
-    let overview = tokio::time::timeout(STORE_WITHIN, app.store().overview()).await;
-    let overview = overview.ok().and_then(Result::ok);
-    let is_reachable = u64::from(overview.is_some());
-    add(
-        &mut registry,
-        "store_up",
-        "Whether the store answers",
-        is_reachable,
-    );
-    if let Some(overview) = &overview {
-        register_overview(&mut registry, overview);
+    match app.page_of_metrics().await {
+        Some(page) => ([(CONTENT_TYPE, OPEN_METRICS)], page).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
-    let mut text = String::new();
-    match encode(&mut text, &registry) {
-        Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+}
+
+impl<S: Store> App<S> {
+    /// What this node measured and what the store holds, as OpenMetrics text; none where it cannot be
+    /// written.
+    pub(crate) async fn page_of_metrics(&self) -> Option<String> {
+        let mut registry = Registry::with_prefix("carillon");
+        let version = env!("CARGO_PKG_VERSION");
+        registry.register(
+            "build",
+            "What this node is",
+            Info::new(vec![("version", version)]),
+        );
+        self.meter().register(&mut registry);
+        register_counts(&mut registry, self.counts());
+        let is_ready = self.status().readiness() == Readiness::Ready;
+        add(
+            &mut registry,
+            "node_ready",
+            "Whether this node takes part",
+            u64::from(is_ready),
+        );
+        let overview = tokio::time::timeout(STORE_WITHIN, self.store().overview()).await;
+        let overview = overview.ok().and_then(Result::ok);
+        let is_reachable = u64::from(overview.is_some());
+        add(
+            &mut registry,
+            "store_up",
+            "Whether the store answers",
+            is_reachable,
+        );
+        if let Some(overview) = &overview {
+            register_overview(&mut registry, overview);
+        }
+        let mut text = String::new();
+        encode(&mut text, &registry).ok().map(|()| text)
     }
 }
 
@@ -128,6 +137,18 @@ fn register_overview(registry: &mut Registry, overview: &Overview) {
     }
     let help = "Runs that wait for a node, by queue, in the cluster";
     registry.register("queue_ready", help, queues);
+    let oldest: Family<QueueLabels, Gauge<f64, AtomicU64>> = Family::default();
+    for queue in &overview.queues {
+        let labels = QueueLabels {
+            queue: queue.queue.to_string(),
+        };
+        let waits = queue
+            .oldest
+            .map_or(Duration::ZERO, |at| overview.now.since(at));
+        oldest.get_or_create(&labels).set(waits.as_secs_f64());
+    }
+    let help = "How long ago the run should have run that waits longest, by queue, in the cluster";
+    registry.register_with_unit("queue_oldest", help, Unit::Seconds, oldest);
 }
 
 fn add(registry: &mut Registry, name: &str, help: &str, value: u64) {

@@ -16,6 +16,7 @@ use scheduler_core::{Delivery, Job, Store, TaskName, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::event::Event;
 use crate::node::attempt::{self, Bounds, Called, Cut, error_chain};
@@ -265,6 +266,7 @@ impl<S: Store> Inner<S> {
                 .notebook(&claim.run, claim.attempt, claim.fence)
                 .hiding(hidden.clone()),
             clock: Arc::clone(&self.shared.clock),
+            tracing: Arc::clone(&self.shared.settings.tracing),
         };
         // The last look before the first poll. A process that is frozen between the two lines is
         // beyond anybody's help but the fence's.
@@ -282,8 +284,17 @@ impl<S: Store> Inner<S> {
             fence: claim.fence,
         });
         let call = Call::new(context, args);
+        let Claim {
+            run,
+            attempt,
+            fence,
+            ..
+        } = &claim;
+        // Whatever is logged while the handler runs says which run it is for.
+        let span = tracing::info_span!("run", %run, attempt, %fence);
         let ending = self
             .call(handler.as_ref(), call, &job, &stop, &cancelling)
+            .instrument(span)
             .await;
         let ending = masked(ending, &hidden);
         self.shared.desk.ended(claim.fence);

@@ -489,7 +489,7 @@ impl<S: Store> Leader<S> {
                 for (index, item) in request.items.iter().enumerate() {
                     if refusals.binary_search(&index).is_err() {
                         moved.count(item);
-                        link.meter.dispatched(item.plan.runs.len());
+                        link.meter.dispatched(item, request.planned_at);
                         self.tell_of(item);
                         item.plan
                             .skips

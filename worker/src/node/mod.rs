@@ -36,6 +36,7 @@ mod settling;
 pub(crate) mod shared;
 mod standby;
 mod status;
+pub(crate) mod trace;
 mod waiter;
 mod work;
 
@@ -44,3 +45,4 @@ pub(crate) use link::Backoff;
 pub use settings::{AtStart, Retention, Timing};
 pub use shared::Counts;
 pub use status::{NodeStatus, Readiness};
+pub use trace::Tracing;

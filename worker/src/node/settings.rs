@@ -1,11 +1,13 @@
 //! How a node is set up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::lease::TakeoverRule;
 use scheduler_core::share::Shares;
 use scheduler_core::store::NodeInfo;
 
+use crate::node::trace::Tracing;
 use crate::task::Secrets;
 
 /// How long things live, and how long a node waits for them. Lives shorter than
@@ -110,4 +112,5 @@ pub(crate) struct Settings {
     pub(crate) at_start: AtStart,
     /// Where the secrets of args are found.
     pub(crate) secrets: Secrets,
+    pub(crate) tracing: Arc<Tracing>,
 }

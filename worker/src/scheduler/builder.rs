@@ -13,7 +13,7 @@ use crate::clock::StoreClock;
 use crate::jobs::{OnConflict, PutWish};
 use crate::node::settings::Settings;
 use crate::node::shared::Shared;
-use crate::node::{AtStart, Retention, Timing};
+use crate::node::{AtStart, Retention, Timing, Tracing};
 use crate::scheduler::{BuildError, NewJob, Scheduler};
 use crate::task::{
     BlockingFunction, BlockingSlots, Layer, Layers, Parameters, Secrets, States, TaskFunction,
@@ -44,6 +44,7 @@ pub struct SchedulerBuilder<S> {
     retention: Retention,
     at_start: AtStart,
     secrets: Secrets,
+    tracing: Tracing,
 }
 
 impl<S: Store> SchedulerBuilder<S> {
@@ -68,6 +69,7 @@ impl<S: Store> SchedulerBuilder<S> {
             retention: Retention::default(),
             at_start: AtStart::default(),
             secrets: Secrets::new(),
+            tracing: Tracing::default(),
         }
     }
 
@@ -221,6 +223,13 @@ impl<S: Store> SchedulerBuilder<S> {
         self
     }
 
+    /// How runs are traced: see [`Context::traceparent`](crate::Context::traceparent). Defaults to
+    /// [`Tracing::default`].
+    pub fn tracing(mut self, tracing: Tracing) -> Self {
+        self.tracing = tracing;
+        self
+    }
+
     /// The scheduler, ready to run.
     ///
     /// # Errors
@@ -260,6 +269,7 @@ impl<S: Store> SchedulerBuilder<S> {
             retention: self.retention,
             at_start: self.at_start,
             secrets: self.secrets,
+            tracing: Arc::new(self.tracing),
         };
         let shared = Shared::new(self.store, settings, self.tasks, self.states, self.clock);
         Ok(Scheduler {

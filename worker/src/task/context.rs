@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::StoreClock;
 use crate::node::scribe::Notebook;
+use crate::node::trace::Tracing;
 use crate::task::States;
 
 /// The run that a handler executes. Cheap to clone.
@@ -26,6 +27,7 @@ pub struct Context {
     pub(crate) states: States,
     pub(crate) notebook: Notebook,
     pub(crate) clock: Arc<StoreClock>,
+    pub(crate) tracing: Arc<Tracing>,
 }
 
 impl Context {
@@ -136,6 +138,13 @@ impl Context {
         let result = serde_json::to_value(result);
         let result = result.map_err(|error| NoteError::NotJson(error.to_string()))?;
         self.notebook.result(result)
+    }
+
+    /// The run's trace and this attempt's span, as the header `traceparent` of W3C Trace Context has them: to
+    /// be handed to whatever the handler calls. The same run is the same trace on each node.
+    #[must_use]
+    pub fn traceparent(&self) -> String {
+        self.tracing.traceparent(&self.run, self.fence)
     }
 
     /// A text as others may see it: without the secrets that the handler was given. What a handler

@@ -113,3 +113,25 @@ pub async fn a_wait_that_was_given_up_costs_the_next_nothing<H: Harness>(world: 
     let step = async { drop(world.run_now("j").await) };
     woken_by(&world, &ready(&["default"]), step).await;
 }
+
+pub async fn the_run_that_waits_longest_is_told<H: Harness>(mut world: World<H>) {
+    let mut a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let stored = world.put(job("j").max_instances(NonZeroU32::MAX)).await;
+    let first = stored.next_fire.expect("a due time");
+    world.fire(&token, "j").await;
+    world.fire(&token, "j").await;
+    let oldest = async |world: &World<H>| {
+        let overview = done(world.store.overview().await);
+        let queue = overview
+            .queues
+            .iter()
+            .find(|queue| queue.queue == name("default"));
+        queue.and_then(|queue| queue.oldest)
+    };
+    assert_eq!(oldest(&world).await, Some(first));
+    world.claim(&mut a, 1).await;
+    assert_eq!(oldest(&world).await, Some(first.after(EVERY)));
+    world.claim(&mut a, 1).await;
+    assert_eq!(oldest(&world).await, None);
+}

@@ -10,10 +10,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use scheduler_core::StoreError;
 use scheduler_core::history::RunRecord;
 use scheduler_core::plan::{Skip, SkipReason};
-use scheduler_core::store::StoreErrorKind;
+use scheduler_core::store::{DispatchItem, StoreErrorKind};
+use scheduler_core::{RunId, StoreError, Timestamp};
 
 use super::LeaseChange;
 
@@ -34,6 +34,8 @@ struct Measured {
     leads: Gauge,
     calls: Histograms<CallLabels>,
     call_errors: Family<ErrorLabels, Counter>,
+    #[cfg(feature = "otlp")]
+    spans: crate::otlp::Spans,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -136,6 +138,8 @@ impl Default for Measured {
             leads: Gauge::default(),
             calls: Family::new_with_constructor(call),
             call_errors: Family::default(),
+            #[cfg(feature = "otlp")]
+            spans: crate::otlp::Spans::default(),
         };
         measured.begin_at_zero();
         measured
@@ -199,6 +203,8 @@ impl Meter {
                 kind => &kind.insert((record, self.0.kind(record))).1,
             };
             kind.runs.inc();
+            #[cfg(feature = "otlp")]
+            self.0.spans.ended(record);
             if let (Some(lateness), Some(started)) = (&kind.lateness, record.started_at) {
                 let late = started.since(record.run.scheduled_at());
                 lateness.observe(late.as_secs_f64());
@@ -209,11 +215,26 @@ impl Meter {
         }
     }
 
-    /// So many fire times became runs.
-    pub(crate) fn dispatched(&self, runs: usize) {
+    /// Fire times of a job became runs.
+    pub(crate) fn dispatched(&self, item: &DispatchItem, at: Timestamp) {
+        let runs = item.plan.runs.len();
         self.0
             .dispatched
             .inc_by(u64::try_from(runs).unwrap_or(u64::MAX));
+        for fire in &item.plan.runs {
+            let run = RunId::fire(item.job.clone(), *fire);
+            tracing::trace!(%run, "dispatched");
+            #[cfg(feature = "otlp")]
+            self.0.spans.dispatched(&run, item.queue.as_str(), at);
+        }
+        #[cfg(not(feature = "otlp"))]
+        let _ = at;
+    }
+
+    /// What became of runs, for whoever sends it on.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn spans(&self) -> &crate::otlp::Spans {
+        &self.0.spans
     }
 
     /// Fire times were skipped.
@@ -268,6 +289,7 @@ impl Meter {
             leads,
             calls,
             call_errors,
+            ..
         } = &*self.0;
         let of_node = |what: &str| format!("{what}, on this node");
         to.register(

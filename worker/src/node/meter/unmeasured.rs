@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use scheduler_core::StoreError;
 use scheduler_core::history::RunRecord;
 use scheduler_core::plan::Skip;
+use scheduler_core::store::DispatchItem;
+use scheduler_core::{StoreError, Timestamp};
 
 use super::LeaseChange;
 
@@ -14,7 +15,7 @@ pub(crate) struct Meter {}
 
 impl Meter {
     pub(crate) fn ended<'r>(&self, _: impl Iterator<Item = &'r RunRecord>) {}
-    pub(crate) fn dispatched(&self, _: usize) {}
+    pub(crate) fn dispatched(&self, _: &DispatchItem, _: Timestamp) {}
     pub(crate) fn skipped(&self, _: &Skip) {}
     pub(crate) fn lease(&self, _: LeaseChange) {}
     pub(crate) fn asked(&self, _: &'static str, _: Duration, _: Option<&StoreError>) {}

@@ -176,6 +176,10 @@ fn request(client: &reqwest::Client, context: &Context, args: HttpArgs) -> Reque
     let followed = context.followed();
     let followed_run = followed.map(|ended| ended.run.to_string());
     let followed_outcome = followed.map(|ended| ended.outcome.as_str().to_owned());
+    // A job may have a trace of its own.
+    if let Ok(trace) = HeaderValue::from_str(&context.traceparent()) {
+        headers.entry("traceparent").or_insert(trace);
+    }
     // Last, so that no job can pass for another.
     let own = [
         ("x-carillon-job", context.job_id().to_string()),

@@ -132,6 +132,7 @@ fn prepare(context: &Context, args: &ShellArgs, output: io::PipeWriter) -> io::R
     let mut command = Command::new(&args.command[0]);
     command
         .args(&args.command[1..])
+        .env("TRACEPARENT", context.traceparent())
         .envs(&args.env)
         .env("CARILLON_JOB_ID", context.job_id().as_str())
         .env("CARILLON_RUN_ID", context.run_id().to_string())

@@ -34,6 +34,7 @@ pub(super) fn context(id: &str) -> Context {
         started_at: Timestamp::from_ms(1_766_595_600_456),
         cancellation: CancellationToken::new(),
         states: crate::task::States::default(),
+        tracing: Arc::default(),
     }
 }
 
