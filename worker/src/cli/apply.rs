@@ -1,18 +1,17 @@
 //! `carillon apply`: the store becomes equal to a file, as far as the file owns it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use carillon::Jobs;
 use carillon::config::{JobDocument, Settings};
-use carillon::core::{JobId, Store};
-use carillon::jobs::{Applied, FieldChange, Foreign, Manifest, Plan, Step, Unlisted};
+use carillon::jobs::{Foreign, Manifest, Unlisted};
+use carillon::wire::{FieldChangeView, PlanView, StepKind, StepView};
 use clap::Args;
 use serde_json::Value;
 
 use super::args::Global;
 use super::failure::{Failure, HINT};
 use super::job::read_text;
+use super::office::Office;
 use super::{output, store};
 
 const HELP: &str = "\
@@ -89,55 +88,65 @@ impl ApplyArgs {
 pub(super) fn run(global: &Global, args: &ApplyArgs) -> Result<(), Failure> {
     let settings = global.settings()?;
     let manifest = args.manifest(&settings)?;
-    let store = store::shared(&settings)?;
-    store::runtime()?.block_on(apply(store, &manifest, args.dry_run))
+    let office = Office::of(global, &settings)?;
+    store::runtime()?.block_on(apply(&office, &manifest, args.dry_run))
 }
 
-async fn apply<S: Store>(store: S, manifest: &Manifest, dry_run: bool) -> Result<(), Failure> {
-    let (name, jobs) = (store.describe(), Jobs::new(store));
-    let failed = |error| Failure::of_jobs(&name, &error);
-    let plan = jobs.plan(manifest).await.map_err(failed)?;
-    for (id, step) in &plan.0 {
-        for line in lines(id, step) {
+async fn apply(office: &Office, manifest: &Manifest, dry_run: bool) -> Result<(), Failure> {
+    let plan = office.apply(manifest, dry_run).await?;
+    for step in &plan.steps {
+        for line in lines(step) {
             output::line(&line)?;
         }
     }
-    if plan.is_refused() {
+    if plan.refused {
         return Err(refusal(&plan, &manifest.owner));
     }
     if dry_run {
         output::line(&summary(&plan, "to add", "to change", "to remove"))?;
-        return if plan.has_changes() {
+        return if plan.changes {
             Err(Failure::Pending)
         } else {
             Ok(())
         };
     }
-    let applied = jobs.apply(&plan).await.map_err(failed)?;
     output::line(&summary(&plan, "added", "changed", "removed"))?;
-    left_over(&applied)
+    left_over(&plan)
 }
 
 /// What the difference says of one job.
-fn lines(id: &JobId, step: &Step) -> Vec<String> {
-    match step {
-        Step::Add(job) => vec![format!("+ {id}  {} {}", job.task(), job.trigger())],
-        Step::Change { fields, .. } if fields.is_empty() => {
+fn lines(step: &StepView) -> Vec<String> {
+    let id = &step.job;
+    match step.step {
+        StepKind::Add => {
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            vec![format!(
+                "+ {id}  {} {}",
+                text(&step.task),
+                text(&step.trigger)
+            )]
+        }
+        StepKind::Change if step.fields.is_empty() => {
             vec![format!("~ {id}  comes back: it was parked")]
         }
-        Step::Change { fields, .. } => {
-            let field = |FieldChange { field, from, to }: &FieldChange| {
+        StepKind::Change => {
+            let field = |FieldChangeView { field, from, to }: &FieldChangeView| {
                 format!("    {field}: {} -> {}", shown(from), shown(to))
             };
             let head = std::iter::once(format!("~ {id}"));
-            head.chain(fields.iter().map(field)).collect()
+            head.chain(step.fields.iter().map(field)).collect()
         }
-        Step::Remove(_) => vec![format!("- {id}")],
-        Step::Unlisted => vec![format!("? {id}  is not in the file any more")],
-        Step::Unchanged => Vec::new(),
-        Step::Foreign(Some(owner)) => vec![format!("! {id}  is owned by {owner}")],
-        Step::Foreign(None) => vec![format!("! {id}  was put by hand")],
-        Step::Unreadable(why) => vec![format!("! {id}  cannot be read: {why}")],
+        StepKind::Remove => vec![format!("- {id}")],
+        StepKind::Unlisted => vec![format!("? {id}  is not in the file any more")],
+        StepKind::Unchanged => Vec::new(),
+        StepKind::Foreign => match &step.owner {
+            Some(owner) => vec![format!("! {id}  is owned by {owner}")],
+            None => vec![format!("! {id}  was put by hand")],
+        },
+        StepKind::Unreadable => {
+            let why = step.why.as_deref().unwrap_or_default();
+            vec![format!("! {id}  cannot be read: {why}")]
+        }
     }
 }
 
@@ -149,22 +158,26 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn summary(plan: &Plan, add: &str, change: &str, remove: &str) -> String {
-    let count = |is: fn(&Step) -> bool| plan.0.values().filter(|step| is(step)).count();
+fn count(plan: &PlanView, is: impl Fn(StepKind) -> bool) -> usize {
+    plan.steps.iter().filter(|step| is(step.step)).count()
+}
+
+fn summary(plan: &PlanView, add: &str, change: &str, remove: &str) -> String {
     format!(
         "{} {add}, {} {change}, {} {remove}, {} as they were",
-        count(|step| matches!(step, Step::Add(_))),
-        count(|step| matches!(step, Step::Change { .. })),
-        count(|step| matches!(step, Step::Remove(_))),
-        count(|step| matches!(step, Step::Unchanged | Step::Unlisted)),
+        count(plan, |step| step == StepKind::Add),
+        count(plan, |step| step == StepKind::Change),
+        count(plan, |step| step == StepKind::Remove),
+        count(plan, |step| matches!(
+            step,
+            StepKind::Unchanged | StepKind::Unlisted
+        )),
     )
 }
 
-fn refusal(plan: &Plan, owner: &str) -> Failure {
-    let is_foreign = |step: &Step| matches!(step, Step::Foreign(_));
-    let foreign = plan.0.values().filter(|step| is_foreign(step)).count();
-    let unreadable = |step: &&Step| matches!(step, Step::Unreadable(_));
-    let unreadable = plan.0.values().filter(unreadable).count();
+fn refusal(plan: &PlanView, owner: &str) -> Failure {
+    let foreign = count(plan, |step| step == StepKind::Foreign);
+    let unreadable = count(plan, |step| step == StepKind::Unreadable);
     let mut reasons = Vec::new();
     if foreign > 0 {
         reasons.push(format!(
@@ -181,14 +194,10 @@ fn refusal(plan: &Plan, owner: &str) -> Failure {
 }
 
 /// What was not done although it was planned.
-fn left_over(applied: &BTreeMap<JobId, Applied>) -> Result<(), Failure> {
-    let reasons = applied.iter().filter_map(|(id, became)| match became {
-        Applied::Done | Applied::Nothing => None,
-        Applied::ChangedMeanwhile => Some(format!(
-            "job {:?}: changed meanwhile by somebody else, and left as it is: apply again",
-            id.as_str()
-        )),
-        Applied::Refused(why) => Some(format!("job {:?}: {why}", id.as_str())),
+fn left_over(plan: &PlanView) -> Result<(), Failure> {
+    let reasons = plan.steps.iter().filter_map(|step| {
+        let why = step.why.as_ref()?;
+        Some(format!("job {:?}: {why}: apply again", step.job))
     });
     let reasons: Vec<_> = reasons.collect();
     if reasons.is_empty() {

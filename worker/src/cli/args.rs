@@ -1,6 +1,6 @@
 //! What may be typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -11,6 +11,7 @@ use super::bench::BenchArgs;
 use super::doctor::DoctorArgs;
 use super::events::EventsArgs;
 use super::export::ExportArgs;
+use super::failure::Failure;
 use super::import::ImportArgs;
 use super::job::JobArgs;
 use super::preview::PreviewArgs;
@@ -39,6 +40,9 @@ Examples:
       Shows what becomes of it
   carillon preview '30 5 * * mon-fri' --timezone Asia/Shanghai
       Shows when a trigger fires, before a job has it
+
+  carillon --api http://worker:8080 --token-file ops.token nodes
+      Asks a worker over HTTP, where the Redis cannot be reached; all commands that talk to workers can
 
 Settings come from flags, then from the environment (CARILLON_STORE, ...), then from the
 configuration file, then from defaults. A Redis password may stand in the URL, in
@@ -90,7 +94,37 @@ pub(super) struct Global {
         hide_short_help = true
     )]
     pub(super) durability: Option<String>,
-    /// Authorities that sign the store's certificate (PEM), with rediss [default: the machine's]
+    /// Ask a worker over HTTP in place of the store: http://host:8080
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "CARILLON_API",
+        hide_env_values = true
+    )]
+    api: Option<String>,
+    /// Token for the worker's API; CARILLON_TOKEN keeps it out of lists of processes
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "CARILLON_TOKEN",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    token: Option<String>,
+    /// File that holds the token
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CARILLON_TOKEN_FILE",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    token_file: Option<PathBuf>,
+    /// Authorities that sign the certificate (PEM) of the store, with rediss, or of the worker, with
+    /// --api https:// [default: the machine's]
     #[arg(
         long,
         global = true,
@@ -99,7 +133,7 @@ pub(super) struct Global {
         hide_env_values = true,
         hide_short_help = true
     )]
-    pub(super) ca_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
     /// Certificate to show to the store (PEM)
     #[arg(
         long,
@@ -129,6 +163,54 @@ pub(super) struct Global {
         hide_env_values = true
     )]
     pub(super) namespace: Option<String>,
+}
+
+impl Global {
+    /// The worker that is to be asked, if one is.
+    pub(super) fn api(&self) -> Option<&str> {
+        self.api.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// Authorities that sign certificates.
+    pub(super) fn ca_file(&self) -> Option<&Path> {
+        self.ca_file
+            .as_deref()
+            .filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The token for the worker's API, if there is one.
+    pub(super) fn token(&self) -> Result<Option<String>, Failure> {
+        let file = self.token_file.as_deref();
+        let file = file.filter(|path| !path.as_os_str().is_empty());
+        let token = self.token.clone().filter(|token| !token.is_empty());
+        let token = match (token, file) {
+            (Some(token), _) => Some(token),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Failure::Usage(format!("--token-file: {}: {error}", path.display()))
+                })?;
+                Some(text.trim().to_owned())
+            }
+            (None, None) => None,
+        };
+        match token {
+            Some(token) if token.is_empty() || !token.bytes().all(|c| c.is_ascii_graphic()) => {
+                let message = "--token: is no token: `carillon token new` makes one";
+                Err(Failure::Usage(message.to_owned()))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// Refuses to ask a worker for what only this machine can do.
+    pub(super) fn on_the_spot(&self, command: &str) -> Result<(), Failure> {
+        match self.api() {
+            None => Ok(()),
+            Some(_) => Err(Failure::Usage(format!(
+                "{command} is done on the spot, and not over HTTP: leave out --api (CARILLON_API)"
+            ))),
+        }
+    }
 }
 
 /// What to do.

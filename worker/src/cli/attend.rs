@@ -3,13 +3,13 @@
 mod failed;
 mod show;
 
-use carillon::Jobs;
 use carillon::core::store::CancelAnswer;
-use carillon::core::{JobId, RunId, Store};
+use carillon::core::{JobId, RunId};
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::args::Global;
 use super::failure::Failure;
+use super::office::{Choice, Office};
 use super::{output, store};
 
 /// What to do with runs.
@@ -133,42 +133,35 @@ pub(super) struct Chosen {
 
 pub(super) fn run(global: &Global, command: RunsCommand) -> Result<(), Failure> {
     let settings = global.settings()?;
+    let zone = settings.job_defaults.timezone;
+    let office = || Office::of(global, &settings);
     match command {
         RunsCommand::Show(args) => {
             let run = args.run.parse()?;
-            let store = store::shared(&settings)?;
-            let zone = settings.job_defaults.timezone;
-            store::runtime()?.block_on(show::show(&store, &run, &args, zone))
+            let office = office()?;
+            store::runtime()?.block_on(show::show(&office, &run, &args, zone))
         }
         RunsCommand::Cancel(args) => {
             let runs = read(&args.runs)?;
-            let store = store::shared(&settings)?;
-            store::runtime()?.block_on(cancel(&store, &runs, &args))
+            let office = office()?;
+            store::runtime()?.block_on(cancel(&office, &runs, &args))
         }
         RunsCommand::Failed(args) => {
             let job = args.job.as_deref().map(JobId::new).transpose()?;
-            let store = store::shared(&settings)?;
-            let zone = settings.job_defaults.timezone;
-            store::runtime()?.block_on(failed::show(&store, job, &args, zone))
+            let office = office()?;
+            store::runtime()?.block_on(failed::show(&office, job.as_ref(), &args, zone))
         }
         RunsCommand::Rerun(chosen) => {
             let chosen = chosen.check()?;
-            let store = store::shared(&settings)?;
-            store::runtime()?.block_on(failed::rerun(&store, &chosen))
+            let office = office()?;
+            store::runtime()?.block_on(failed::rerun(&office, &chosen))
         }
         RunsCommand::Purge(chosen) => {
             let chosen = chosen.check()?;
-            let store = store::shared(&settings)?;
-            store::runtime()?.block_on(failed::purge(&store, &chosen))
+            let office = office()?;
+            store::runtime()?.block_on(failed::purge(&office, &chosen))
         }
     }
-}
-
-/// Some failed runs, checked.
-enum Choice {
-    Runs(Vec<RunId>),
-    Job(JobId),
-    All,
 }
 
 impl Chosen {
@@ -186,13 +179,11 @@ fn read(runs: &[String]) -> Result<Vec<RunId>, Failure> {
     Ok(runs.collect::<Result<_, _>>()?)
 }
 
-async fn cancel(store: &impl Store, runs: &[RunId], args: &CancelArgs) -> Result<(), Failure> {
-    let jobs = Jobs::new(store.clone());
+async fn cancel(office: &Office, runs: &[RunId], args: &CancelArgs) -> Result<(), Failure> {
     let mut refused = Vec::new();
     for run in runs {
-        let answer = jobs.cancel(run, args.by.as_deref(), args.why.as_deref());
-        let answer = answer.await;
-        match answer.map_err(|error| Failure::of_jobs(&store.describe(), &error))? {
+        let answer = office.cancel(run, args.by.as_deref(), args.why.as_deref());
+        match answer.await? {
             CancelAnswer::Ended => output::line(&format!("cancelled {run}"))?,
             CancelAnswer::Marked => output::line(&format!("{run} ends as soon as it hears of it"))?,
             CancelAnswer::NotInFlight => {

@@ -1,13 +1,13 @@
 //! `carillon audit`: who changed what.
 
-use carillon::core::Store;
-use carillon::core::audit::{AuditEntry, AuditQuery};
+use carillon::core::Timestamp;
+use carillon::core::audit::AuditQuery;
 use chrono_tz::Tz;
 use clap::Args;
-use serde::Serialize;
 
 use super::args::Global;
 use super::failure::Failure;
+use super::office::Office;
 use super::output::{self, Table, local};
 use super::store;
 
@@ -47,12 +47,12 @@ pub(super) struct AuditArgs {
 
 pub(super) fn run(global: &Global, args: &AuditArgs) -> Result<(), Failure> {
     let settings = global.settings()?;
-    let store = store::shared(&settings)?;
+    let office = Office::of(global, &settings)?;
     let zone = settings.job_defaults.timezone;
-    store::runtime()?.block_on(show(&store, args, zone))
+    store::runtime()?.block_on(show(&office, args, zone))
 }
 
-async fn show(store: &impl Store, args: &AuditArgs, zone: Tz) -> Result<(), Failure> {
+async fn show(office: &Office, args: &AuditArgs, zone: Tz) -> Result<(), Failure> {
     let most = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let mut query = AuditQuery {
         by: args.by.clone(),
@@ -63,37 +63,35 @@ async fn show(store: &impl Store, args: &AuditArgs, zone: Tz) -> Result<(), Fail
     // A page may hold fewer than were asked for, or none, and not be the last.
     loop {
         query.limit = most - found.len();
-        let page = store.audited(&query).await;
-        let page = page.map_err(|error| Failure::of_store(&store.describe(), &error))?;
-        found.extend(page.entries);
-        match page.older.filter(|_| found.len() < most) {
-            Some(older) => query.before = Some(older),
+        let page = office.audited(&query).await?;
+        found.extend(page.items);
+        match page.next.filter(|_| found.len() < most) {
+            Some(next) => query.before = Some(next),
             None => break,
         }
     }
     if args.json {
-        let views: Vec<View<'_>> = found.iter().map(View::new).collect();
-        return Ok(output::json(&views)?);
+        return Ok(output::json(&found)?);
     }
     let mut table = Table::new(&["TIME", "BY", "VIA", "DID", "OBJECT", "OUTCOME", "DETAIL"]);
-    for AuditEntry { at, deed } in &found {
-        let author = &deed.author;
-        let by = match (&author.role, &author.address) {
-            (Some(role), Some(address)) => format!("{} ({role}, {address})", author.by),
-            (None, Some(address)) => format!("{} ({address})", author.by),
-            _ => author.by.clone(),
+    for deed in &found {
+        let by = match (&deed.role, &deed.address) {
+            (Some(role), Some(address)) => format!("{} ({role}, {address})", deed.by),
+            (None, Some(address)) => format!("{} ({address})", deed.by),
+            _ => deed.by.clone(),
         };
         let object = deed.objects.first().cloned().unwrap_or_default();
+        let time = deed.time.parse::<Timestamp>();
         table.push(&[
-            local(*at, zone),
+            time.map(|at| local(at, zone)).unwrap_or_default(),
             by,
-            author.via.as_str().to_owned(),
+            deed.via.clone(),
             deed.did.clone(),
             match deed.count {
                 0 | 1 => object,
                 more => format!("{object} and {} more", more - 1),
             },
-            deed.outcome.as_str().to_owned(),
+            deed.outcome.clone(),
             deed.detail.clone().unwrap_or_default(),
         ]);
     }
@@ -101,36 +99,4 @@ async fn show(store: &impl Store, args: &AuditArgs, zone: Tz) -> Result<(), Fail
         &mut table,
         "nobody has changed anything yet",
     )?)
-}
-
-/// A deed, as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct View<'a> {
-    time: String,
-    by: &'a str,
-    via: &'static str,
-    role: Option<&'a str>,
-    address: Option<&'a str>,
-    did: &'a str,
-    objects: &'a [String],
-    count: u64,
-    outcome: &'static str,
-    detail: Option<&'a str>,
-}
-
-impl<'a> View<'a> {
-    fn new(AuditEntry { at, deed }: &'a AuditEntry) -> Self {
-        Self {
-            time: at.to_string(),
-            by: &deed.author.by,
-            via: deed.author.via.as_str(),
-            role: deed.author.role.as_deref(),
-            address: deed.author.address.as_deref(),
-            did: &deed.did,
-            objects: &deed.objects,
-            count: deed.count,
-            outcome: deed.outcome.as_str(),
-            detail: deed.detail.as_deref(),
-        }
-    }
 }

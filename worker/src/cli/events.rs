@@ -39,6 +39,7 @@ pub(super) struct EventsArgs {
 
 pub(super) fn run(global: &Global, args: &EventsArgs) -> Result<(), Failure> {
     let job = args.job.as_deref().map(JobId::new).transpose()?;
+    global.on_the_spot("events")?;
     let store = store::shared(&global.settings()?)?;
     store::runtime()?.block_on(watch(store, job.as_ref(), &args.only))
 }

@@ -1,11 +1,11 @@
 //! `carillon explain`: what became of a fire time, or why nothing did, in words.
 
-use carillon::Jobs;
-use carillon::core::{JobId, Store};
+use carillon::core::JobId;
 use carillon::jobs::Asked;
 
 use super::args::{ExplainArgs, Global};
 use super::failure::Failure;
+use super::office::Office;
 use super::{output, store};
 
 pub(super) fn run(global: &Global, args: &ExplainArgs) -> Result<(), Failure> {
@@ -16,14 +16,10 @@ pub(super) fn run(global: &Global, args: &ExplainArgs) -> Result<(), Failure> {
         asked.map_err(|why| Failure::Usage(format!("--at: {why}")))
     });
     let asked = asked.transpose()?;
-    let store = store::shared(&settings)?;
+    let office = Office::of(global, &settings)?;
     let zone = settings.job_defaults.timezone;
-    let jobs = Jobs::new(store.clone());
-    let told = async {
-        let told = jobs.explain(&id, asked, zone).await;
-        told.map_err(|error| Failure::of_jobs(&store.describe(), &error))
-    };
-    let told = store::runtime()?.block_on(told)?;
+    let asked = asked.zip(args.at.as_deref());
+    let told = store::runtime()?.block_on(office.explain(&id, asked, zone))?;
     if args.json {
         return Ok(output::json(&told)?);
     }

@@ -4,13 +4,12 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use carillon::Jobs;
-use carillon::core::Store;
-use carillon::jobs::{JobQuery, SavedJob};
+use carillon::jobs::SavedJob;
 use clap::Args;
 
 use super::args::Global;
 use super::failure::Failure;
+use super::office::Office;
 use super::{output, store};
 
 const EXPORT_HELP: &str = "\
@@ -34,13 +33,9 @@ pub(super) struct ExportArgs {
 /// Does what the command line says.
 pub(super) fn run(global: &Global, args: &ExportArgs) -> Result<(), Failure> {
     let settings = global.settings()?;
-    let store = store::shared(&settings)?;
-    let list = store::runtime()?.block_on(async {
-        let name = store.describe();
-        let list = Jobs::new(store).search(&JobQuery::default()).await;
-        list.map_err(|error| Failure::of_jobs(&name, &error))
-    })?;
-    let lines = list.jobs.iter().map(SavedJob::from);
+    let office = Office::of(global, &settings)?;
+    let exported = store::runtime()?.block_on(office.export())?;
+    let lines = exported.jobs.into_iter();
     match &args.output {
         None => {
             for line in lines {
@@ -51,10 +46,10 @@ pub(super) fn run(global: &Global, args: &ExportArgs) -> Result<(), Failure> {
             Failure::Refused(format!("{}: cannot be written: {error}", path.display()))
         })?,
     }
-    if list.unreadable.is_empty() {
+    if exported.unreadable.is_empty() {
         return Ok(());
     }
-    let reasons = list.unreadable.iter();
+    let reasons = exported.unreadable.iter();
     let reasons = reasons.map(|(id, why)| format!("job {id:?} cannot be read: {why}"));
     Err(Failure::Refused(reasons.collect::<Vec<_>>().join("\n")))
 }

@@ -5,9 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use carillon::Jobs;
+use carillon::core::NameError;
 use carillon::core::change::Saved;
-use carillon::core::{NameError, Store};
 use carillon::jobs::apscheduler::{Export, Mapped, Names};
 use carillon::jobs::{OnConflict, Restored, SavedJob};
 use clap::Args;
@@ -15,6 +14,7 @@ use clap::Args;
 use super::args::Global;
 use super::failure::{Failure, HINT};
 use super::job::read_text;
+use super::office::Office;
 use super::output::Progress;
 use super::{output, store};
 
@@ -83,10 +83,8 @@ pub(super) fn run(global: &Global, args: &ImportArgs) -> Result<(), Failure> {
     } else {
         args.of_lines(&name, &text)?
     };
-    let store = store::shared(&settings)?;
     let desk = Desk {
-        described: store.describe(),
-        jobs: Jobs::new(store),
+        office: Office::of(global, &settings)?,
     };
     // Boxed: what is waited for is nested deep, and its type with it.
     store::runtime()?.block_on(Box::pin(desk.import(import, args)))
@@ -204,21 +202,18 @@ fn pairs<T: FromStr<Err = NameError>>(
     given.iter().map(pair).collect()
 }
 
-/// The jobs of a store.
-struct Desk<S> {
-    described: String,
-    jobs: Jobs<S>,
+/// Where the jobs are brought back.
+struct Desk {
+    office: Office,
 }
 
-impl<S: Store> Desk<S> {
+impl Desk {
     async fn import(&self, import: Import, args: &ImportArgs) -> Result<(), Failure> {
         let (jobs, on_conflict) = (&import.jobs, args.on_conflict());
-        let failed = |error| Failure::of_jobs(&self.described, &error);
         let mut reasons = import.unmapped.clone();
         let foresees = args.dry_run || import.all_or_none;
         let foreseen = if foresees {
-            let foreseen = self.jobs.foresee_restore(jobs, on_conflict).await;
-            let foreseen = foreseen.map_err(failed)?;
+            let foreseen = self.office.foresee_restore(jobs, on_conflict).await?;
             reasons.extend(refusals(&import, &foreseen));
             Some(foreseen)
         } else {
@@ -235,13 +230,12 @@ impl<S: Store> Desk<S> {
         }
         let mut progress = Progress::new(jobs.len(), args.progress);
         let restored = self
-            .jobs
-            .restore_all(jobs, on_conflict, |done| progress.tell(done))
+            .office
+            .restore(jobs, on_conflict, |done| progress.tell(done))
             .await;
         progress.end();
-        let restored = restored.map_err(|error| {
+        let restored = restored.inspect_err(|_| {
             eprintln!("{HINT}some may have been imported: the same again completes it");
-            failed(error)
         })?;
         for (place, outcome) in import.places.iter().zip(&restored) {
             if *outcome == Restored::Over {

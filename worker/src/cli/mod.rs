@@ -1,8 +1,9 @@
 //! The command line: what people and scripts type.
 //!
-//! `args` says what may be typed; `store` turns it into settings and a store; each command has a
-//! file of its own; `output` is the only place that writes to standard output; `failure` knows the
-//! exit codes. Logs and errors go to standard error.
+//! `args` says what may be typed; `store` turns it into settings and a store, `office` into where a
+//! command is done: at the store, or by a worker over HTTP; each command has a file of its own;
+//! `output` is the only place that writes to standard output; `failure` knows the exit codes. Logs
+//! and errors go to standard error.
 
 mod apply;
 mod args;
@@ -21,6 +22,9 @@ mod import;
 mod job;
 mod logging;
 mod nodes;
+mod office;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod output;
 mod preview;
 mod queue;
@@ -44,7 +48,10 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let done = match cli.command {
-        Command::Run(args) => run::run(&cli.global, &args),
+        Command::Run(args) => cli
+            .global
+            .on_the_spot("run")
+            .and_then(|()| run::run(&cli.global, &args)),
         Command::Job(args) => job::run(&cli.global, args.command),
         Command::Queue(args) => queue::run(&cli.global, &args),
         Command::Pause(args) => queue::pause(&cli.global, &args),
@@ -59,12 +66,21 @@ pub(crate) fn main() -> ExitCode {
         },
         Command::Explain(args) => explain::run(&cli.global, &args),
         Command::Events(args) => events::run(&cli.global, &args),
-        Command::Doctor(args) => doctor::run(&cli.global, &args),
+        Command::Doctor(args) => cli
+            .global
+            .on_the_spot("doctor")
+            .and_then(|()| doctor::run(&cli.global, &args)),
         Command::Audit(args) => audit::run(&cli.global, &args),
         Command::Nodes(args) => nodes::run(&cli.global, &args),
-        Command::Bench(args) => bench::run(&cli.global, &args),
+        Command::Bench(args) => cli
+            .global
+            .on_the_spot("bench")
+            .and_then(|()| bench::run(&cli.global, &args)),
         #[cfg(feature = "http")]
-        Command::Token(args) => token::run(&args),
+        Command::Token(args) => cli
+            .global
+            .on_the_spot("token")
+            .and_then(|()| token::run(&args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,27 +2,25 @@
 
 use std::env;
 
-use carillon::core::{Store, Timestamp};
-use carillon::wire::{WorkerState, WorkerView, Workers};
+use carillon::core::Timestamp;
+use carillon::wire::{WorkerState, WorkerView};
 use chrono_tz::Tz;
 
 use super::args::{Global, NodesArgs};
 use super::failure::Failure;
+use super::office::Office;
 use super::output::{self, Table, local};
 use super::{queue, store};
 
 pub(super) fn run(global: &Global, args: &NodesArgs) -> Result<(), Failure> {
     let settings = global.settings()?;
-    let store = store::shared(&settings)?;
+    let office = Office::of(global, &settings)?;
     let zone = settings.job_defaults.timezone;
-    store::runtime()?.block_on(show(&store, args, zone))
+    store::runtime()?.block_on(show(&office, args, zone))
 }
 
-async fn show(store: &impl Store, args: &NodesArgs, zone: Tz) -> Result<(), Failure> {
-    let failed = |error| Failure::of_store(&store.describe(), &error);
-    let views = store.nodes().await.map_err(failed)?;
-    let now = store.overview().await.map_err(failed)?.now;
-    let mut nodes = Workers::new(&views, now).items;
+async fn show(office: &Office, args: &NodesArgs, zone: Tz) -> Result<(), Failure> {
+    let mut nodes = office.nodes().await?.items;
     if args.this {
         let this = This::find();
         nodes.retain(|node| this.is(node));
@@ -31,8 +29,7 @@ async fn show(store: &impl Store, args: &NodesArgs, zone: Tz) -> Result<(), Fail
         output::json(&nodes)?;
     } else {
         output::table(&mut table(&nodes, zone), "no workers")?;
-        let board = store.queues().await.map_err(failed)?;
-        queue::warn_if_held(board.hold.as_ref(), zone);
+        queue::warn_if_held(&office.board().await?.hold, zone);
     }
     if args.this && !nodes.iter().any(|node| node.state == WorkerState::Alive) {
         return Err(Failure::Refused(

@@ -3,17 +3,15 @@
 use std::env;
 use std::num::NonZeroU32;
 
-use carillon::Queues;
-use carillon::core::queue::{Hold, HoldNote, QueueLimits, Rate, SetBy};
-use carillon::core::store::Steered;
-use carillon::core::{QueueName, Store, StoreError};
-use carillon::wire::{Board, QueueView};
+use carillon::core::queue::{HoldNote, Rate, SetBy};
+use carillon::core::{QueueName, Timestamp};
+use carillon::wire::HoldView;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
-use scheduler_redis::RedisStore;
 
 use super::args::Global;
 use super::failure::Failure;
+use super::office::{Office, QueueWish};
 use super::output::{self, Table, local};
 use super::store;
 
@@ -148,136 +146,112 @@ pub(super) struct PauseArgs {
 
 pub(super) fn run(global: &Global, args: &QueueArgs) -> Result<(), Failure> {
     match &args.command {
-        QueueCommand::List(args) => on_store(global, async |desk| desk.list(args.json).await),
+        QueueCommand::List(args) => at(global, async |desk| desk.list(args.json).await),
         QueueCommand::Show(args) => {
             let queue = QueueName::new(&args.queue)?;
-            on_store(global, async |desk| desk.show(&queue, args.json).await)
+            at(global, async |desk| desk.show(&queue, args.json).await)
         }
         QueueCommand::Set(args) => {
             let queue = QueueName::new(&args.queue)?;
-            let wish = Wish::read(args)?;
-            on_store(global, async |desk| desk.set(&queue, &wish).await)
+            let (concurrency, rate) = limits(args)?;
+            let wish = QueueWish::Limit(&queue, concurrency, rate);
+            steer(global, wish, &format!("limited {queue}"))
         }
         QueueCommand::Reset(args) => {
             let queue = QueueName::new(&args.queue)?;
-            on_store(global, async |desk| {
-                let done = desk.queues.unlimit(&queue).await;
-                desk.tell(done, &format!("{queue} has no limits of its own any more"))
-            })
+            let told = format!("{queue} has no limits of its own any more");
+            steer(global, QueueWish::Reset(&queue), &told)
         }
         QueueCommand::Pause(args) => {
             let queue = QueueName::new(&args.queue)?;
-            on_store(global, async |desk| {
-                let done = desk.queues.pause(&queue, args.note.note()).await;
-                desk.tell(done, &format!("paused {queue}"))
-            })
+            let wish = QueueWish::Pause(&queue, args.note.note());
+            steer(global, wish, &format!("paused {queue}"))
         }
         QueueCommand::Resume(args) => {
             let queue = QueueName::new(&args.queue)?;
-            on_store(global, async |desk| {
-                let done = desk.queues.resume(&queue).await;
-                desk.tell(done, &format!("resumed {queue}"))
-            })
+            let told = format!("resumed {queue}");
+            steer(global, QueueWish::Resume(&queue), &told)
         }
     }
 }
 
 pub(super) fn pause(global: &Global, args: &PauseArgs) -> Result<(), Failure> {
-    on_store(global, async |desk| {
-        let done = desk.queues.pause_all(args.note.note()).await;
-        desk.tell(done, "paused the namespace")
-    })
+    let wish = QueueWish::PauseAll(args.note.note());
+    steer(global, wish, "paused the namespace")
 }
 
 pub(super) fn resume(global: &Global) -> Result<(), Failure> {
-    on_store(global, async |desk| {
-        let done = desk.queues.resume_all().await;
-        desk.tell(done, "resumed the namespace")
-    })
+    steer(global, QueueWish::ResumeAll, "resumed the namespace")
 }
 
 /// Says on standard error that the namespace is paused, where it is: else nobody would understand why
 /// nothing runs.
-pub(super) fn warn_if_held(hold: Option<&Hold>, zone: Tz) {
-    if let Some(hold) = hold {
-        eprintln!("warning: the namespace is paused {}", describe(hold, zone));
+pub(super) fn warn_if_held(hold: &HoldView, zone: Tz) {
+    if let Some(held) = describe(hold, zone) {
+        eprintln!("warning: the namespace is paused {held}");
     }
 }
 
-fn describe(hold: &Hold, zone: Tz) -> String {
-    let by = hold.note.by.iter().map(|by| format!(" by {by}"));
-    let reason = hold.note.reason.iter().map(|reason| format!(": {reason}"));
+fn describe(hold: &HoldView, zone: Tz) -> Option<String> {
+    let since: Timestamp = hold.paused_since.as_ref()?.parse().ok()?;
+    let by = hold.paused_by.iter().map(|by| format!(" by {by}"));
+    let reason = hold.reason.iter().map(|reason| format!(": {reason}"));
     let more: String = by.chain(reason).collect();
-    format!("since {}{more}", local(hold.since, zone))
+    Some(format!("since {}{more}", local(since, zone)))
 }
 
-fn on_store(
-    global: &Global,
-    act: impl AsyncFnOnce(Desk) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+fn at(global: &Global, act: impl AsyncFnOnce(Desk) -> Result<(), Failure>) -> Result<(), Failure> {
     let settings = global.settings()?;
-    let store = store::shared(&settings)?;
     let desk = Desk {
-        queues: Queues::new(store.clone()),
-        store,
+        office: Office::of(global, &settings)?,
         zone: settings.job_defaults.timezone,
     };
     store::runtime()?.block_on(act(desk))
 }
 
+fn steer(global: &Global, wish: QueueWish<'_>, told: &str) -> Result<(), Failure> {
+    at(global, async |desk| {
+        let changed = desk.office.steer(wish).await?;
+        Ok(output::line(if changed {
+            told
+        } else {
+            "it was so already"
+        })?)
+    })
+}
+
+type Limits = (Option<Option<NonZeroU32>>, Option<Option<Rate>>);
+
 /// What is wished of a queue's limits: for each nothing, no limit, or a limit.
-struct Wish {
-    concurrency: Option<Option<NonZeroU32>>,
-    rate: Option<Option<Rate>>,
+fn limits(args: &SetArgs) -> Result<Limits, Failure> {
+    let concurrency = args.concurrency.as_deref().map(|text| match text {
+        "none" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            let rule = "give a number from 1, or none";
+            Failure::Usage(format!("--concurrency: {text:?} is no limit: {rule}"))
+        }),
+    });
+    let rate = args.rate.as_deref().map(|text| match text {
+        "none" => Ok(None),
+        text => match text.parse() {
+            Ok(rate) => Ok(Some(rate)),
+            Err(why) => Err(Failure::Usage(format!("--rate: {why}"))),
+        },
+    });
+    Ok((concurrency.transpose()?, rate.transpose()?))
 }
 
-impl Wish {
-    fn read(args: &SetArgs) -> Result<Self, Failure> {
-        let concurrency = args.concurrency.as_deref().map(|text| match text {
-            "none" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| {
-                let rule = "give a number from 1, or none";
-                Failure::Usage(format!("--concurrency: {text:?} is no limit: {rule}"))
-            }),
-        });
-        let rate = args.rate.as_deref().map(|text| match text {
-            "none" => Ok(None),
-            text => match text.parse() {
-                Ok(rate) => Ok(Some(rate)),
-                Err(why) => Err(Failure::Usage(format!("--rate: {why}"))),
-            },
-        });
-        Ok(Self {
-            concurrency: concurrency.transpose()?,
-            rate: rate.transpose()?,
-        })
-    }
-}
-
-/// The queues of a store, and how to speak of them.
+/// The queues, and how to speak of them.
 struct Desk {
-    store: RedisStore,
-    queues: Queues<RedisStore>,
+    office: Office,
     zone: Tz,
 }
 
 impl Desk {
-    fn failed(&self, error: &StoreError) -> Failure {
-        Failure::of_store(&self.store.describe(), error)
-    }
-
-    fn tell(&self, steered: Result<Steered, StoreError>, text: &str) -> Result<(), Failure> {
-        match steered.map_err(|error| self.failed(&error))? {
-            Steered::Done => Ok(output::line(text)?),
-            Steered::Already | Steered::Kept => Ok(output::line("it was so already")?),
-        }
-    }
-
     async fn list(&self, json: bool) -> Result<(), Failure> {
-        let board = self.queues.list().await.map_err(|e| self.failed(&e))?;
-        let view = Board::new(&board);
+        let board = self.office.board().await?;
         if json {
-            return Ok(output::json(&view)?);
+            return Ok(output::json(&board)?);
         }
         let mut table = Table::new(&[
             "QUEUE",
@@ -291,8 +265,7 @@ impl Desk {
             "PAUSED",
         ]);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        for (view, state) in view.queues.iter().zip(&board.queues) {
-            let hold = state.hold.as_ref().map(|hold| describe(hold, self.zone));
+        for view in &board.queues {
             table.push(&[
                 view.queue.clone(),
                 view.waiting.to_string(),
@@ -302,25 +275,23 @@ impl Desk {
                 view.lined_up.to_string(),
                 or_dash(view.concurrency.map(|n| n.to_string())),
                 or_dash(view.rate.clone()),
-                or_dash(hold),
+                or_dash(describe(&view.hold, self.zone)),
             ]);
         }
         output::table(&mut table, "no queues")?;
-        warn_if_held(board.hold.as_ref(), self.zone);
+        warn_if_held(&board.hold, self.zone);
         Ok(())
     }
 
     async fn show(&self, queue: &QueueName, json: bool) -> Result<(), Failure> {
-        let state = self.queues.get(queue).await.map_err(|e| self.failed(&e))?;
-        let state = state.ok_or_else(|| {
+        let view = self.office.queue(queue).await?.ok_or_else(|| {
             Failure::Refused(format!("nobody has named a queue {:?} yet", queue.as_str()))
         })?;
-        let view = QueueView::new(&state);
         if json {
             return Ok(output::json(&view)?);
         }
         let any = || "any".to_owned();
-        let hold = state.hold.as_ref().map(|hold| describe(hold, self.zone));
+        let hold = describe(&view.hold, self.zone);
         for (name, value) in [
             ("queue", view.queue.clone()),
             (
@@ -340,17 +311,6 @@ impl Desk {
             output::line(&format!("{name:<20} {value}"))?;
         }
         Ok(())
-    }
-
-    async fn set(&self, queue: &QueueName, wish: &Wish) -> Result<(), Failure> {
-        let state = self.queues.get(queue).await.map_err(|e| self.failed(&e))?;
-        let before = state.map(|state| state.limits).unwrap_or_default();
-        let limits = QueueLimits {
-            concurrency: wish.concurrency.unwrap_or(before.concurrency),
-            rate: wish.rate.unwrap_or(before.rate),
-        };
-        let done = self.queues.limit(queue, limits).await;
-        self.tell(done, &format!("limited {queue}"))
     }
 }
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 use carillon::SystemClock;
 use carillon::core::history::{Record, SkipRecord};
 use carillon::core::store::{HistoryEntry, HistoryQuery};
-use carillon::core::{Clock as _, JobId, RunId, Store, Timestamp, duration};
+use carillon::core::{Clock as _, JobId, RunId, Timestamp, duration};
 use carillon::wire::EntryView;
 use chrono_tz::Tz;
 use tokio::time::sleep;
 
 use super::args::{Global, RunsArgs};
 use super::failure::Failure;
+use super::office::Office;
 use super::output::{self, Table, brief, local};
 use super::store;
 
@@ -26,7 +27,7 @@ const SHOWN_DETAIL: usize = 80;
 
 pub(super) fn run(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
     let settings = global.settings()?;
-    let store = store::shared(&settings)?;
+    let office = Office::of(global, &settings)?;
     let now = SystemClock.now();
     let time = |flag, text: &Option<String>| {
         let text = text.as_deref();
@@ -44,26 +45,20 @@ pub(super) fn run(global: &Global, args: &RunsArgs) -> Result<(), Failure> {
     let zone = settings.job_defaults.timezone;
     let runtime = store::runtime()?;
     if args.follow {
-        runtime.block_on(follow(&store, query, args.json, zone))
+        runtime.block_on(follow(&office, query, args.json, zone))
     } else {
-        runtime.block_on(list(&store, &query, args.json, zone))
+        runtime.block_on(list(&office, &query, args.json, zone))
     }
 }
 
-async fn list(
-    store: &impl Store,
-    query: &HistoryQuery,
-    json: bool,
-    zone: Tz,
-) -> Result<(), Failure> {
+async fn list(office: &Office, query: &HistoryQuery, json: bool, zone: Tz) -> Result<(), Failure> {
     let mut found = Vec::new();
     let mut query = query.clone();
     let most = query.limit;
     // A page may hold fewer than were asked for, or none, and not be the last.
     loop {
         query.limit = most - found.len();
-        let page = store.history(&query).await;
-        let page = page.map_err(|error| Failure::of_store(&store.describe(), &error))?;
+        let page = office.history(&query).await?;
         found.extend(page.entries);
         match page.older.filter(|_| found.len() < most) {
             Some(older) => query.before = Some(older),
@@ -93,7 +88,7 @@ fn instant(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp, Failure>
 
 /// Shows what is there, and then what is added, until it is ended from outside.
 async fn follow(
-    store: &impl Store,
+    office: &Office,
     mut query: HistoryQuery,
     json: bool,
     zone: Tz,
@@ -101,8 +96,7 @@ async fn follow(
     let mut table = new_table();
     let mut is_first = true;
     loop {
-        let page = store.history(&query).await;
-        let mut page = page.map_err(|error| Failure::of_store(&store.describe(), &error))?;
+        let mut page = office.history(&query).await?;
         if is_first {
             // The newest come first, and are to be read last.
             page.entries.reverse();

@@ -1,6 +1,7 @@
 //! From what was typed to settings, and to a store.
 
 use std::env;
+use std::path::Path;
 
 use carillon::audit::acting_as;
 use carillon::config::{
@@ -25,11 +26,15 @@ impl Global {
         let non_empty = |path: &std::path::PathBuf| !path.as_os_str().is_empty();
         Overrides {
             config: self.config.clone().filter(non_empty),
-            store: given(&self.store),
+            // Who asks a worker asks no store.
+            store: given(&self.store).filter(|_| self.api().is_none()),
             password: password(PASSWORD_VARIABLE),
             sentinel_password: password(SENTINEL_PASSWORD_VARIABLE),
             password_file: self.password_file.clone().filter(non_empty),
-            ca_file: self.ca_file.clone().filter(non_empty),
+            ca_file: match self.api() {
+                None => self.ca_file().map(Path::to_path_buf),
+                Some(_) => None,
+            },
             cert_file: self.cert_file.clone().filter(non_empty),
             key_file: self.key_file.clone().filter(non_empty),
             durability: given(&self.durability),
@@ -56,9 +61,17 @@ impl RunArgs {
             shutdown_grace: given(&self.shutdown_grace),
             http: given(&self.http),
             http_unauthenticated: self.http_unauthenticated,
+            // As all that exports by OTLP has them.
+            otlp_endpoint: variable("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            otlp_headers: variable("OTEL_EXPORTER_OTLP_HEADERS"),
+            otlp_service: variable("OTEL_SERVICE_NAME"),
             ..global.overrides()
         }
     }
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn given(text: &Option<String>) -> Option<String> {
@@ -75,7 +88,8 @@ pub(super) fn shared(settings: &Settings) -> Result<RedisStore, Failure> {
         StoreSettings::Memory => Err(Failure::Usage(format!(
             "no shared store is configured: the embedded store lives inside `carillon run` only\n\
              {HINT}give --store redis://host:port, or set CARILLON_STORE, or [store] url in the \
-             file that --config names"
+             file that --config names;\n\
+             {HINT}or ask a worker over HTTP, with --api http://host:8080"
         ))),
     }
 }

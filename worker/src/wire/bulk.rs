@@ -44,6 +44,58 @@ pub struct ItemRefused {
     pub why: String,
 }
 
+/// What became of one of many jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
+pub struct BecameView {
+    /// Its id.
+    pub id: String,
+    /// `added`, `replaced`, `superseded` (added in place of the job that held its unique key), `unchanged`,
+    /// `kept`, `ignored` (another job holds its unique key), or `refused`.
+    pub became: String,
+    /// The job that holds, or held, its unique key.
+    pub by: Option<String>,
+}
+
+impl BecameView {
+    /// The view of what became of a job.
+    #[must_use]
+    pub fn new(id: &str, outcome: &Put) -> Self {
+        let (became, by) = match outcome {
+            Put::Added => ("added", None),
+            Put::Replaced => ("replaced", None),
+            Put::Superseded(by) => ("superseded", Some(by)),
+            Put::Unchanged => ("unchanged", None),
+            Put::Kept => ("kept", None),
+            Put::Ignored(by) => ("ignored", Some(by)),
+            Put::KeyTaken(by) => ("refused", Some(by)),
+            Put::Exists | Put::ChangedMeanwhile | Put::Unreadable(_) | Put::Over(_) => {
+                ("refused", None)
+            }
+        };
+        Self {
+            id: id.to_owned(),
+            became: became.to_owned(),
+            by: by.map(ToString::to_string),
+        }
+    }
+
+    /// What became of it; none where it was refused.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Put> {
+        let by = || self.by.as_ref()?.parse().ok();
+        match self.became.as_str() {
+            "added" => Some(Put::Added),
+            "replaced" => Some(Put::Replaced),
+            "superseded" => by().map(Put::Superseded),
+            "unchanged" => Some(Put::Unchanged),
+            "kept" => Some(Put::Kept),
+            "ignored" => by().map(Put::Ignored),
+            _ => None,
+        }
+    }
+}
+
 /// What became of putting many jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
@@ -53,6 +105,8 @@ pub struct BulkDone {
     pub counts: Counts,
     /// Those that were refused; none where all or none are put.
     pub refused: Vec<ItemRefused>,
+    /// What became of each, in order.
+    pub jobs: Vec<BecameView>,
 }
 
 /// What became of an import.

@@ -19,7 +19,7 @@ mod time;
 
 pub use apply::{ApplyRequest, FieldChangeView, PlanView, StepKind, StepView};
 pub use audit::{DeedView, DeedsPage};
-pub use bulk::{BulkDone, Counts, ImportDone, ItemRefused, Jobs};
+pub use bulk::{BecameView, BulkDone, Counts, ImportDone, ItemRefused, Jobs};
 pub use cluster::{
     LeaderView, Leaders, NamespaceView, Namespaces, QueueCount, Stats, WorkerState, WorkerView,
     Workers,

@@ -6,6 +6,7 @@ mod apscheduler;
 mod attending;
 mod bench;
 mod binary;
+mod both;
 mod changing;
 mod events;
 mod preview;

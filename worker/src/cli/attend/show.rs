@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use carillon::Jobs;
 use carillon::core::history::RunRecord;
 use carillon::core::notes::{LogLine, Notes};
 use carillon::core::store::RunPlace;
-use carillon::core::{RunId, Store, Timestamp};
+use carillon::core::{RunId, Timestamp};
 use carillon::jobs::RunReport;
 use carillon::wire::ReportView;
 use chrono_tz::Tz;
@@ -15,23 +14,19 @@ use tokio::time::sleep;
 
 use super::ShowArgs;
 use crate::cli::failure::Failure;
+use crate::cli::office::Office;
 use crate::cli::output::{self, brief, local};
 
 /// How often `--watch` looks.
 const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) async fn show(
-    store: &impl Store,
+    office: &Office,
     run: &RunId,
     args: &ShowArgs,
     zone: Tz,
 ) -> Result<(), Failure> {
-    let jobs = Jobs::new(store.clone());
-    let read = async || {
-        let report = jobs.report(run).await;
-        report.map_err(|error| Failure::of_jobs(&store.describe(), &error))
-    };
-    let mut report = read().await?;
+    let mut report = office.report(run).await?;
     if !report.is_known() {
         return Err(Failure::Refused(format!(
             "nothing is known of a run \"{run}\": it never was, or history has forgotten it"
@@ -65,7 +60,7 @@ pub(super) async fn show(
             return Ok(());
         }
         sleep(LOOK).await;
-        report = read().await?;
+        report = office.report(run).await?;
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use carillon::config::{ConfiguredJob, JobDocument};
-use carillon::core::{JobDefaults, Store, Timestamp};
+use carillon::core::{JobDefaults, Timestamp};
 use carillon::jobs::{OnConflict, Put, PutAll, PutWish};
 use clap::{ArgGroup, Args};
 use serde_json::{Map, Value};
@@ -192,19 +192,13 @@ fn none_added(wishes: &[PutWish], refused: &[(usize, Put)]) -> Failure {
     Failure::Refused(reasons.join("\n"))
 }
 
-impl<S: Store> Desk<S> {
+impl Desk {
     /// Puts the jobs, and tells what became of each.
     pub(super) async fn add(&self, wishes: &[PutWish], partial: bool) -> Result<(), Failure> {
-        let outcomes = if partial {
-            self.jobs.put_all(wishes).await
-        } else {
-            match self.jobs.put_all_or_none(wishes, |_| ()).await {
-                Ok(PutAll::Done(outcomes)) => Ok(outcomes),
-                Ok(PutAll::Refused(refused)) => return Err(none_added(wishes, &refused)),
-                Err(error) => Err(error),
-            }
+        let outcomes = match self.office.put(wishes, partial, |_| ()).await? {
+            PutAll::Done(outcomes) => outcomes,
+            PutAll::Refused(refused) => return Err(none_added(wishes, &refused)),
         };
-        let outcomes = outcomes.map_err(|e| self.failed(&e))?;
         let mut refused = Vec::new();
         for (wish, outcome) in wishes.iter().zip(outcomes) {
             let id = wish.job.id();

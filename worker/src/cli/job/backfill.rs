@@ -1,11 +1,8 @@
 //! `carillon job backfill`: runs for fire times of the past.
 
-use std::time::Duration;
-
-use carillon::core::{JobId, QueueName, Store, Timestamp};
-use carillon::jobs::{BackfillPlan, BackfillWish, RunRequested};
+use carillon::core::{JobId, QueueName, Timestamp};
+use carillon::jobs::BackfillWish;
 use clap::Args;
-use tokio::time::sleep;
 
 use super::{Desk, Failure, output};
 use crate::cli::output::local;
@@ -21,9 +18,6 @@ first. Those that ran already and succeeded are left out, also those of an earli
 one that was interrupted goes on where it was when it is asked for again. As many runs are in flight
 at once as the job allows (max_instances), those of its schedule included: the command waits for a
 place, shows each run that it makes, and ends when the last is made.";
-
-/// How long it waits before it asks again for a place.
-const PLACE: Duration = Duration::from_millis(200);
 
 /// `carillon job backfill`.
 #[derive(Args, Debug)]
@@ -86,59 +80,26 @@ impl BackfillArgs {
     }
 }
 
-impl<S: Store> Desk<S> {
+impl Desk {
     pub(super) async fn backfill(&self, backfill: &Backfill) -> Result<(), Failure> {
         let wish = &backfill.wish;
-        let planned = self.jobs.plan_backfill(wish).await;
-        let (fires, left) = match planned.map_err(|e| self.failed(&e))? {
-            BackfillPlan::Fires(fires, left) => (fires, left),
-            BackfillPlan::NotFound => return Err(Self::not_found(&wish.job)),
-            BackfillPlan::InFuture => {
-                let message = format!("--to: {} lies in the future: its time will come", wish.to);
-                return Err(Failure::Refused(message));
-            }
-        };
-        let stored = self
-            .jobs
-            .get(&wish.job)
-            .await
-            .map_err(|e| self.failed(&e))?;
+        let stored = self.office.job(&wish.job).await?;
         let stored = stored.ok_or_else(|| Self::not_found(&wish.job))?;
         let zone = stored.job.trigger().timezone();
-        let all = fires.len();
-        for (number, fire) in fires.into_iter().enumerate() {
-            let progress = format!("{}/{all}", number + 1);
+        let mut making = self.office.make_up_for(wish, backfill.is_dry).await?;
+        let all = making.all();
+        let mut number = 0;
+        while let Some((fire, run)) = making.next().await? {
+            number += 1;
             let at = local(fire, zone);
-            if backfill.is_dry {
-                output::line(&format!("{progress} {at}"))?;
-                continue;
-            }
-            let run = self.make_up_for(wish, fire).await?;
-            output::line(&format!("{progress} {at} {run}"))?;
+            let run = run.map(|run| format!(" {run}")).unwrap_or_default();
+            output::line(&format!("{number}/{all} {at}{run}"))?;
         }
-        if let Some(next) = left {
+        if let Some(next) = making.left() {
             output::line(&format!("more are left: go on with --from {next}"))?;
         } else if all == 0 {
             eprintln!("nothing to make up for");
         }
         Ok(())
-    }
-
-    /// Makes one run, as soon as there is a place for it.
-    async fn make_up_for(&self, wish: &BackfillWish, fire: Timestamp) -> Result<String, Failure> {
-        loop {
-            let asked = self
-                .jobs
-                .make_up_for(&wish.job, fire, wish.queue.as_ref())
-                .await;
-            match asked.map_err(|e| self.failed(&e))? {
-                RunRequested::Made(run) => return Ok(run.to_string()),
-                RunRequested::Full { .. } => sleep(PLACE).await,
-                RunRequested::NotFound => return Err(Self::not_found(&wish.job)),
-                RunRequested::TooEarly => {
-                    return Err(Failure::Refused(format!("{fire} lies before 1970")));
-                }
-            }
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! `carillon job pause|resume|run|remove`.
 
+use carillon::core::duration;
 use carillon::core::trigger::read_moment;
-use carillon::core::{Store, duration};
 use carillon::jobs::{PauseEnd, PauseWish, Removed, RunRequested, Switched};
 use chrono_tz::Tz;
 use clap::Args;
@@ -85,24 +85,19 @@ impl PauseArgs {
     }
 }
 
-impl<S: Store> Selection<S> {
+impl Selection {
     pub(super) async fn pause(&self, wish: &PauseWish) -> Result<(), Failure> {
         let mut told = Told::new();
         for id in &self.ids {
-            match self
-                .desk
-                .jobs
-                .pause_with(id, wish)
-                .await
-                .map_err(|e| self.desk.failed(&e))?
-            {
+            let desk = &self.desk;
+            match desk.office.pause(id, wish, desk.expected).await? {
                 Switched::Done => told.done(&format!("paused {id}"))?,
                 Switched::Already => told.done(&format!("{id} was paused already"))?,
                 Switched::Ended => told.refused(Failure::Refused(format!(
                     "job {:?}: the pause would be over already",
                     id.as_str()
                 ))),
-                Switched::NotFound => told.refused(Desk::<S>::not_found(id)),
+                Switched::NotFound => told.refused(Desk::not_found(id)),
             }
         }
         told.0
@@ -111,18 +106,13 @@ impl<S: Store> Selection<S> {
     pub(super) async fn resume(&self) -> Result<(), Failure> {
         let mut told = Told::new();
         for id in &self.ids {
-            match self
-                .desk
-                .jobs
-                .resume(id)
-                .await
-                .map_err(|e| self.desk.failed(&e))?
-            {
+            let desk = &self.desk;
+            match desk.office.resume(id, desk.expected).await? {
                 Switched::Done => told.done(&format!("resumed {id}"))?,
                 Switched::Already | Switched::Ended => {
                     told.done(&format!("{id} was not paused"))?;
                 }
-                Switched::NotFound => told.refused(Desk::<S>::not_found(id)),
+                Switched::NotFound => told.refused(Desk::not_found(id)),
             }
         }
         told.0
@@ -131,15 +121,10 @@ impl<S: Store> Selection<S> {
     pub(super) async fn remove(&self) -> Result<(), Failure> {
         let mut told = Told::new();
         for id in &self.ids {
-            match self
-                .desk
-                .jobs
-                .remove(id)
-                .await
-                .map_err(|e| self.desk.failed(&e))?
-            {
+            let desk = &self.desk;
+            match desk.office.remove(id, desk.expected).await? {
                 Removed::Done => told.done(&format!("removed {id}"))?,
-                Removed::NotFound => told.refused(Desk::<S>::not_found(id)),
+                Removed::NotFound => told.refused(Desk::not_found(id)),
             }
         }
         told.0
@@ -148,17 +133,14 @@ impl<S: Store> Selection<S> {
     pub(super) async fn run_now(&self, args: Option<&Value>) -> Result<(), Failure> {
         let mut told = Told::new();
         for id in &self.ids {
-            let asked = match args {
-                Some(args) => self.desk.jobs.run_now_with(id, args).await,
-                None => self.desk.jobs.run_now(id).await,
-            };
-            match asked.map_err(|e| self.desk.failed(&e))? {
+            let desk = &self.desk;
+            match desk.office.run_now(id, args, desk.expected).await? {
                 RunRequested::Made(run) => told.done(&run.to_string())?,
                 RunRequested::Full { in_flight } => told.refused(Failure::Refused(format!(
                     "job {:?} has {in_flight} run(s) in flight, as many as it allows",
                     id.as_str()
                 ))),
-                RunRequested::NotFound => told.refused(Desk::<S>::not_found(id)),
+                RunRequested::NotFound => told.refused(Desk::not_found(id)),
                 RunRequested::TooEarly => {
                     let message = "the store's clock stands before 1970".to_owned();
                     told.refused(Failure::Refused(message));

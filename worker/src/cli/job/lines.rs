@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use carillon::config::{ConfigError, JobDocument};
-use carillon::core::{JobDefaults, Store};
+use carillon::core::JobDefaults;
 use carillon::jobs::{Put, PutAll, PutWish};
 use serde_json::Value;
 
@@ -144,36 +144,31 @@ impl Tally {
     }
 }
 
-impl<S: Store> Desk<S> {
+impl Desk {
     /// Puts the jobs of the lines, all or none; or those that can be put, if that is asked for.
     pub(super) async fn add_lines(&self, args: &AddArgs, lines: &Lines) -> Result<(), Failure> {
         let Lines { wishes, places } = lines;
         let mut progress = Progress::new(wishes.len(), args.shows_progress());
         let told_done = |done| progress.tell(done);
-        let outcomes = if args.is_partial() {
-            self.jobs.put_all_telling(wishes, told_done).await
-        } else {
-            match self.jobs.put_all_or_none(wishes, told_done).await {
-                Ok(PutAll::Done(outcomes)) => Ok(outcomes),
-                Ok(PutAll::Refused(refused)) => {
-                    let reasons = refused.iter().map(|(at, outcome)| {
-                        let why = refusal(wishes[*at].job.id().as_str(), outcome);
-                        format!("{}: {}", places[*at], why.unwrap_or_default())
-                    });
-                    let hint = "nothing was added: with --partial, the others would be";
-                    return Err(Failure::Refused(told(reasons.collect(), hint)));
-                }
-                Err(error) => Err(error),
+        let put = self.office.put(wishes, args.is_partial(), told_done).await;
+        progress.end();
+        let outcomes = match put {
+            Ok(PutAll::Done(outcomes)) => outcomes,
+            Ok(PutAll::Refused(refused)) => {
+                let reasons = refused.iter().map(|(at, outcome)| {
+                    let why = refusal(wishes[*at].job.id().as_str(), outcome);
+                    format!("{}: {}", places[*at], why.unwrap_or_default())
+                });
+                let hint = "nothing was added: with --partial, the others would be";
+                return Err(Failure::Refused(told(reasons.collect(), hint)));
+            }
+            Err(failure) => {
+                eprintln!(
+                    "{HINT}some may have been added: the same again completes it, with --replace"
+                );
+                return Err(failure);
             }
         };
-        progress.end();
-        let outcomes = outcomes.map_err(|error| {
-            let failure = self.failed(&error);
-            eprintln!(
-                "{HINT}some may have been added: the same again completes it, with --replace"
-            );
-            failure
-        })?;
         let mut tally = Tally::default();
         for ((wish, place), outcome) in wishes.iter().zip(places).zip(&outcomes) {
             tally.count(place, wish, outcome);

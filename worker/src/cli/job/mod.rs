@@ -13,13 +13,12 @@ use std::collections::HashSet;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use carillon::Jobs;
-use carillon::core::{JobId, QueueName, Standing, Store, Tag, TaskName, Timestamp, Version};
+use carillon::core::{JobId, QueueName, Standing, Tag, TaskName, Timestamp, Version};
 use carillon::jobs::{JobOrder, JobQuery};
-use scheduler_redis::RedisStore;
 
 use super::args::Global;
 use super::failure::Failure;
+use super::office::{Office, Patch};
 use super::{output, store};
 
 pub(super) use add::{AddArgs, read_text};
@@ -213,126 +212,127 @@ impl Ids {
 
 pub(super) fn run(global: &Global, command: JobCommand) -> Result<(), Failure> {
     let settings = global.settings()?;
+    let office = || Office::of(global, &settings);
     // What was typed is checked before any store is asked for.
     match command {
         JobCommand::Add(args) => {
             let defaults = &settings.job_defaults;
             if let Some(lines) = args.lines(defaults)? {
-                return on_store(&settings, async |desk| desk.add_lines(&args, &lines).await);
+                return at(office, async |desk| desk.add_lines(&args, &lines).await);
             }
             let mut wishes = args.wishes(defaults, Timestamp::EPOCH)?;
-            on_store(&settings, async |desk| {
+            at(office, async |desk| {
                 if args.asks_for_now() {
-                    wishes = args.wishes(defaults, desk.now().await?)?;
+                    wishes = args.wishes(defaults, desk.office.now().await?)?;
                 }
                 desk.add(&wishes, args.is_partial()).await
             })
         }
         JobCommand::List(args) => {
             let query = args.query()?;
-            on_store(&settings, async |desk| desk.list(&query, args.json).await)
+            at(office, async |desk| desk.list(&query, args.json).await)
         }
         JobCommand::Show(args) => {
             let id = JobId::new(&args.id)?;
-            on_store(&settings, async |desk| desk.show(&id, args.json).await)
+            at(office, async |desk| desk.show(&id, args.json).await)
         }
         JobCommand::Modify(args) => {
             args.check(Timestamp::EPOCH)?;
             let (expected, defaults) = (args.expect.version(), &settings.job_defaults);
-            on_store(&settings, async |desk| {
-                let (id, patch) = args.check(desk.now().await?)?;
-                desk.expecting(expected).modify(&id, &patch, defaults).await
+            at(office, async |desk| {
+                let (id, patch, typed) = args.check(desk.office.now().await?)?;
+                let patch = Patch {
+                    patch: &patch,
+                    typed: &typed,
+                    defaults,
+                };
+                desk.expecting(expected).modify(&id, &patch).await
             })
         }
         JobCommand::Reschedule(args) => {
             args.check(Timestamp::EPOCH)?;
             let (expected, defaults) = (args.expect.version(), &settings.job_defaults);
-            on_store(&settings, async |desk| {
-                let (id, patch) = args.check(desk.now().await?)?;
-                desk.expecting(expected).modify(&id, &patch, defaults).await
+            at(office, async |desk| {
+                let (id, patch, typed) = args.check(desk.office.now().await?)?;
+                let patch = Patch {
+                    patch: &patch,
+                    typed: &typed,
+                    defaults,
+                };
+                desk.expecting(expected).modify(&id, &patch).await
             })
         }
         JobCommand::Pause(args) => {
             let (chosen, wish) = args.check(settings.job_defaults.timezone)?;
-            on_store(&settings, async |desk| {
+            at(office, async |desk| {
                 desk.choosing(&chosen).await?.pause(&wish).await
             })
         }
         JobCommand::Resume(args) => {
             let chosen = args.check()?;
-            on_store(&settings, async |desk| {
+            at(office, async |desk| {
                 desk.choosing(&chosen).await?.resume().await
             })
         }
         JobCommand::Run(args) => {
             let (chosen, given) = (args.ids.check()?, args.given()?);
-            on_store(&settings, async |desk| {
+            at(office, async |desk| {
                 desk.choosing(&chosen).await?.run_now(given.as_ref()).await
             })
         }
         JobCommand::Backfill(args) => {
             let wish = args.check()?;
-            on_store(&settings, async |desk| desk.backfill(&wish).await)
+            at(office, async |desk| desk.backfill(&wish).await)
         }
         JobCommand::Remove(args) => {
             let chosen = args.check()?;
-            on_store(&settings, async |desk| {
+            at(office, async |desk| {
                 desk.choosing(&chosen).await?.remove().await
             })
         }
     }
 }
 
-fn on_store(
-    settings: &carillon::config::Settings,
-    act: impl AsyncFnOnce(Desk<RedisStore>) -> Result<(), Failure>,
+fn at(
+    office: impl FnOnce() -> Result<Office, Failure>,
+    act: impl AsyncFnOnce(Desk) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let store = store::shared(settings)?;
     let desk = Desk {
-        jobs: Jobs::new(store.clone()),
-        store,
+        office: office()?,
+        expected: None,
     };
     // Boxed: what the commands wait for is nested deep, and its type with it.
     store::runtime()?.block_on(Box::pin(act(desk)))
 }
 
-/// The jobs of a store, and how to speak of them.
-struct Desk<S> {
-    store: S,
-    jobs: Jobs<S>,
+/// The jobs, and how to speak of them.
+struct Desk {
+    office: Office,
+    /// The version that a job must have to be changed, if one is expected.
+    expected: Option<Version>,
 }
 
-/// Jobs of a store that a command is about.
-struct Selection<S> {
-    desk: Desk<S>,
+/// Jobs that a command is about.
+struct Selection {
+    desk: Desk,
     ids: Vec<JobId>,
 }
 
-impl<S: Store> Desk<S> {
+impl Desk {
     /// The same, refusing whatever has another version than this, if one is expected.
-    fn expecting(self, version: Option<Version>) -> Self {
-        match version {
-            None => self,
-            Some(version) => Self {
-                jobs: self.jobs.expecting(version),
-                ..self
-            },
-        }
+    fn expecting(self, expected: Option<Version>) -> Self {
+        Self { expected, ..self }
     }
 
     /// The jobs that a command is about, those that have the tags among them.
-    async fn choosing(self, chosen: &Chosen) -> Result<Selection<S>, Failure> {
+    async fn choosing(self, chosen: &Chosen) -> Result<Selection, Failure> {
         let mut ids = chosen.ids.clone();
         if !chosen.tags.is_empty() {
             let query = JobQuery {
                 tags: chosen.tags.clone(),
                 ..JobQuery::default()
             };
-            let found = self
-                .jobs
-                .search(&query)
-                .await
-                .map_err(|e| self.failed(&e))?;
+            let found = self.office.search(&query).await?;
             if found.jobs.is_empty() {
                 let tags: Vec<&str> = chosen.tags.iter().map(Tag::as_str).collect();
                 let message = format!("there is no job with the tag {}", tags.join(" and "));
@@ -345,15 +345,6 @@ impl<S: Store> Desk<S> {
         ids.retain(|id| seen.insert(id.clone()));
         let desk = self.expecting(chosen.expected);
         Ok(Selection { desk, ids })
-    }
-
-    /// The store's clock.
-    async fn now(&self) -> Result<Timestamp, Failure> {
-        self.jobs.now().await.map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&self, error: &carillon::jobs::JobsError) -> Failure {
-        Failure::of_jobs(&self.store.describe(), error)
     }
 
     fn not_found(id: &JobId) -> Failure {

@@ -1,7 +1,7 @@
 //! `carillon job modify|reschedule`: some fields of a job change, the others stay.
 
 use carillon::config::read_patch;
-use carillon::core::{JobDefaults, JobId, JobPatch, PatchError, Store, Timestamp};
+use carillon::core::{JobId, JobPatch, PatchError, Timestamp};
 use carillon::jobs::Modified;
 use clap::Args;
 use serde_json::{Map, Value};
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::fields::{FieldFlags, WhenFlags, from_json};
 use super::unique::UniqueFlags;
 use super::{Desk, Expect, Failure, output};
+use crate::cli::office::Patch;
 
 const MODIFY_HELP: &str = "\
 Examples:
@@ -48,7 +49,7 @@ pub(in crate::cli) struct ModifyArgs {
 
 impl ModifyArgs {
     /// What changes; `now` is the store's clock, where the change asks for it.
-    pub(super) fn check(&self, now: Timestamp) -> Result<(JobId, JobPatch), Failure> {
+    pub(super) fn check(&self, now: Timestamp) -> Result<(JobId, JobPatch, Value), Failure> {
         let mut patch = match &self.patch {
             None => Map::new(),
             Some(text) => match from_json("--patch", text)? {
@@ -74,8 +75,9 @@ impl ModifyArgs {
             let message = "job modify: nothing to change: give a field, or --set FIELD=VALUE";
             return Err(Failure::Usage(message.to_owned()));
         }
-        let patch = read_patch("job modify", Value::Object(patch))?;
-        Ok((JobId::new(&self.id)?, patch))
+        let typed = Value::Object(patch);
+        let patch = read_patch("job modify", typed.clone())?;
+        Ok((JobId::new(&self.id)?, patch, typed))
     }
 }
 
@@ -94,23 +96,18 @@ pub(in crate::cli) struct RescheduleArgs {
 
 impl RescheduleArgs {
     /// What changes; `now` is the store's clock, where the change asks for it.
-    pub(super) fn check(&self, now: Timestamp) -> Result<(JobId, JobPatch), Failure> {
+    pub(super) fn check(&self, now: Timestamp) -> Result<(JobId, JobPatch, Value), Failure> {
         let mut patch = Map::new();
         self.when.fill_at(now, &mut patch)?;
-        let patch = read_patch("job reschedule", Value::Object(patch))?;
-        Ok((JobId::new(&self.id)?, patch))
+        let typed = Value::Object(patch);
+        let patch = read_patch("job reschedule", typed.clone())?;
+        Ok((JobId::new(&self.id)?, patch, typed))
     }
 }
 
-impl<S: Store> Desk<S> {
-    pub(super) async fn modify(
-        &self,
-        id: &JobId,
-        patch: &JobPatch,
-        defaults: &JobDefaults,
-    ) -> Result<(), Failure> {
-        let modified = self.jobs.modify(id, patch, defaults).await;
-        match modified.map_err(|error| self.failed(&error))? {
+impl Desk {
+    pub(super) async fn modify(&self, id: &JobId, patch: &Patch<'_>) -> Result<(), Failure> {
+        match self.office.modify(id, patch, self.expected).await? {
             Modified::Done(version) => {
                 output::line(&format!("modified {id}: it has version {version} now"))?;
                 Ok(())

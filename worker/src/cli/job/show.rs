@@ -1,7 +1,7 @@
 //! `carillon job list|show`.
 
 use carillon::core::store::RunPlace;
-use carillon::core::{Backoff, HistoryPolicy, JobId, Retry, Store, StoredJob, Unique};
+use carillon::core::{Backoff, HistoryPolicy, JobId, Retry, StoredJob, Unique};
 use carillon::jobs::JobQuery;
 use carillon::wire::{JobView, RunningView};
 use humantime::format_duration;
@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::{Desk, Failure, output};
 use crate::cli::output::{Table, local};
 
-impl<S: Store> Desk<S> {
+impl Desk {
     pub(super) async fn list(&self, query: &JobQuery, json: bool) -> Result<(), Failure> {
-        let list = self.jobs.search(query).await.map_err(|e| self.failed(&e))?;
+        let list = self.office.search(query).await?;
         if json {
             let jobs: Vec<JobView> = list.jobs.iter().map(JobView::new).collect();
             output::json(&jobs)?;
@@ -30,9 +30,9 @@ impl<S: Store> Desk<S> {
     }
 
     pub(super) async fn show(&self, id: &JobId, json: bool) -> Result<(), Failure> {
-        let stored = self.jobs.get(id).await.map_err(|e| self.failed(&e))?;
+        let stored = self.office.job(id).await?;
         let stored = stored.ok_or_else(|| Self::not_found(id))?;
-        let runs = self.jobs.in_flight(id).await.map_err(|e| self.failed(&e))?;
+        let runs = self.office.in_flight(id).await?;
         if json {
             let view = WithRuns {
                 job: JobView::new(&stored),

@@ -22,7 +22,9 @@ use crate::jobs::{
     Foreign, JobQuery, Jobs, JobsError, Manifest, OnConflict, Page, Put, PutAll, PutWish, SavedJob,
     Unlisted,
 };
-use crate::wire::{self, ApplyRequest, BulkDone, Counts, ImportDone, ItemRefused, PlanView};
+use crate::wire::{
+    self, ApplyRequest, BecameView, BulkDone, Counts, ImportDone, ItemRefused, PlanView,
+};
 
 /// How many jobs one request may hold.
 const MOST: usize = 10_000;
@@ -80,14 +82,24 @@ pub(super) async fn create<S: Store>(
         }
     };
     let (mut counts, mut refused) = (Counts::default(), Vec::new());
+    let mut jobs = Vec::with_capacity(wishes.len());
     for (index, (wish, outcome)) in wishes.iter().zip(&outcomes).enumerate() {
         let id = wish.job.id().as_str();
+        jobs.push(BecameView::new(id, outcome));
         if let Some(why) = counts.count_put(id, outcome) {
             let id = id.to_owned();
             refused.push(ItemRefused { index, id, why });
         }
     }
-    Ok((StatusCode::OK, Json(BulkDone { counts, refused })).into_response())
+    Ok((
+        StatusCode::OK,
+        Json(BulkDone {
+            counts,
+            refused,
+            jobs,
+        }),
+    )
+        .into_response())
 }
 
 /// Why none of several jobs was put.

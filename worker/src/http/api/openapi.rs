@@ -16,7 +16,7 @@ use super::PREFIX;
 use super::operations::{Answer, Body, Kind, Operation, Param, operations};
 use super::problem::{FieldProblem, Problem};
 use crate::wire::{
-    ApplyRequest, AttemptView, Backfill, Backfilled, Between, Board, Bucket, BulkDone,
+    ApplyRequest, AttemptView, Backfill, Backfilled, BecameView, Between, Board, Bucket, BulkDone,
     CancelRequest, Cancelled, ChangeKind, Chosen, ClockChange, Counts, DeedView, DeedsPage,
     EntryView, Explained, FailedPage, FailedView, FieldChangeView, FireTime, HoldView, HolderView,
     ImportDone, InFlight, ItemRefused, JobChecked, JobView, Jobs, JobsPage, Lateness, LeaderView,
@@ -69,7 +69,7 @@ fn components() -> Components {
             $(components = components.schema($view::name(), $view::schema());)*
         };
     }
-    schemas!(ApplyRequest AttemptView Backfill Backfilled Between Board Bucket BulkDone
+    schemas!(ApplyRequest AttemptView Backfill Backfilled Between Board Bucket BecameView BulkDone
         CancelRequest Cancelled ChangeKind Chosen ClockChange Counts DeedView DeedsPage EntryView Explained
         FailedPage FailedView FieldChangeView FieldProblem FireTime HoldView HolderView ImportDone
         InFlight ItemRefused JobChecked JobView Jobs JobsPage Lateness LeaderView Leaders

@@ -1,0 +1,65 @@
+//! Where commands are done: at the store, or by a worker over HTTP.
+//!
+//! Commands are written once, against this. `--store` reaches what the workers share; `--api` asks a
+//! worker over the documented API, and whatever comes from there is turned into what the store would
+//! have told. `client` speaks HTTP, `views` turns answers back, and `jobs`, `runs`, `queues` and
+//! `cluster` have what may be asked, each with both ways.
+
+mod client;
+mod cluster;
+mod jobs;
+mod many;
+mod putting;
+mod queues;
+mod runs;
+mod views;
+
+use carillon::Jobs;
+use carillon::config::Settings;
+use carillon::core::Store as _;
+use carillon::core::StoreError;
+use carillon::jobs::JobsError;
+use scheduler_redis::RedisStore;
+
+use super::args::Global;
+use super::failure::Failure;
+use super::store;
+
+use client::Api;
+pub(super) use jobs::Patch;
+pub(super) use queues::Wish as QueueWish;
+pub(super) use runs::Choice;
+
+/// Where commands are done.
+#[derive(Clone)]
+pub(super) enum Office {
+    /// At the store that the workers share.
+    Store(RedisStore),
+    /// By a worker, over HTTP.
+    Api(Api),
+}
+
+impl Office {
+    /// The one that was asked for.
+    pub(super) fn of(global: &Global, settings: &Settings) -> Result<Self, Failure> {
+        match global.api() {
+            Some(url) => Ok(Self::Api(Api::new(url, global)?)),
+            None => store::shared(settings).map(Self::Store),
+        }
+    }
+
+    /// An error of the store.
+    fn failed(store: &RedisStore, error: &JobsError) -> Failure {
+        Failure::of_jobs(&store.describe(), error)
+    }
+
+    /// The same.
+    fn broken(store: &RedisStore, error: &StoreError) -> Failure {
+        Failure::of_store(&store.describe(), error)
+    }
+}
+
+/// The jobs of a store.
+fn jobs_of(store: &RedisStore) -> Jobs<RedisStore> {
+    Jobs::new(store.clone())
+}
