@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn what_breaks_a_promise_is_a_problem_that_says_how_to_mend_it() {
         use Level::{Problem, Warning};
-        let cases: [(&str, Level, Spoil); 15] = [
+        let cases: [(&str, Level, Spoil); 18] = [
             ("version", Problem, |f| f.version = Some((6, 0, 20))),
             ("version", Problem, |f| f.is_cluster = true),
             ("role", Problem, |f| f.role = Some("slave".to_owned())),

@@ -10,7 +10,8 @@ use scheduler_core::plan::plan;
 use scheduler_core::run::{Claim, Ending, settle};
 use scheduler_core::store::{ClaimWish, Dispatch, DispatchItem, Exchange, Settled, Take};
 use scheduler_core::{
-    Fence, Job, JobDefaults, JobSpec, Namespace, Priority, QueueName, RunId, Timestamp, Version,
+    Fence, Generation, Job, JobDefaults, JobSpec, Namespace, Priority, QueueName, RunId, Timestamp,
+    Version,
 };
 use scheduler_redis::{RedisConfig, RedisStore};
 
@@ -166,6 +167,7 @@ fn exchange(jobs: &[Job]) -> Result<Exchange> {
         most: BATCH,
     };
     Ok(Exchange {
+        generation: Generation(1),
         session: "node~00000000000000000000000000000001".parse()?,
         lane: 0,
         request: 12,

@@ -99,7 +99,7 @@ pub struct Oneoffs {
 #[derive(Clone, Debug)]
 pub enum Target {
     /// A Redis, in a namespace of its own.
-    Redis(RedisConfig),
+    Redis(Box<RedisConfig>),
     /// The embedded store.
     Memory,
 }
@@ -119,7 +119,7 @@ pub async fn run(
     match target {
         Target::Redis(config) => {
             let name = format!("bench-{}", Uuid::now_v7().simple());
-            let store = RedisStore::new(config.clone(), Namespace::new(&name)?);
+            let store = RedisStore::new(config.as_ref().clone(), Namespace::new(&name)?);
             store.load_scripts().await?;
             let probe = Probe::of_redis(store.connection().await?, name);
             play(store, probe, bench, &shutdown, &mut tell).await

@@ -83,7 +83,7 @@ pub(super) fn shared(settings: &Settings) -> Result<RedisStore, Failure> {
     match &settings.store {
         StoreSettings::Redis(config) => {
             let namespace = settings.namespace.clone();
-            Ok(RedisStore::new(config.clone(), namespace))
+            Ok(RedisStore::new(config.as_ref().clone(), namespace))
         }
         StoreSettings::Memory => Err(Failure::Usage(format!(
             "no shared store is configured: the embedded store lives inside `carillon run` only\n\

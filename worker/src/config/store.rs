@@ -18,7 +18,7 @@ pub enum StoreSettings {
     /// The embedded one: it lives within one process, and ends with it.
     Memory,
     /// Redis.
-    Redis(RedisConfig),
+    Redis(Box<RedisConfig>),
 }
 
 /// A URL, or what was wrong with it, under the name that its writer knows.
@@ -87,7 +87,8 @@ impl StoreSettings {
         let config = with_grace(config, table, document)?;
         let durability = durability(overrides, table, document)?;
         let config = config.with_durability(durability);
-        certificates::add(config, overrides, table, document, directory).map(Self::Redis)
+        certificates::add(config, overrides, table, document, directory)
+            .map(|config| Self::Redis(Box::new(config)))
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn run(settings: &Settings) -> Option<Finding> {
         return None;
     };
     let namespace = Namespace::new(format!("doctor-{}", Uuid::now_v7().simple())).ok()?;
-    let store = RedisStore::new(config.clone(), namespace);
+    let store = RedisStore::new(config.as_ref().clone(), namespace);
     let rung = ring(store.clone()).await;
     let jobs: Vec<JobId> = JobId::new(NAME).into_iter().collect();
     let erased = store.erase(&jobs, &[QueueName::default_queue()]).await;
