@@ -63,6 +63,7 @@ fn run(fire: i64, attempt: u32, outcome: Outcome) -> HistoryEntry {
         detail: None,
     };
     HistoryEntry {
+        position: String::new(),
         at: at(fire + 35),
         record: Record::Run(record),
     }
@@ -76,6 +77,7 @@ fn skip(first: i64, last: i64, reason: SkipReason, written: i64) -> HistoryEntry
         reason,
     };
     HistoryEntry {
+        position: String::new(),
         at: at(written),
         record: Record::Skip(SkipRecord::new("j".parse().unwrap(), &skip)),
     }

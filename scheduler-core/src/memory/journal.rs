@@ -34,7 +34,12 @@ impl Journal {
         if self.hearers.are_there() {
             self.hearers.tell(&[Event::from(record.clone())]);
         }
-        self.entries.push_back(HistoryEntry { at, record });
+        let position = (self.end() + 1).to_string();
+        self.entries.push_back(HistoryEntry {
+            position,
+            at,
+            record,
+        });
         // A few with each new one, so that it shrinks however many there are, and no append is slow.
         if let Some(keep) = self.keep
             && self.entries.len() > keep.saturating_add(MARGIN)

@@ -27,7 +27,7 @@ pub struct HistoryQuery {
     pub since: Option<Timestamp>,
     /// Only what was written at this instant or before it. Defaults to all.
     pub until: Option<Timestamp>,
-    /// Onward from this position, oldest first; without it, the newest first.
+    /// Onward from this position, of a page or of a record, oldest first; without it, the newest first.
     pub after: Option<String>,
     /// With the newest first: only what is older than this position, which an earlier page gave as
     /// [`HistoryPage::older`].
@@ -67,6 +67,9 @@ impl HistoryQuery {
 /// One record, and when it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryEntry {
+    /// Where it stands: whoever reads onward from there, with [`HistoryQuery::after`], finds what was
+    /// written later. Empty for one that is kept of its job alone.
+    pub position: String,
     /// When it was written, by the store's clock.
     pub at: Timestamp,
     /// The record.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use scheduler_core::history::Record;
-use scheduler_core::store::{HistoryEntry, HistoryPage, HistoryQuery, StoreResult};
+use scheduler_core::store::{
+    HistoryEntry, HistoryPage, HistoryQuery, StoreError, StoreErrorKind, StoreResult,
+};
 use scheduler_core::{JobId, Timestamp};
 
 use super::keeping::{Bounds, Place};
@@ -92,20 +94,27 @@ impl RedisStore {
         mut page: HistoryPage,
     ) -> StoreResult<HistoryPage> {
         after.clone_into(&mut page.position);
+        // Onward from a record, the rest of its entry comes first.
+        let (mut begin, mut seen) = match after.split_once('/') {
+            None => (format!("({after}"), None),
+            Some((id, nth)) => (id.to_owned(), Some((id, nth_of(after, nth)?))),
+        };
         let mut looked_at = 0;
         while page.entries.len() < query.limit && looked_at < MAX_LOOKED_AT {
             let mut cmd = redis::cmd("XRANGE");
-            cmd.arg(self.key("history"))
-                .arg(format!("({}", page.position))
-                .arg("+");
+            cmd.arg(self.key("history")).arg(&begin).arg("+");
             cmd.arg("COUNT").arg(ENTRIES);
             let entries: Vec<Entry> = self.query("history", &cmd).await?;
             let end = entries.len() < ENTRIES;
             looked_at += entries.len();
             for (id, fields) in entries {
-                let found = records(&id, &fields).map(|(_, entry)| entry);
+                let seen = seen.take().filter(|(entry, _)| *entry == id);
+                let seen = seen.map_or(0, |(_, nth)| nth);
+                let found = records(&id, &fields).filter(|(nth, _)| *nth > seen);
+                let found = found.map(|(_, entry)| entry);
                 page.entries
                     .extend(found.filter(|entry| query.wants(entry)));
+                begin = format!("({id}");
                 page.position = id;
                 if page.entries.len() >= query.limit {
                     break;
@@ -200,7 +209,7 @@ impl RedisStore {
 /// The records of a packed entry with their places in it from 1, oldest first; lines that this version
 /// cannot read are left out.
 fn records<'a>(
-    id: &str,
+    id: &'a str,
     fields: &'a HashMap<String, String>,
 ) -> impl Iterator<Item = (usize, HistoryEntry)> + 'a {
     // The time by the scripts' clock; an entry's id never goes back, even where the clock does.
@@ -217,16 +226,28 @@ fn records<'a>(
         .flat_map(|packed| packed.split('\n'))
         .filter(|line| !line.is_empty())
         .zip(1..)
-        .filter_map(move |(line, nth)| Some((nth, entry(at, line)?)))
+        .filter_map(move |(line, nth)| Some((nth, entry(format!("{id}/{nth}"), at, line)?)))
 }
 
-fn entry(at: Timestamp, line: &str) -> Option<HistoryEntry> {
+fn entry(position: String, at: Timestamp, line: &str) -> Option<HistoryEntry> {
     let record = Record::from_line(line).ok()?;
-    Some(HistoryEntry { at, record })
+    Some(HistoryEntry {
+        position,
+        at,
+        record,
+    })
+}
+
+/// The place of a record in its entry.
+fn nth_of(position: &str, nth: &str) -> StoreResult<usize> {
+    nth.parse().map_err(|_| {
+        let message = format!("{position:?} is no position of this history");
+        StoreError::new(StoreErrorKind::Refused, "history", message)
+    })
 }
 
 /// A record that is kept of one job: `<when written> TAB <record>`.
 fn kept_entry(text: &str) -> Option<HistoryEntry> {
     let (at, line) = text.split_once('\t')?;
-    entry(score_to_timestamp(at)?, line)
+    entry(String::new(), score_to_timestamp(at)?, line)
 }

@@ -134,7 +134,11 @@ impl Sight {
 
     /// Adds a record that is written at `at`.
     pub fn add_record(&mut self, at: Timestamp, record: Record) {
-        self.history.push(HistoryEntry { at, record });
+        self.history.push(HistoryEntry {
+            position: String::new(),
+            at,
+            record,
+        });
     }
 
     /// How many runs wait in all queues together.
@@ -201,8 +205,10 @@ fn whole_history() -> HistoryQuery {
     }
 }
 
-/// What a store says of a run that it ended itself is its own choice of words.
+/// What a store says of a run that it ended itself is its own choice of words, and so is where records
+/// stand.
 fn simplify(entry: &mut HistoryEntry) {
+    entry.position.clear();
     if let Record::Run(record) = &mut entry.record
         && record.outcome == Outcome::Removed
     {

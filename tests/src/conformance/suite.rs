@@ -109,6 +109,7 @@ macro_rules! conformance {
             history {
                 the_newest_records_come_first,
                 readers_go_on_from_where_they_were,
+                readers_go_on_from_each_record,
                 readers_of_one_job_go_on_past_all_others,
                 the_newest_position_is_known_from_the_newest_page,
                 older_records_are_found_page_by_page,

@@ -18,12 +18,22 @@ async fn the_cluster_shows_itself_and_the_document_tells_every_route() -> Result
     assert_eq!(namespaces["items"][0]["namespace"], "default");
     let stats = get(&served, "/stats").await?.body;
     assert_eq!(stats["jobs"], 0);
+    let page = get(&served, "/docs").await?;
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let page = page.body.as_str().context("a page")?.to_owned();
+    for outside in ["http://", "https://", "<script", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}: nothing from elsewhere");
+    }
     let document = get(&served, "/openapi.json").await?.body;
     assert_eq!(document["openapi"], "3.1.0");
     let mut told = BTreeSet::new();
     for (path, item) in document["paths"].as_object().context("paths")? {
         for method in item.as_object().context("methods")?.keys() {
             told.insert((path.clone(), method.to_uppercase()));
+            assert!(
+                page.contains(&format!("<code>{path}</code>")),
+                "{path} is on the page"
+            );
         }
     }
     let native = served

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use scheduler_core::{JobDefaults, Namespace, Store};
+use tokio_util::sync::CancellationToken;
 
 use super::access::{Keys, Limits};
+use super::api::Hub;
 use crate::config::{AllowedHosts, HttpSettings, TlsFiles};
 use crate::jobs::Jobs;
 use crate::node::meter::Meter;
@@ -35,6 +37,8 @@ struct Served<S> {
     host: String,
     keys: Keys,
     limits: Limits,
+    hub: Arc<Hub>,
+    stopping: CancellationToken,
 }
 
 impl<S: Store> App<S> {
@@ -50,6 +54,8 @@ impl<S: Store> App<S> {
             served: Arc::new(Served {
                 keys: Keys::new(&settings),
                 limits: Limits::new(settings.rate_limit),
+                hub: Arc::new(Hub::new()),
+                stopping: CancellationToken::new(),
                 settings,
                 node,
                 host,
@@ -93,6 +99,16 @@ impl<S: Store> App<S> {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.served.limits
+    }
+
+    /// Who tells clients what happens.
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.served.hub
+    }
+
+    /// Fires when the server stops: what would go on for ever ends then.
+    pub(super) fn stopping(&self) -> CancellationToken {
+        self.served.stopping.clone()
     }
 
     pub(crate) fn namespace(&self) -> &Namespace {

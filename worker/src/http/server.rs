@@ -87,13 +87,13 @@ impl Server {
         let tls = app.tls_files().cloned().map(Tls::read).transpose()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let tls = tls.map(Arc::new);
+        let stop = app.stopping();
         let router = router(app);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("carillon-http")
             .enable_all()
             .build()?;
-        let stop = CancellationToken::new();
         let stopped = stop.clone();
         let address = self.address;
         let thread = std::thread::Builder::new()

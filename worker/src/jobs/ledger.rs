@@ -110,6 +110,7 @@ mod tests {
         };
         let record = SkipRecord::new(JobId::new("a").unwrap(), &skip);
         HistoryEntry {
+            position: String::new(),
             at,
             record: Record::Skip(record),
         }

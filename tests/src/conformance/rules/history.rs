@@ -118,6 +118,35 @@ pub async fn readers_go_on_from_where_they_were<H: Harness>(mut world: World<H>)
     assert_eq!(page.entries[0].at, world.now());
 }
 
+pub async fn readers_go_on_from_each_record<H: Harness>(mut world: World<H>) {
+    let expected = ten_records(&mut world).await;
+    // Many at once, which a store may keep together.
+    world.put(job("minutely")).await;
+    world.advance(Duration::from_secs(3600)).await;
+    world.remove("minutely").await;
+    let all = HistoryQuery {
+        after: Some("0".to_owned()),
+        ..query(1_000)
+    };
+    let all = read(&world, all).await;
+    assert_eq!(records(&all)[..10], expected);
+    let all = all.entries;
+    for (number, entry) in all.iter().enumerate() {
+        let onward = HistoryQuery {
+            after: Some(entry.position.clone()),
+            ..query(1_000)
+        };
+        let rest = read(&world, onward).await.entries;
+        assert_eq!(rest, all[number + 1..], "after record {number}");
+    }
+    let newest = read(&world, query(1)).await.entries;
+    assert_eq!(
+        newest.last(),
+        all.last(),
+        "the same position from the other end"
+    );
+}
+
 pub async fn readers_of_one_job_go_on_past_all_others<H: Harness>(mut world: World<H>) {
     let start = read(&world, query(1)).await.position;
     let expected = ten_records(&mut world).await;

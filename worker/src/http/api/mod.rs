@@ -3,22 +3,26 @@
 //! `operations` is the table of what may be asked; routes and the OpenAPI document are both made from
 //! it. `asked` reads requests, [`wire`](crate::wire) has the types of requests and answers, `problem` is
 //! what is refused (RFC 9457). The handlers go by subject: `jobs` one at a time, `many` at once,
-//! `schedule` for what a job did and will do, `runs` and `failed`, `queues`, `cluster` and `series`.
+//! `schedule` for what a job did and will do, `runs` and `failed`, `queues`, `cluster` and `series`; `events` tells
+//! what happens, as it happens.
 
 mod asked;
 mod audit;
 mod cluster;
+mod events;
 mod failed;
 mod jobs;
 mod many;
 mod openapi;
 mod operations;
+mod page;
 mod problem;
 mod queues;
 mod runs;
 mod schedule;
 mod series;
 
+pub(super) use events::Hub;
 pub(super) use operations::routes;
 pub(super) use problem::refuse;
 

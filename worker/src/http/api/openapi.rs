@@ -32,13 +32,15 @@ const TYPED: &str = include_str!("schemas.json");
 
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
+const EVENTS: &str = "text/event-stream";
+const PAGE: &str = "text/html";
 const PROBLEM: &str = "application/problem+json";
 
 pub(super) async fn document<S: Store>() -> Json<OpenApi> {
     Json(build::<S>())
 }
 
-fn build<S: Store>() -> OpenApi {
+pub(super) fn build<S: Store>() -> OpenApi {
     let mut paths = Paths::new();
     for (operation, _) in operations::<S>() {
         let (path, method, described) = describe(&operation);
@@ -157,6 +159,19 @@ fn parameters(operation: &Operation) -> Vec<utoipa::openapi::path::Parameter> {
         let place = ParameterIn::Header;
         parameters.push(parameter("If-Match", place, about, Required::False, schema));
     }
+    if matches!(operation.done.1, Answer::Events) {
+        let about = "The id of the last event that was heard: what was recorded since comes first";
+        let schema =
+            schema_from(json!({"type": "string", "pattern": "^[0-9]+(-[0-9]+)?(/[0-9]+)?$"}));
+        let place = ParameterIn::Header;
+        parameters.push(parameter(
+            "Last-Event-ID",
+            place,
+            about,
+            Required::False,
+            schema,
+        ));
+    }
     parameters
 }
 
@@ -170,6 +185,7 @@ fn describe(operation: &Operation) -> (String, HttpMethod, utoipa::openapi::path
     };
     let mut described = OperationBuilder::new()
         .operation_id(Some(operation.id))
+        .tag(operation.group)
         .summary(Some(operation.summary))
         .description(Some(format!(
             "For {}s and whoever may do more.",
@@ -242,6 +258,8 @@ fn response(operation: &Operation, about: &str, problem: bool) -> utoipa::openap
         Answer::Json(name) => response.content(JSON, content(schema_of(name))),
         Answer::Object => response.content(JSON, content(schema_from(json!({"type": "object"})))),
         Answer::Lines => response.content(LINES, content(text())),
+        Answer::Events => response.content(EVENTS, content(text())),
+        Answer::Page => response.content(PAGE, content(text())),
     };
     if matches!(operation.done.1, Answer::Json("JobView")) {
         let etag = HeaderBuilder::new()

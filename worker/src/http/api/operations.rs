@@ -3,7 +3,10 @@
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use scheduler_core::Store;
 
-use super::{PREFIX, audit, cluster, failed, jobs, many, openapi, queues, runs, schedule, series};
+use super::{
+    PREFIX, audit, cluster, events, failed, jobs, many, openapi, page, queues, runs, schedule,
+    series,
+};
 use crate::config::Role;
 use crate::http::app::App;
 use crate::http::routes::{Route, Style};
@@ -13,6 +16,8 @@ use crate::http::routes::{Route, Style};
 pub(super) struct Operation {
     /// What it is called in clients that are generated.
     pub(super) id: &'static str,
+    /// What it is about, as a heading.
+    pub(super) group: &'static str,
     pub(super) method: &'static str,
     pub(super) path: &'static str,
     /// What its clients must be allowed.
@@ -53,6 +58,10 @@ pub(super) enum Answer {
     Json(&'static str),
     /// Any JSON object.
     Object,
+    /// Events, for as long as the client listens.
+    Events,
+    /// A page for people.
+    Page,
     /// Lines of JSON.
     Lines,
 }
@@ -242,6 +251,20 @@ const IMPORT_QUERY: [Param; 2] = [
     ),
 ];
 
+const EVENTS_QUERY: [Param; 3] = [
+    param("job", Kind::Text, "Only what is about this job"),
+    param(
+        "only",
+        Kind::Text,
+        "Only these, by their words, with commas between: failed,misfired,lease_won",
+    ),
+    param(
+        "last_event_id",
+        Kind::Text,
+        "Go on behind this event, as the header Last-Event-ID says it",
+    ),
+];
+
 const EXPLAIN_QUERY: [Param; 1] = [param(
     "at",
     Kind::Text,
@@ -256,6 +279,7 @@ const fn read(
 ) -> Operation {
     Operation {
         id,
+        group: "",
         method: "GET",
         path,
         role: Role::Viewer,
@@ -350,12 +374,18 @@ type Table<S> = Vec<(Operation, MethodRouter<App<S>>)>;
 
 /// All operations, each with its handler.
 pub(super) fn operations<S: Store>() -> Table<S> {
-    let mut table = of_jobs();
-    table.extend(of_many());
-    table.extend(of_runs());
-    table.extend(of_queues());
-    table.extend(of_cluster());
-    table
+    let groups = [
+        ("Jobs", of_jobs()),
+        ("Many jobs at once", of_many()),
+        ("Runs", of_runs()),
+        ("Queues and the namespace", of_queues()),
+        ("The cluster", of_cluster()),
+    ];
+    let operations = groups.into_iter().flat_map(|(group, table)| {
+        let in_group = move |(operation, handler)| (Operation { group, ..operation }, handler);
+        table.into_iter().map(in_group)
+    });
+    operations.collect()
 }
 
 fn of_jobs<S: Store>() -> Table<S> {
@@ -742,6 +772,21 @@ fn of_cluster<S: Store>() -> Table<S> {
             )
             .query(&SERIES_QUERY),
             get(series::series::<S>),
+        ),
+        (
+            read(
+                "listen",
+                "/events",
+                "",
+                "Tells what happens, as it happens, as Server-Sent Events",
+            )
+            .query(&EVENTS_QUERY)
+            .answers(Answer::Events),
+            get(events::events::<S>),
+        ),
+        (
+            read("getPage", "/docs", "", "The document as a page").answers(Answer::Page),
+            get(page::page::<S>),
         ),
         (
             read("getDocument", "/openapi.json", "", "This document").answers(Answer::Object),
