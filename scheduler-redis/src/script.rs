@@ -206,6 +206,7 @@ scripts! {
     purge [],
     put [REMOVAL FOLLOW],
     read_jobs [],
+    recall [],
     reconcile [GENERATION],
     recount [],
     register [GENERATION],

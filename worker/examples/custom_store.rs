@@ -103,6 +103,7 @@ measured! {
     job_page(cursor: Option<&str>, limit: usize) -> JobPage;
     put(request: &PutJob) -> Vec<Changed>;
     remove(request: &RemoveJob) -> Changed;
+    recall(request: &Recall) -> Recalled;
     run_now(request: &RunNow) -> RunNowAnswer;
     cancel(request: &Cancel) -> CancelAnswer;
     failed(query: &FailedQuery) -> FailedPage;

@@ -18,7 +18,7 @@ use crate::store::{
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
     FailedQuery, FenceAnswer, FenceSession, FollowAnswer, FollowUp, Heartbeat, HeartbeatAnswer,
     HistoryPage, HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer,
-    Promote, PutJob, QueueBoard, Reconcile, ReconcileAnswer, Register, Registered, RemoveJob,
+    Promote, PutJob, QueueBoard, Recall, Recalled, Reconcile, ReconcileAnswer, Register, Registered, RemoveJob,
     Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow, RunNowAnswer, Steer,
     Steered, Store, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
 };
@@ -223,6 +223,10 @@ impl Store for MemoryStore {
 
     async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {
         self.step(|state, now| state.remove(request, now))
+    }
+
+    async fn recall(&self, request: &Recall) -> StoreResult<Recalled> {
+        self.step(|state, now| state.requests.recall(request, now))
     }
 
     async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {

@@ -31,6 +31,7 @@ mod jobs;
 mod leading;
 mod queues;
 mod reading;
+mod recalling;
 mod recovery;
 mod runs;
 mod working;
@@ -52,6 +53,7 @@ pub use reading::{
     CLOCK_SLACK, HistoryEntry, HistoryPage, HistoryQuery, NodeView, Overview, QueueView,
     RunInFlight, RunPlace,
 };
+pub use recalling::{Recall, Recalled, Recalling};
 pub use recovery::{Drain, DrainAnswer, DrainItem, FenceAnswer, FenceSession};
 pub use runs::{
     Cancel, CancelAnswer, Cancelled, FailedPage, FailedQuery, FailedRun, Rerun, RerunAnswer,
@@ -329,6 +331,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// [`dispatch`](Self::dispatch) does, where it [may](RunNow::max_lined_up). Asked again under
     /// the same request id: the same run, and the same answer.
     fn run_now(&self, request: &RunNow) -> impl Future<Output = StoreResult<RunNowAnswer>> + Send;
+
+    /// Remembers what a client's key was used for, and what that was answered, for as long as answers
+    /// to requests are kept. The first to [take](crate::store::Recalling::Take) it has it. Only who has
+    /// it may say what came of it; anybody else is told what is known, and nothing changes. Asked again
+    /// by the same caller: the same.
+    fn recall(&self, request: &Recall) -> impl Future<Output = StoreResult<Recalled>> + Send;
 
     // ----- runs -----------------------------------------------------------------------------
 

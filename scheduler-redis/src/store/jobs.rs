@@ -2,7 +2,8 @@
 
 use scheduler_core::change::{Change, UnreadableJob};
 use scheduler_core::store::{
-    Changed, JobPage, JobWrite, PutJob, RemoveJob, RunNow, RunNowAnswer, StoreResult, Supersede,
+    Changed, JobPage, JobWrite, PutJob, Recall, Recalled, Recalling, RemoveJob, RunNow,
+    RunNowAnswer, StoreResult, Supersede,
 };
 use scheduler_core::unique::Holder;
 use scheduler_core::{JobId, JobState, Pause, RunId, StoredJob, Timestamp, UniqueKey, Version};
@@ -196,6 +197,29 @@ impl RedisStore {
         add_removal(&mut call, request);
         let word: String = call.send_change().await?;
         changed(&call, &word)
+    }
+
+    pub(super) async fn do_recall(&self, request: &Recall) -> StoreResult<Recalled> {
+        let mut call = self.call(&self.scripts().recall, None, &[]);
+        call.arg(request.key.as_text())
+            .arg(request.by.as_text())
+            .arg(&request.fingerprint);
+        match &request.what {
+            Recalling::Take => call.arg("take").arg(""),
+            Recalling::Keep(answer) => call.arg("keep").arg(answer),
+            Recalling::Free => call.arg("free").arg(""),
+        };
+        let words: Vec<String> = call.send().await?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let instant = |ms: &str| score_to_timestamp(ms);
+        let known = match words[..] {
+            ["yours", since] => instant(since).map(Recalled::Yours),
+            ["pending", since] => instant(since).map(Recalled::Pending),
+            ["answered", answer] => Some(Recalled::Answered(answer.to_owned())),
+            ["other"] => Some(Recalled::Other),
+            _ => None,
+        };
+        known.ok_or_else(|| call.corrupt(format!("answer {words:?}")))
     }
 
     pub(super) async fn do_run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {

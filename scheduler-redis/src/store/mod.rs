@@ -37,7 +37,7 @@ use scheduler_core::store::{
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
     FailedQuery, FenceAnswer, FenceSession, FollowAnswer, FollowUp, Heartbeat, HeartbeatAnswer,
     HistoryPage, HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer,
-    Promote, PutJob, QueueBoard, Reconcile, ReconcileAnswer, Register, Registered, RemoveJob,
+    Promote, PutJob, QueueBoard, Recall, Recalled, Reconcile, ReconcileAnswer, Register, Registered, RemoveJob,
     Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow, RunNowAnswer, Steer,
     Steered, Store, StoreError, StoreErrorKind, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
 };
@@ -568,6 +568,10 @@ impl Store for RedisStore {
 
     async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {
         self.do_remove(request).await
+    }
+
+    async fn recall(&self, request: &Recall) -> StoreResult<Recalled> {
+        self.do_recall(request).await
     }
 
     async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {

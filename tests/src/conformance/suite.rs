@@ -225,6 +225,11 @@ macro_rules! conformance {
                 a_configuration_gives_way_to_an_operator,
                 steering_again_under_the_same_request_does_nothing,
             }
+            recalling {
+                a_key_is_taken_once_and_keeps_its_answer,
+                a_key_that_came_to_nothing_is_free_again,
+                keys_are_forgotten_with_requests,
+            }
             refusals {
                 a_plan_that_is_too_old_is_refused,
                 a_plan_for_another_version_is_refused,

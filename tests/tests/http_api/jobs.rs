@@ -125,7 +125,7 @@ async fn what_breaks_a_rule_is_told_with_its_field() -> Result<()> {
         send(&served, "DELETE", "/jobs/a", &Value::Null, &odd)
             .await?
             .status,
-        400
+        412
     );
     served.stop().await
 }

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod jobs;
+mod keyed;
 mod many;
 mod queues;
 mod runs;

@@ -55,6 +55,8 @@ pub struct Route<S> {
     pub style: Style,
     /// Whether its bodies may be larger than others.
     is_large: bool,
+    /// Whether it may be sent again under a key of the client's.
+    is_keyed: bool,
     handler: MethodRouter<App<S>>,
 }
 
@@ -71,12 +73,21 @@ impl<S: Store> Route<S> {
             role: role.into(),
             style: Style::Plain,
             is_large: false,
+            is_keyed: false,
             handler,
         }
     }
 
     pub(super) fn styled(self, style: Style) -> Self {
         Self { style, ..self }
+    }
+
+    /// For what may be sent again under a key of the client's.
+    pub(super) fn keyed(self) -> Self {
+        Self {
+            is_keyed: true,
+            ..self
+        }
     }
 
     /// For bodies that hold many things.
@@ -163,10 +174,13 @@ fn other_method(style: Style, request: &Request, allow: &str) -> Response {
 
 /// The handler, behind the guard if it is not open to anybody.
 fn guarded<S: Store>(app: &App<S>, mut route: Route<S>) -> MethodRouter<App<S>> {
-    if route.is_large {
-        let most = app.max_body().saturating_mul(LARGE);
-        route.handler = route.handler.layer(DefaultBodyLimit::max(most));
+    let times = if route.is_large { LARGE } else { 1 };
+    let most = app.max_body().saturating_mul(times);
+    if route.is_keyed {
+        let layer = from_fn_with_state((app.clone(), most), api::keyed);
+        route.handler = route.handler.layer(layer);
     }
+    route.handler = route.handler.layer(DefaultBodyLimit::max(most));
     let Some(role) = route.role else {
         return route.handler;
     };

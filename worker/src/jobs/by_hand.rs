@@ -18,7 +18,7 @@ impl<S: Store> Jobs<S> {
     /// The store could not answer, or others kept changing the job.
     pub async fn run_now(&self, id: &JobId) -> Result<RunRequested, JobsError> {
         let made = |stored: StoredJob, now| (Some(Cause::Request(uuid_at(now))), stored.job);
-        self.make_run(id, made).await
+        self.make_run(id, made, request_of).await
     }
 
     /// Makes a run of a job now, with other args than the job's. The run keeps them through all its
@@ -32,7 +32,37 @@ impl<S: Store> Jobs<S> {
             let cause = Cause::with_own_definition(now, Uuid::new_v4());
             (cause, stored.job.with_args(args.clone()))
         };
-        self.make_run(id, made).await
+        self.make_run(id, made, request_of).await
+    }
+
+    /// Makes a run of a job now, with other args than the job's if these are given, whose id is made of
+    /// this instant and this number: asked for again with the same, it is the same run, for as long as
+    /// the store remembers requests.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer, or others kept changing the job.
+    #[cfg(feature = "http")]
+    pub(crate) async fn run_now_as(
+        &self,
+        id: &JobId,
+        args: Option<&Value>,
+        (since, unique): (Timestamp, Uuid),
+    ) -> Result<RunRequested, JobsError> {
+        let made = |stored: StoredJob, _| match args {
+            None => (Some(Cause::Request(unique)), stored.job),
+            Some(args) => {
+                let cause = Cause::with_own_definition(since, unique);
+                (cause, stored.job.with_args(args.clone()))
+            }
+        };
+        // What was a conflict is remembered as one: each round asks anew, and each time in the same way.
+        let request = |round: u32, _: &Cause| {
+            let mut bytes = *unique.as_bytes();
+            bytes[12..].copy_from_slice(&round.to_be_bytes());
+            RequestId(Uuid::from_bytes(bytes))
+        };
+        self.make_run(id, made, request).await
     }
 
     /// Makes a run of a job now that makes up for the fire time `fire`, in this queue or the job's.
@@ -54,7 +84,7 @@ impl<S: Store> Jobs<S> {
             };
             (Cause::backfill(id, fire), job)
         };
-        self.make_run(id, made).await
+        self.make_run(id, made, request_of).await
     }
 
     /// Makes a run of what `made` makes of the job as it is, at the moment that it is told.
@@ -62,8 +92,10 @@ impl<S: Store> Jobs<S> {
         &self,
         id: &JobId,
         made: impl Fn(StoredJob, Timestamp) -> (Option<Cause>, Job),
+        request: impl Fn(u32, &Cause) -> RequestId,
     ) -> Result<RunRequested, JobsError> {
         let mut rounds = Rounds::new(id);
+        let mut round = 0;
         loop {
             let read = self.read(id).await?;
             let now = read.now;
@@ -75,12 +107,7 @@ impl<S: Store> Jobs<S> {
                 return Ok(RunRequested::TooEarly);
             };
             let request = RunNow {
-                // A run that is made anew each time is its request; one that makes up for a fire time
-                // may be asked for again, and then answered otherwise.
-                request: match cause {
-                    Cause::Request(unique) if cause.stands_for().is_none() => RequestId(unique),
-                    _ => new_request(),
-                },
+                request: request(round, &cause),
                 cause,
                 job,
                 version,
@@ -93,8 +120,20 @@ impl<S: Store> Jobs<S> {
                     return Ok(RunRequested::Made(run));
                 }
                 RunNowAnswer::Full { in_flight } => return Ok(RunRequested::Full { in_flight }),
-                RunNowAnswer::Conflict => rounds.again()?,
+                RunNowAnswer::Conflict => {
+                    rounds.again()?;
+                    round += 1;
+                }
             }
         }
+    }
+}
+
+/// A run that is made anew each time is its request; one that makes up for a fire time may be asked for
+/// again, and then answered otherwise.
+fn request_of(_: u32, cause: &Cause) -> RequestId {
+    match cause {
+        Cause::Request(unique) if cause.stands_for().is_none() => RequestId(*unique),
+        _ => new_request(),
     }
 }

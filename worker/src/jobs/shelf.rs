@@ -292,6 +292,9 @@ impl Store for Shelf {
     async fn queues(&self) -> StoreResult<QueueBoard> {
         error(StoreErrorKind::Refused)
     }
+    async fn recall(&self, _: &Recall) -> StoreResult<Recalled> {
+        error(StoreErrorKind::Refused)
+    }
     async fn audit(&self, _: &scheduler_core::audit::Audit) -> StoreResult<()> {
         error(StoreErrorKind::Refused)
     }

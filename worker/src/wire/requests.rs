@@ -34,7 +34,7 @@ pub struct PauseRequest {
 pub struct LimitsRequest {
     /// How many of its runs are executed at once, from 1; null for any number.
     #[serde(deserialize_with = "some", skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "http", schema(value_type = Option<u32>, minimum = 1))]
+    #[cfg_attr(feature = "http", schema(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295_u64))]
     pub concurrency: Option<Option<std::num::NonZeroU32>>,
     /// How many of its runs are begun in a time: `100/s`, `5/m`, `10/30s`; null for any number.
     #[serde(deserialize_with = "some", skip_serializing_if = "Option::is_none")]

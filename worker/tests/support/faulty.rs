@@ -271,6 +271,7 @@ operations! {
     supersede(request: &Supersede) -> Changed;
     holders(keys: &[UniqueKey]) -> Vec<Option<Holder>>;
     remove(request: &RemoveJob) -> Changed;
+    recall(request: &Recall) -> Recalled;
     run_now(request: &RunNow) -> RunNowAnswer;
     cancel(request: &Cancel) -> CancelAnswer;
     failed(query: &FailedQuery) -> FailedPage;

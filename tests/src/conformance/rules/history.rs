@@ -48,7 +48,7 @@ fn query(limit: usize) -> HistoryQuery {
     }
 }
 
-fn tidy(token: &LeaseToken, keep_history: u64) -> Tidy {
+pub(super) fn tidy(token: &LeaseToken, keep_history: u64) -> Tidy {
     let keep = Duration::from_secs(60);
     Tidy {
         token: token.clone(),

@@ -22,6 +22,7 @@ pub mod lost_replies;
 pub mod noting;
 pub mod priorities;
 pub mod queues;
+pub mod recalling;
 pub mod refusals;
 pub mod retries;
 pub mod sessions;

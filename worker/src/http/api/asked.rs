@@ -186,5 +186,8 @@ pub(super) fn typed_if_any<T: DeserializeOwned + Default>(body: Body) -> Result<
 
 /// A value that is a `T`.
 pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    if !value.is_object() {
+        return Err(Problem::field("", "the body must be an object"));
+    }
     read_value("body", value.clone()).map_err(|error| Problem::from(error).with_values(value))
 }

@@ -1,16 +1,17 @@
 //! Jobs, one at a time.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use scheduler_core::trigger::read_moment;
 use scheduler_core::{JobId, RunId, Standing, Store, StoredJob, TaskName, Version, duration};
 use serde_json::Value;
 
 use super::PREFIX;
 use super::asked::{Asked, Body, Params, Segment, job_id, json, typed_if_any};
+use super::keyed::Keyed;
 use super::problem::Problem;
 use crate::config::{ConfiguredJob, JobDocument, read_patch};
 use crate::http::app::App;
@@ -25,6 +26,8 @@ use crate::wire::{
 };
 
 type Answer = Result<Response, Problem>;
+/// The key that a request was sent under, if it was.
+pub(super) type Key = Option<Extension<Keyed>>;
 
 /// How many jobs a page has, and how many it may have.
 const PAGE: (usize, usize) = (100, 1000);
@@ -38,13 +41,14 @@ fn expected(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
     if text == "*" {
         return Ok(None);
     }
+    // What no version of a job is called matches none of them.
     let number = text
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'));
     let number = number.and_then(|number| number.parse().ok());
     number.map(|number| Some(Version(number))).ok_or_else(|| {
         let detail = format!("If-Match: {text} is no ETag of a job: give one such as \"12\"");
-        Problem::new(StatusCode::BAD_REQUEST, detail)
+        Problem::new(StatusCode::PRECONDITION_FAILED, detail)
     })
 }
 
@@ -194,15 +198,26 @@ pub(super) fn wish(configured: ConfiguredJob) -> PutWish {
     }
 }
 
-pub(super) async fn create<S: Store>(State(app): State<App<S>>, body: Body) -> Answer {
+pub(super) async fn create<S: Store>(State(app): State<App<S>>, key: Key, body: Body) -> Answer {
     let wish = described(&app, &json(body)?)?;
-    put_new(&app, wish).await
+    put_new(&app, wish, key).await
 }
 
 /// Adds a job.
-pub(super) async fn put_new<S: Store>(app: &App<S>, wish: PutWish) -> Answer {
+pub(super) async fn put_new<S: Store>(app: &App<S>, wish: PutWish, key: Key) -> Answer {
     let id = wish.job.id().clone();
-    match app.jobs().put(wish.job, wish.on_conflict).await? {
+    let is_again = key.is_some_and(|key| key.is_again);
+    let outcome = app.jobs().put(wish.job.clone(), wish.on_conflict).await?;
+    if is_again && matches!(outcome, Put::Exists | Put::Over(_)) {
+        // It was sent before, by whoever died then: perhaps all was done but answering.
+        return match app.jobs().get(&id).await? {
+            Some(stored) if stored.job == wish.job => Ok(added(&stored)),
+            _ => Err(Problem::conflict(format!(
+                "job {id:?} was added before, and has changed or is over"
+            ))),
+        };
+    }
+    match outcome {
         Put::Added | Put::Superseded(_) => Ok(added(&found(app, &id).await?)),
         Put::Replaced | Put::Unchanged => Ok(with_etag(StatusCode::OK, &found(app, &id).await?)),
         Put::Over(why) => Err(Problem::field("trigger", why.to_string())),
@@ -295,6 +310,9 @@ pub(super) async fn modify<S: Store>(
 ) -> Answer {
     let id = job_id(path)?;
     let body = json(body)?;
+    if !body.is_object() {
+        return Err(Problem::field("", "the body must be an object"));
+    }
     let seen = expected(&headers)?;
     let stored = found(&app, &id).await?;
     // Of the job as it is checked here, and of no other.
@@ -380,18 +398,23 @@ async fn switched_job<S: Store>(app: &App<S>, id: &JobId, switched: Switched) ->
 pub(super) async fn run<S: Store>(
     State(app): State<App<S>>,
     path: Segment,
+    key: Key,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let id = job_id(path)?;
-    let request: RunRequest = typed_if_any(body)?;
+    let RunRequest { args } = typed_if_any(body)?;
     let jobs = jobs_as_seen(&app, expected(&headers)?);
-    let requested = match request.args {
-        None => jobs.run_now(&id).await?,
-        Some(args) => {
-            check_args(&app, found(&app, &id).await?.job.task(), &args)?;
-            jobs.run_now_with(&id, &args).await?
+    if let Some(args) = &args {
+        check_args(&app, found(&app, &id).await?.job.task(), args)?;
+    }
+    let requested = match (key, args) {
+        (Some(key), args) => {
+            let name = (key.since, key.id());
+            jobs.run_now_as(&id, args.as_ref(), name).await?
         }
+        (None, None) => jobs.run_now(&id).await?,
+        (None, Some(args)) => jobs.run_now_with(&id, &args).await?,
     };
     match requested {
         RunRequested::Made(run) => Ok(made(&run)),

@@ -14,7 +14,7 @@ use scheduler_core::{JobId, Store};
 use serde_json::{Value, json};
 
 use super::asked::{Asked, Body, Params, bytes, typed};
-use super::jobs::{check_task, wish};
+use super::jobs::{Key, check_task, wish};
 use super::problem::{FieldProblem, Problem};
 use crate::config::{ConfiguredJob, JobDocument};
 use crate::http::app::App;
@@ -62,6 +62,7 @@ fn checked<S: Store>(app: &App<S>, jobs: Vec<Value>) -> Result<Vec<ConfiguredJob
 pub(super) async fn create<S: Store>(
     State(app): State<App<S>>,
     asked: Asked,
+    key: Key,
     body: Body,
 ) -> Result<Response, Problem> {
     let params = Params::read(asked, &["replace", "partial"])?;
@@ -71,6 +72,15 @@ pub(super) async fn create<S: Store>(
     if replace {
         for wish in &mut wishes {
             wish.on_conflict = OnConflict::Replace;
+        }
+    }
+    if key.is_some_and(|key| key.is_again) {
+        // It was sent before, by whoever died then: what was added stays, and the rest is.
+        for wish in &mut wishes {
+            let stored = app.jobs().get(wish.job.id()).await?;
+            if stored.is_some_and(|stored| stored.job == wish.job) {
+                wish.on_conflict = OnConflict::Keep;
+            }
         }
     }
     let outcomes = if partial {

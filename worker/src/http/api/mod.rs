@@ -4,7 +4,7 @@
 //! it. `asked` reads requests, [`wire`](crate::wire) has the types of requests and answers, `problem` is
 //! what is refused (RFC 9457). The handlers go by subject: `jobs` one at a time, `many` at once,
 //! `schedule` for what a job did and will do, `runs` and `failed`, `queues`, `cluster` and `series`; `events` tells
-//! what happens, as it happens.
+//! what happens, as it happens; `keyed` stands before what may be sent twice.
 
 mod asked;
 mod audit;
@@ -12,6 +12,7 @@ mod cluster;
 mod events;
 mod failed;
 mod jobs;
+mod keyed;
 mod many;
 mod openapi;
 mod operations;
@@ -23,6 +24,7 @@ mod schedule;
 mod series;
 
 pub(super) use events::Hub;
+pub(super) use keyed::keyed;
 pub(super) use operations::routes;
 pub(super) use problem::refuse;
 

@@ -104,13 +104,23 @@ fn text() -> RefOr<Schema> {
 fn schema_of_param(kind: Kind) -> RefOr<Schema> {
     schema_from(match kind {
         Kind::Text => json!({"type": "string"}),
-        Kind::Texts => json!({"type": "array", "items": {"type": "string"}}),
+        Kind::Name => json!({"type": "string", "pattern": NAME}),
+        Kind::Word => json!({"type": "string", "pattern": WORD}),
+        Kind::Tags => json!({"type": "array", "items": {"type": "string", "pattern": WORD}}),
+        Kind::Length => json!({"type": "string", "pattern": "^[1-9][0-9]{0,3}(s|m|h)$"}),
+        Kind::Place => {
+            json!({"type": "string", "pattern": "^[0-9]{1,15}-[0-9]{1,5}(/[0-9]{1,4}/[0-9]{1,4})?$"})
+        }
         Kind::Time => json!({"type": "string", "format": "date-time"}),
         Kind::Flag => json!({"type": "boolean"}),
         Kind::UpTo(most) => json!({"type": "integer", "minimum": 1, "maximum": most}),
         Kind::Words(words) => json!({"type": "string", "enum": words}),
     })
 }
+
+/// Names that are told as rules: more characters than these are allowed.
+const NAME: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
+const WORD: &str = "^[A-Za-z0-9_.:-]{1,100}$";
 
 /// What the variable parts of paths are.
 const SEGMENTS: [(&str, &str); 4] = [
@@ -159,6 +169,18 @@ fn parameters(operation: &Operation) -> Vec<utoipa::openapi::path::Parameter> {
         let place = ParameterIn::Header;
         parameters.push(parameter("If-Match", place, about, Required::False, schema));
     }
+    if operation.keyed {
+        let about = "A key of the client's own: sent again under it within ten minutes, the same request is answered as it was, and not done again";
+        let schema = schema_from(json!({"type": "string", "pattern": "^[!-~]{1,255}$"}));
+        let place = ParameterIn::Header;
+        parameters.push(parameter(
+            "Idempotency-Key",
+            place,
+            about,
+            Required::False,
+            schema,
+        ));
+    }
     if matches!(operation.done.1, Answer::Events) {
         let about = "The id of the last event that was heard: what was recorded since comes first";
         let schema =
@@ -197,7 +219,7 @@ fn describe(operation: &Operation) -> (String, HttpMethod, utoipa::openapi::path
         Body::None => None,
         Body::Json(name) => Some((JSON, schema_of(name), Required::True)),
         Body::MaybeJson(name) => Some((JSON, schema_of(name), Required::False)),
-        Body::Lines => Some((LINES, text(), Required::True)),
+        Body::Lines => Some((LINES, text(), Required::False)),
     };
     if let Some((kind, schema, required)) = body {
         let body = RequestBodyBuilder::new()

@@ -30,6 +30,8 @@ pub(super) struct Operation {
     pub(super) body: Body,
     /// Whether it heeds `If-Match`.
     pub(super) conditional: bool,
+    /// Whether it may be sent again under `Idempotency-Key`.
+    pub(super) keyed: bool,
     /// Whether its body may be large.
     pub(super) large: bool,
     /// Its status when it is done, and what it answers with.
@@ -79,8 +81,16 @@ pub(super) struct Param {
 pub(super) enum Kind {
     /// Any text.
     Text,
-    /// Any text, several times.
-    Texts,
+    /// A name.
+    Name,
+    /// A name without blanks.
+    Word,
+    /// Words, of which each may be said once more.
+    Tags,
+    /// How long something is.
+    Length,
+    /// Where an earlier page ended.
+    Place,
     /// An instant.
     Time,
     /// `true` or `false`.
@@ -102,11 +112,11 @@ const LIMIT: Param = param(
 );
 
 const JOB_QUERY: [Param; 9] = [
-    param("task", Kind::Text, "Only jobs of this task"),
-    param("queue", Kind::Text, "Only jobs of this queue"),
+    param("task", Kind::Word, "Only jobs of this task"),
+    param("queue", Kind::Word, "Only jobs of this queue"),
     param(
         "tag",
-        Kind::Texts,
+        Kind::Tags,
         "Only jobs with this tag; said again, with all of them",
     ),
     param(
@@ -137,12 +147,31 @@ const JOB_QUERY: [Param; 9] = [
     ),
 ];
 
+/// What may become of fire times.
+const OUTCOMES: [&str; 15] = [
+    "succeeded",
+    "failed",
+    "timed_out",
+    "cancelled",
+    "rerun",
+    "lost",
+    "retrying",
+    "removed",
+    "unreadable",
+    "skipped",
+    "misfired",
+    "coalesced",
+    "catch_up",
+    "max_instances",
+    "paused",
+];
+
 const RUN_QUERY: [Param; 8] = [
-    param("job", Kind::Text, "Only of this job"),
+    param("job", Kind::Name, "Only of this job"),
     param(
         "outcome",
-        Kind::Text,
-        "Only where this became of it: succeeded, failed, ..., misfired, ..., or skipped for whatever reason",
+        Kind::Words(&OUTCOMES),
+        "Only where this became of it; skipped is for whatever reason",
     ),
     param("node", Kind::Text, "Only what this worker had claimed"),
     param(
@@ -158,12 +187,12 @@ const RUN_QUERY: [Param; 8] = [
     LIMIT,
     param(
         "before",
-        Kind::Text,
+        Kind::Place,
         "Onward to what is older: what an earlier page said in next",
     ),
     param(
         "after",
-        Kind::Text,
+        Kind::Place,
         "Onward to what is newer, the oldest first: what an earlier page said in position. Whole batches are told, which may hold more than limit",
     ),
 ];
@@ -184,7 +213,7 @@ const AUDIT_QUERY: [Param; 4] = [
 ];
 
 const FAILED_QUERY: [Param; 3] = [
-    param("job", Kind::Text, "Only of this job"),
+    param("job", Kind::Name, "Only of this job"),
     LIMIT,
     param(
         "after",
@@ -206,10 +235,10 @@ const SERIES_QUERY: [Param; 4] = [
     ),
     param(
         "bucket",
-        Kind::Text,
+        Kind::Length,
         "How long each stretch is: 10s, 5m, 1h; 60s where nothing is said. There may be 1000 of them",
     ),
-    param("job", Kind::Text, "Only of this job"),
+    param("job", Kind::Name, "Only of this job"),
 ];
 
 const PREVIEW_QUERY: [Param; 2] = [
@@ -252,7 +281,7 @@ const IMPORT_QUERY: [Param; 2] = [
 ];
 
 const EVENTS_QUERY: [Param; 3] = [
-    param("job", Kind::Text, "Only what is about this job"),
+    param("job", Kind::Name, "Only what is about this job"),
     param(
         "only",
         Kind::Text,
@@ -287,6 +316,7 @@ const fn read(
         query: &[],
         body: Body::None,
         conditional: false,
+        keyed: false,
         large: false,
         done: (200, Answer::Json(answer)),
     }
@@ -328,6 +358,13 @@ impl Operation {
     const fn conditional(self) -> Self {
         Self {
             conditional: true,
+            ..self
+        }
+    }
+
+    const fn keyed(self) -> Self {
+        Self {
+            keyed: true,
             ..self
         }
     }
@@ -401,7 +438,9 @@ fn of_jobs<S: Store>() -> Table<S> {
                 (201, "JobView"),
                 "Adds a job",
             )
-            .body("JobSpec"),
+            .body("JobSpec")
+            .keyed()
+            .keyed(),
             post(jobs::create::<S>),
         ),
         (
@@ -470,7 +509,8 @@ fn of_jobs<S: Store>() -> Table<S> {
                 "Runs a job now, beside its schedule",
             )
             .maybe("RunRequest")
-            .conditional(),
+            .conditional()
+            .keyed(),
             post(jobs::run::<S>),
         ),
         (
@@ -480,7 +520,8 @@ fn of_jobs<S: Store>() -> Table<S> {
                 (200, "Backfilled"),
                 "Makes runs for fire times of the past, as long as the job has room for them",
             )
-            .body("Backfill"),
+            .body("Backfill")
+            .keyed(),
             post(schedule::backfill::<S>),
         ),
         (
@@ -541,7 +582,8 @@ fn of_jobs<S: Store>() -> Table<S> {
                 (201, "JobView"),
                 "Adds a job that runs once, under an id that is made for it",
             )
-            .body("OnceRequest"),
+            .body("OnceRequest")
+            .keyed(),
             post(schedule::once::<S>),
         ),
         (
@@ -567,7 +609,8 @@ fn of_many<S: Store>() -> Table<S> {
             )
             .body("Jobs")
             .query(&BULK_QUERY)
-            .large(),
+            .large()
+            .keyed(),
             post(many::create::<S>),
         ),
         (
@@ -578,7 +621,8 @@ fn of_many<S: Store>() -> Table<S> {
                 "Makes the store equal to what a file declares, or tells what that would change",
             )
             .body("ApplyRequest")
-            .large(),
+            .large()
+            .keyed(),
             post(many::apply::<S>),
         ),
         (
@@ -599,7 +643,8 @@ fn of_many<S: Store>() -> Table<S> {
                 "Brings back up to 10,000 jobs that were exported",
             )
             .lines()
-            .query(&IMPORT_QUERY),
+            .query(&IMPORT_QUERY)
+            .keyed(),
             post(many::import::<S>),
         ),
     ]
@@ -671,7 +716,8 @@ fn of_runs<S: Store>() -> Table<S> {
                 (200, "RerunDone"),
                 "Runs failed runs again, up to 1000 at once",
             )
-            .body("Chosen"),
+            .body("Chosen")
+            .keyed(),
             post(failed::rerun_all::<S>),
         ),
         (
@@ -801,6 +847,11 @@ pub(in crate::http) fn routes<S: Store>() -> Vec<Route<S>> {
         let path = format!("{PREFIX}{}", operation.path);
         let route = Route::new(path, operation.method, operation.role, handler);
         let route = route.styled(Style::Native);
+        let route = if operation.keyed {
+            route.keyed()
+        } else {
+            route
+        };
         if operation.large {
             route.large()
         } else {

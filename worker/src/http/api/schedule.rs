@@ -10,7 +10,7 @@ use scheduler_core::{JobSpec, Store, Timestamp, duration};
 use serde_json::Value;
 
 use super::asked::{Asked, Body, Params, Segment, instant, job_id, json, name, typed, within};
-use super::jobs::{described, found, put_new};
+use super::jobs::{Key, described, found, put_new};
 use super::problem::Problem;
 use crate::http::app::App;
 use crate::jobs::{BackfillPlan, BackfillWish, RunRequested, new_id};
@@ -223,10 +223,14 @@ fn wish(job: scheduler_core::JobId, asked: &Backfill) -> Result<BackfillWish, Pr
 /// Adds a job that runs once, under an id that is made for it.
 pub(super) async fn once<S: Store>(
     State(app): State<App<S>>,
+    key: Key,
     body: Body,
 ) -> Result<Response, Problem> {
     let mut body = json(body)?;
-    let now = app.jobs().now().await?;
+    let now = match &key {
+        Some(key) => key.since,
+        None => app.jobs().now().await?,
+    };
     let fields = body
         .as_object_mut()
         .ok_or_else(|| Problem::field("", "the body must be an object"))?;
@@ -253,10 +257,13 @@ pub(super) async fn once<S: Store>(
         (None, None) => now,
     };
     let task = fields.get("task").and_then(Value::as_str).unwrap_or("job");
-    let id = new_id(task, now);
+    let id = match &key {
+        Some(key) => format!("{task}-{}", key.id()),
+        None => new_id(task, now),
+    };
     fields.insert("id".to_owned(), id.into());
     let date = serde_json::json!({"type": "date", "run_date": at.to_string()});
     fields.insert("trigger".to_owned(), date);
     let wish = described(&app, &body)?;
-    put_new(&app, wish).await
+    put_new(&app, wish, key).await
 }
