@@ -34,7 +34,18 @@ fn builtin() -> Tasks {
 
 /// Asks a route about a job that is not there.
 async fn ask(served: &Served, method: &str, path: &str, key: Option<&str>) -> Result<u16> {
+    Ok(told(served, method, path, key).await?.0)
+}
+
+/// The same, and what is answered.
+async fn told(
+    served: &Served,
+    method: &str,
+    path: &str,
+    key: Option<&str>,
+) -> Result<(u16, String)> {
     let path = path.replace("{id}", "none").replace("{run}", "none@1");
+    let path = path.replace("{queue}", "none").replace("{key}", "none");
     let mut request = client().request(method.parse()?, format!("{}{path}", served.url));
     if let Some(key) = key {
         request = request.header(AUTHORIZATION, key);
@@ -42,7 +53,16 @@ async fn ask(served: &Served, method: &str, path: &str, key: Option<&str>) -> Re
     if method != "GET" {
         request = request.body("{}");
     }
-    Ok(request.send().await?.status().as_u16())
+    let answer = request.send().await?;
+    let status = answer.status().as_u16();
+    // Events go on for as long as anybody listens.
+    let is_endless = path.ends_with("/events") && status == 200;
+    let text = if is_endless {
+        String::new()
+    } else {
+        answer.text().await?
+    };
+    Ok((status, text))
 }
 
 #[tokio::test]
@@ -68,7 +88,11 @@ async fn every_route_opens_to_the_roles_that_it_is_for_and_to_no_other_key() -> 
         };
         assert_eq!(nobody, 401, "{method} {path} without a key");
         for (role, ours, theirs) in &keys {
-            let status = ask(&served, method, path, Some(ours)).await?;
+            let (status, text) = told(&served, method, path, Some(ours)).await?;
+            let secret = ours.rsplit('.').next().context("a secret")?;
+            for secret in ["$argon2", secret] {
+                assert!(!text.contains(secret), "{method} {path} as {role}: {text}");
+            }
             let opens = ![401, 403].contains(&status);
             assert_eq!(
                 opens,
@@ -84,6 +108,7 @@ async fn every_route_opens_to_the_roles_that_it_is_for_and_to_no_other_key() -> 
     }
     // The table is what is served: nothing else is.
     assert!(seen.contains(&("/scheduler/jobs", "POST")), "{seen:?}");
+    assert!(seen.contains(&("/api/v1/events", "GET")), "{seen:?}");
     let tampered = format!("{}x", keys[2].1);
     for key in [
         tampered.as_str(),

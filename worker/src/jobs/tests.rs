@@ -322,6 +322,26 @@ async fn a_run_too_many_is_told_with_the_number_in_flight() {
     assert_eq!(desk.jobs.run_now(&id("a")).await.unwrap(), full);
 }
 
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn a_run_that_is_named_by_who_asks_is_one_run_however_often_it_is_asked_for() {
+    let desk = Desk::new();
+    desk.jobs
+        .put(job("a", 10), OnConflict::Refuse)
+        .await
+        .unwrap();
+    let name = (NOW, uuid::Uuid::from_u128(7));
+    let run = RunId::request(id("a"), name.1);
+    for _ in 0..2 {
+        let made = desk.jobs.run_now_as(&id("a"), None, name).await.unwrap();
+        assert_eq!(made, RunRequested::Made(run.clone()));
+    }
+    let other = (NOW, uuid::Uuid::from_u128(8));
+    let full = RunRequested::Full { in_flight: 1 };
+    let asked = desk.jobs.run_now_as(&id("a"), None, other).await.unwrap();
+    assert_eq!(asked, full);
+}
+
 #[tokio::test]
 async fn a_list_names_each_job_once_by_id() {
     let desk = Desk::new();
