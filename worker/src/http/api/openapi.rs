@@ -109,7 +109,7 @@ fn schema_of_param(kind: Kind) -> RefOr<Schema> {
         Kind::Tags => json!({"type": "array", "items": {"type": "string", "pattern": WORD}}),
         Kind::Length => json!({"type": "string", "pattern": "^[1-9][0-9]{0,3}(s|m|h)$"}),
         Kind::Place => {
-            json!({"type": "string", "pattern": "^[0-9]{1,15}-[0-9]{1,5}(/[0-9]{1,4}/[0-9]{1,4})?$"})
+            json!({"type": "string", "pattern": "^[0-9]{1,15}(-[0-9]{1,5}(/[0-9]{1,4}(/[0-9]{1,4})?)?)?$"})
         }
         Kind::Time => json!({"type": "string", "format": "date-time"}),
         Kind::Flag => json!({"type": "boolean"}),
