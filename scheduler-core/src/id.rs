@@ -103,6 +103,10 @@ fn free_text(kind: &'static str, text: &str) -> Result<(), NameError> {
         let rule = format!("has {} bytes: 1 to 255 are allowed", text.len());
         return Err(NameError::new(kind, text, rule));
     }
+    // Names are made with each run: most are plain ASCII.
+    if is_plain(text) {
+        return Ok(());
+    }
     if text.chars().any(char::is_control) {
         return Err(NameError::new(kind, text, "holds a control character"));
     }
@@ -110,6 +114,14 @@ fn free_text(kind: &'static str, text: &str) -> Result<(), NameError> {
         return Err(NameError::new(kind, text, "begins or ends with a blank"));
     }
     Ok(())
+}
+
+/// Whether a text is of visible ASCII characters and blanks, none of these at its ends.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
+        && bytes.first() != Some(&b' ')
+        && bytes.last() != Some(&b' ')
 }
 
 /// Words that stand in keys and in blank-separated texts.

@@ -34,18 +34,18 @@ pub(crate) fn job_to_record(job: &Job) -> Result<Vec<u8>, StoreError> {
 
 /// Reads a record; says why it cannot be read.
 pub(crate) fn job_from_record(bytes: &[u8]) -> Result<Job, String> {
-    match rmp_serde::from_slice::<Format>(bytes) {
-        Ok(Format { format }) if format > FORMAT => {
-            return Err(format!(
-                "the record has format {format}; this version reads up to {FORMAT}"
-            ));
-        }
-        Ok(_) => {}
-        Err(error) => return Err(format!("the record is damaged: {error}")),
+    let newer =
+        |format| format!("the record has format {format}; this version reads up to {FORMAT}");
+    // Read once where nothing is wrong with it; why not is looked for only where something is.
+    match rmp_serde::from_slice::<Record<Job>>(bytes) {
+        Ok(record) if record.format <= FORMAT => Ok(record.job),
+        Ok(record) => Err(newer(record.format)),
+        Err(error) => Err(match rmp_serde::from_slice::<Format>(bytes) {
+            Ok(Format { format }) if format > FORMAT => newer(format),
+            Ok(_) => format!("the record cannot be read: {error}"),
+            Err(error) => format!("the record is damaged: {error}"),
+        }),
     }
-    rmp_serde::from_slice::<Record<Job>>(bytes)
-        .map(|record| record.job)
-        .map_err(|error| format!("the record cannot be read: {error}"))
 }
 
 /// Whether a later version of this code wrote a record.
