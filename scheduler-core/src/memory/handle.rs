@@ -18,9 +18,9 @@ use crate::store::{
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
     FailedQuery, FenceAnswer, FenceSession, FollowAnswer, FollowUp, Heartbeat, HeartbeatAnswer,
     HistoryPage, HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer,
-    Promote, PutJob, QueueBoard, Recall, Recalled, Reconcile, ReconcileAnswer, Register, Registered, RemoveJob,
-    Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow, RunNowAnswer, Steer,
-    Steered, Store, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
+    Promote, PutJob, QueueBoard, Recall, Recalled, Reconcile, ReconcileAnswer, Register,
+    Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
+    RunNowAnswer, Steer, Steered, Store, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
 };
 use crate::time::{Clock, Timestamp};
 use crate::unique::Holder;

@@ -37,9 +37,10 @@ use scheduler_core::store::{
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
     FailedQuery, FenceAnswer, FenceSession, FollowAnswer, FollowUp, Heartbeat, HeartbeatAnswer,
     HistoryPage, HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer,
-    Promote, PutJob, QueueBoard, Recall, Recalled, Reconcile, ReconcileAnswer, Register, Registered, RemoveJob,
-    Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow, RunNowAnswer, Steer,
-    Steered, Store, StoreError, StoreErrorKind, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
+    Promote, PutJob, QueueBoard, Recall, Recalled, Reconcile, ReconcileAnswer, Register,
+    Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
+    RunNowAnswer, Steer, Steered, Store, StoreError, StoreErrorKind, StoreResult, Supersede, Tidy,
+    TidyAnswer, Wake,
 };
 use scheduler_core::unique::Holder;
 use scheduler_core::{

@@ -92,6 +92,8 @@ pub(super) fn entry(view: EntryView) -> Result<HistoryEntry, Failure> {
         EntryView::Skip(skip) => (skip.time.clone(), Record::Skip(skip_record(skip)?)),
     };
     Ok(HistoryEntry {
+        // Not told: pages say where to go on.
+        position: String::new(),
         at: instant(&time)?,
         record,
     })
