@@ -181,7 +181,7 @@ macro_rules! scripts {
 scripts! {
     acquire [PRESENCE GENERATION],
     admit [],
-    attach [],
+    attach [GENERATION],
     attend [],
     audit [],
     begin [GENERATION],

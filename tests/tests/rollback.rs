@@ -194,7 +194,7 @@ async fn a_server_that_was_started_again_begins_a_generation_and_costs_no_more_t
         test.reconcile(&mut a, std::slice::from_ref(&claim)).await,
         []
     );
-    assert_eq!(a.generation, Generation(2));
+    assert!(a.generation > Generation(1));
     assert!(matches!(
         done(test.world.store.acquire(&a.acquire()).await),
         AcquireAnswer::Early(_)

@@ -25,12 +25,14 @@ end
 
 local session, ttl, from = ARGV[1], tonumber(ARGV[2]), ARGV[4]
 local t = now()
-local ready_at = redis.call('HGET', K.meta, 'ready_at')
-if not ready_at then
+local meta = redis.call('HMGET', K.meta, 'ready_at', 'grace')
+if not meta[1] then
   return unattached()
-elseif t < tonumber(ready_at) then
+end
+local early = grace_left(meta[1], meta[2], t)
+if early > 0 then
   -- The session may be one that has not told yet that it lives.
-  return { 'early', int(tonumber(ready_at) - t) }
+  return { 'early', int(early) }
 end
 if not redis.call('ZSCORE', K.nodes, session) then
   return { 'gone' }

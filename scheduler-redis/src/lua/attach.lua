@@ -6,10 +6,10 @@
 -- Answers: {generation, how long until it is ready in ms, 1 where this call began it}. Asked again: the
 --   same, and nothing happens.
 local KEPT, LEAP, MOST_AWAITED = 16, 1000000, 1000
-local meta = redis.call('HMGET', K.meta, 'generation', 'server', 'ready_at')
+local meta = redis.call('HMGET', K.meta, 'generation', 'server', 'ready_at', 'grace')
 local t = now()
 if meta[1] and (ARGV[1] == '' or meta[2] == ARGV[1]) then
-  return { tonumber(meta[1]), math.max(tonumber(meta[3]) - t, 0), 0 }
+  return { tonumber(meta[1]), grace_left(meta[3], meta[4], t), 0 }
 end
 local seq, seen = redis.call('GET', K.seq), tonumber(ARGV[3])
 local sessions = redis.call('ZCARD', K.nodes)
@@ -17,19 +17,27 @@ local awaited = {}
 if sessions <= MOST_AWAITED then
   awaited = redis.call('ZRANGE', K.nodes, 0, -1)
 end
--- A shard that nobody has seen before has lost nothing. One that was deleted, or restored from before it
--- was counted, goes on with a number that nobody knows.
+-- A shard that nobody has seen before has lost nothing. Any other goes on with a number that nobody knows:
+-- counting on would give one twice where a server is gone that had begun one, and this one and the caller
+-- never heard of that.
 local grace, generation = 0, 1
 if meta[1] or seq or seen > 0 then
-  grace, generation = tonumber(ARGV[2]), meta[1] and meta[1] + 1 or math.max(t, seen + 1)
+  grace, generation = tonumber(ARGV[2]), math.max(t, (tonumber(meta[1]) or 0) + 1, seen + 1)
 end
+local began = {}
+for _, field in ipairs(redis.call('HGETALL', K.meta)) do
+  began[#began + 1] = tonumber(string.match(field, '^lost_after:(%d+)$'))
+end
+table.sort(began)
 
 go_on_when_full(K.nodes)
 redis.call('DEL', K.leader)
 redis.call('DEL', K.awaited)
-redis.call('HDEL', K.meta, 'lost_after:' .. int(generation - KEPT))
+for i = 1, #began - KEPT + 1 do
+  redis.call('HDEL', K.meta, 'lost_after:' .. int(began[i]))
+end
 redis.call('HSET', K.meta, 'format', 1, 'generation', int(generation), 'server', ARGV[1],
-  'ready_at', int(t + grace), 'lost_after:' .. int(generation), seq or 0)
+  'ready_at', int(t + grace), 'grace', int(grace), 'lost_after:' .. int(generation), seq or 0)
 if seq then
   redis.call('SET', K.seq, int(seq + LEAP))
 end

@@ -12,7 +12,7 @@
 local session, lane, request = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local sources, limit, takes = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local count, TAKES = tonumber(ARGV[8]), 10
-local is_in, ready_at = takes_part(ARGV[9])
+local is_in, ready_at, grace = takes_part(ARGV[9])
 if not is_in then
   return 'behind'
 end
@@ -38,7 +38,7 @@ for list = 1, #KEYS - TAIL do
   waiting[list] = list % 4 ~= 0 and redis.call('LLEN', list_key(list)) or 0
 end
 local g, claimed = read_gates(t, s.freed_of), {}
-if t < tonumber(ready_at) then
+if grace_left(ready_at, grace, t) > 0 then
   -- What waits may be what others hold, and have not told yet.
   for i = 1, g.count do
     g.room[i] = 0

@@ -23,13 +23,20 @@ if not meta.generation then
   return unattached()
 end
 local generation = tonumber(meta.generation)
+-- That it took part may be lost, too: then it did not, as far as this store goes.
+local took_part = tonumber(redis.call('HGET', K.session, 'generation') or '')
+local kept = math.min(known, took_part or known)
 -- What is lost to this session is what came after the first generation began that it did not see.
 local first, lost_after
 for field, after in pairs(meta) do
   local began = tonumber(string.match(field, '^lost_after:(%d+)$'))
-  if began and began > known and (not first or began < first) then
+  if began and began > kept and (not first or began < first) then
     first, lost_after = began, tonumber(after)
   end
+end
+-- It was on a server with a faster clock, which is gone: what came after this generation began is lost to it.
+if not first and kept ~= generation then
+  lost_after = tonumber(meta['lost_after:' .. int(generation)])
 end
 lost_after = lost_after or math.huge
 local lives = redis.call('ZSCORE', K.nodes, session)
@@ -37,7 +44,7 @@ if redis.call('ZSCORE', K.dead, session) or (not lives and number <= lost_after)
   return { 'gone' }
 end
 local t = now()
-local is_late = t >= tonumber(meta.ready_at)
+local is_late = grace_left(meta.ready_at, meta.grace, t) == 0
 
 local others, at = {}, 9
 local queues = tonumber(ARGV[8])
@@ -142,6 +149,10 @@ for i, c in ipairs(claims) do
     else
       -- Others may have named later runs of the job, which settles its earlier fire times, too.
       is_over = fence or (is_late and c.fire ~= '' and settled_to and settled_to >= tonumber(c.fire))
+      if is_over and held then
+        -- An earlier claim of its own on a run that is over: nobody is to begin that again.
+        taken[#taken + 1] = { K.claims, c }
+      end
     end
     if not is_over then
       c.waits, c.held = waits, held
@@ -232,6 +243,7 @@ for _, c in ipairs(put_right) do
   redis.call('HSET', K.restored, c.run, int(c.fence) .. ' ' .. session)
 end
 if ARGV[7] == 'last' then
+  redis.call('HSET', K.session, 'generation', meta.generation)
   -- What it holds without having named it may have been named by others.
   local all = redis.call('HGETALL', K.claims)
   for first_of = 1, #all, 1000 do

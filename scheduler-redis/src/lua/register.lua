@@ -14,7 +14,8 @@ if redis.call('ZSCORE', K.nodes, session) or redis.call('ZSCORE', K.dead, sessio
 end
 go_on_when_full(K.nodes)
 local number = take_numbers(1, 0)
-redis.call('HSET', K.session, 'info', ARGV[3], 'since', int(t), 'running', 0, 'number', int(number))
+redis.call('HSET', K.session, 'info', ARGV[3], 'since', int(t), 'running', 0, 'number', int(number),
+  'generation', generation)
 redis.call('ZADD', K.nodes, int(t + ttl), session)
 redis.call('HSET', K.beats, session, '0 ' .. ARGV[2])
 redis.call('ZADD', K.ranks, int(number), session)
