@@ -91,7 +91,8 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     let text = value.to_str().unwrap_or_default();
-    if text.is_empty() || text.len() > LONGEST {
+    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if text.is_empty() || text.len() > LONGEST || !is_plain {
         let rule = format!("must have 1 to {LONGEST} characters of ASCII");
         return Err(Problem::field("Idempotency-Key", rule));
     }

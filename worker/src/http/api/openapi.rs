@@ -118,8 +118,8 @@ fn schema_of_param(kind: Kind) -> RefOr<Schema> {
     })
 }
 
-/// Names that are told as rules: more characters than these are allowed.
-const NAME: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
+/// Names as rules: no control characters, no blanks at the ends.
+const NAME: &str = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$";
 const WORD: &str = "^[A-Za-z0-9_.:-]{1,100}$";
 
 /// What the variable parts of paths are.
@@ -171,7 +171,7 @@ fn parameters(operation: &Operation) -> Vec<utoipa::openapi::path::Parameter> {
     }
     if operation.keyed {
         let about = "A key of the client's own: sent again under it within ten minutes, the same request is answered as it was, and not done again";
-        let schema = schema_from(json!({"type": "string", "pattern": "^[!-~]{1,255}$"}));
+        let schema = schema_from(json!({"type": "string", "pattern": "^[ -~]{1,255}$"}));
         let place = ParameterIn::Header;
         parameters.push(parameter(
             "Idempotency-Key",
