@@ -58,9 +58,7 @@ impl<S: Store> Jobs<S> {
         };
         // What was a conflict is remembered as one: each round asks anew, and each time in the same way.
         let request = |round: u32, _: &Cause| {
-            let mut bytes = *unique.as_bytes();
-            bytes[12..].copy_from_slice(&round.to_be_bytes());
-            RequestId(Uuid::from_bytes(bytes))
+            RequestId(Uuid::from_u128(unique.as_u128() ^ u128::from(round)))
         };
         self.make_run(id, made, request).await
     }
