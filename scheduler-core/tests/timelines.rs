@@ -355,6 +355,7 @@ impl Driver {
         let version = read.stored.as_ref().map(|stored| stored.version);
         let request = PutJob {
             request: self.request(),
+            all_or_none: false,
             changes: vec![(version, change)],
         };
         let answers = now(self.store.put(&request)).unwrap();

@@ -136,7 +136,11 @@ impl Bench {
                 changes.push((None, change::put_new(job, None, START)?));
             }
             let request = RequestId(Uuid::now_v7());
-            let put = PutJob { request, changes };
+            let put = PutJob {
+                request,
+                changes,
+                all_or_none: false,
+            };
             if self.store.put(&put).await?.contains(&Changed::Conflict) {
                 bail!("a job was there");
             }

@@ -72,6 +72,7 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
     store
         .put(&PutJob {
             request: RequestId(Uuid::now_v7()),
+            all_or_none: false,
             changes,
         })
         .await?;
@@ -137,6 +138,7 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
     let refused = store
         .put(&PutJob {
             request: RequestId(Uuid::now_v7()),
+            all_or_none: false,
             changes,
         })
         .await;

@@ -47,6 +47,7 @@ async fn put(store: &impl Store, id: &JobId, keep: u32) -> Result<()> {
     };
     let request = PutJob {
         request: RequestId(Uuid::now_v7()),
+        all_or_none: false,
         changes: vec![(version, change)],
     };
     let answers = store.put(&request).await?;

@@ -166,7 +166,11 @@ impl World {
         let change = put_new(job, None, Timestamp::from_ms(EPOCH)).expect("it fires");
         let request = RequestId(self.uuid());
         let changes = vec![(None, change)];
-        drop(at_once(self.store.put(&PutJob { request, changes })));
+        drop(at_once(self.store.put(&PutJob {
+            request,
+            changes,
+            all_or_none: false,
+        })));
     }
 
     fn uuid(&mut self) -> Uuid {

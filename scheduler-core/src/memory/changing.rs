@@ -1,17 +1,18 @@
 //! Operations of those who change jobs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::catalog::Entry;
 use super::requests::Answer;
 use super::state::State;
-use crate::after::Position;
+use crate::after::{self, After, Position};
 use crate::change::{Change, JobState, StoredJob};
 use crate::id::{JobId, RunId, UniqueKey, Version};
 use crate::plan::Skip;
 use crate::store::{
-    Changed, Definition, JobPage, JobWrite, PutJob, RemoveJob, RunNow, RunNowAnswer, StoreError,
-    StoreErrorKind, StoreResult, Supersede,
+    Changed, Definition, JobPage, JobWrite, MAX_ALL_OR_NONE, PutJob, RemoveJob, RunNow,
+    RunNowAnswer, StoreError, StoreErrorKind, StoreResult, Supersede,
 };
 use crate::time::Timestamp;
 use crate::unique::Holder;
@@ -71,6 +72,16 @@ impl State {
             Some(Answer::Put(answers)) => return Ok(answers),
             Some(other) => return other.mismatch("put"),
             None => {}
+        }
+        let refused = if request.all_or_none {
+            self.refusals_of_all(&request.changes, now)?
+        } else {
+            None
+        };
+        if let Some(answers) = refused {
+            let answer = Answer::Put(answers.clone());
+            self.requests.keep(request.request, now, answer);
+            return Ok(answers);
         }
         let changes = request.changes.iter();
         let answers: Vec<_> = changes
@@ -134,6 +145,41 @@ impl State {
             let is_over = self.schedule.is_finished(job) && self.runs.in_flight(job) == 0;
             self.catalog.version(job).is_some() && !is_over
         })
+    }
+
+    /// What becomes of changes that are to be done all or none, if that is none: each is judged as if
+    /// those before it were done.
+    fn refusals_of_all(
+        &self,
+        changes: &[(Option<Version>, Change)],
+        now: Timestamp,
+    ) -> StoreResult<Option<Vec<Changed>>> {
+        if changes.len() > MAX_ALL_OR_NONE {
+            let why = format!("{} jobs are more than {MAX_ALL_OR_NONE}", changes.len());
+            return Err(StoreError::new(StoreErrorKind::Refused, "put", why));
+        }
+        let (mut keys, mut follows) = (BTreeSet::new(), BTreeMap::new());
+        let mut answers = Vec::with_capacity(changes.len());
+        let mut is_refused = false;
+        for (expected, change) in changes {
+            let (id, after) = (change.job.id(), change.job.after());
+            let leads = |job: &JobId| match follows.get(job) {
+                Some(followed) => *followed,
+                None => self.following.followed_by(job),
+            };
+            let leads = |job: &JobId| leads(job).map(|after: &After| after.job.clone());
+            let is_circle = after.is_some_and(|to| after::circle(id, &to.job, leads).is_some());
+            let key = change.job.unique().map(|unique| &unique.key);
+            let refusal = match self.refusal_of(*expected, change, None, now) {
+                None if is_circle => Some(Changed::Conflict),
+                None if key.is_some_and(|key| !keys.insert(key)) => Some(Changed::Taken),
+                refusal => refusal,
+            };
+            is_refused |= refusal.is_some();
+            follows.insert(id, after);
+            answers.push(refusal.unwrap_or(Changed::Conflict));
+        }
+        Ok(is_refused.then_some(answers))
     }
 
     /// Why a change may not be done, if it may not. `instead_of` is removed with it.

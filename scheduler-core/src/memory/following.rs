@@ -43,9 +43,14 @@ impl Following {
         self.followers.remove(job);
     }
 
+    /// Whom a job follows.
+    pub(super) fn followed_by(&self, job: &JobId) -> Option<&After> {
+        self.followers.get(job).map(|(after, _)| after)
+    }
+
     /// Whether a job that followed `after` would follow itself.
     pub(super) fn closes_circle(&self, job: &JobId, after: &After) -> bool {
-        let leads = |job: &JobId| self.followers.get(job).map(|(after, _)| after.job.clone());
+        let leads = |job: &JobId| self.followed_by(job).map(|after| after.job.clone());
         after::circle(job, &after.job, leads).is_some()
     }
 }

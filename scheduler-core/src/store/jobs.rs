@@ -43,14 +43,22 @@ pub struct PutJob {
     /// The jobs, each at most once, each with the version that it must still have: none where
     /// there must be no such job.
     pub changes: Vec<(Option<Version>, Change)>,
+    /// Whether all of it is to be written in one step, or nothing: then at most
+    /// [`MAX_ALL_OR_NONE`] jobs. Otherwise each is judged on its own.
+    pub all_or_none: bool,
 }
+
+/// How many jobs may be put all or none: about so many hold up other callers of a store on Redis for a
+/// tenth of a second.
+pub const MAX_ALL_OR_NONE: usize = 10_000;
 
 /// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// It was done; the job now has this version.
     Done(Version),
-    /// The job is not as it was read: changed, removed, put, or dispatched meanwhile.
+    /// The job is not as it was read: changed, removed, put, or dispatched meanwhile. Or another one is
+    /// refused that was to be put all or none with it.
     Conflict,
     /// Another job holds the [unique key](crate::unique) that this one would take.
     Taken,

@@ -40,8 +40,8 @@ use std::future::Future;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use jobs::{
-    Changed, Definition, JobPage, JobWrite, PutJob, RemoveJob, RequestId, RunNow, RunNowAnswer,
-    Supersede,
+    Changed, Definition, JobPage, JobWrite, MAX_ALL_OR_NONE, PutJob, RemoveJob, RequestId, RunNow,
+    RunNowAnswer, Supersede,
 };
 pub use leading::{
     Acquire, AcquireAnswer, Admit, AdmitItem, Dispatch, DispatchAnswer, DispatchItem, DueJob,
@@ -308,6 +308,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// A job that has a [unique key](crate::unique) which it was not stored with before takes it with
     /// that, or is [taken](Changed::Taken) where another one holds it, also one of the same request.
     /// One that is stored with another key, or none, gives up the one that it had.
+    ///
+    /// [All or none](PutJob::all_or_none): where one of them is refused, nothing is written, and those
+    /// that would have been are conflicts as well. More than [`MAX_ALL_OR_NONE`] are an error.
     fn put(&self, request: &PutJob) -> impl Future<Output = StoreResult<Vec<Changed>>> + Send;
 
     /// Puts a job in the place of the one that holds its unique key: as [`remove`](Self::remove) and

@@ -15,6 +15,21 @@ local function variadic(command, key, args, step)
   end
 end
 
+-- The answers of `command key a1 a2 ...`, which has one for each argument, asked in such pieces.
+local function gathered(command, key, args)
+  if #args <= 996 then
+    return redis.call(command, key, unpack(args))
+  end
+  local answers = {}
+  for first = 1, #args, 996 do
+    local piece = redis.call(command, key, unpack(args, first, math.min(first + 995, #args)))
+    for i = 1, #piece do
+      answers[first + i - 1] = piece[i]
+    end
+  end
+  return answers
+end
+
 -- Columns are stretches of ARGV that commands take as they are: nothing is done per item. Calls
 -- `command key` with a column of `count` times `step` args from ARGV[first] on, but for the items
 -- whose place (from 1) is in `left_out`. Answers with how many items that were.
@@ -138,10 +153,11 @@ local function write_packed(packed, count, t)
   redis.call('PUBLISH', K.events, packed)
 end
 
--- The same of a list of records, if there are any.
+-- The same of a list of records, if there are any, in entries of at most 500.
 local function write_history(lines, t)
-  if #lines > 0 then
-    write_packed(table.concat(lines, '\n'), #lines, t)
+  for first = 1, #lines, 500 do
+    local last = math.min(first + 499, #lines)
+    write_packed(table.concat(lines, '\n', first, last), last - first + 1, t)
   end
 end
 

@@ -2,18 +2,20 @@
 -- KEYS: due fired versions busy old finished gone parked resume seq queues requests replies history lines packed
 --   events wake-leader openings cancelled unique unique-until followers keeping kept-until jobs, then the
 --   job of each item, then the job of the holder
--- ARGV: request, items (at most 200), then per item: job, expected version or "", next due or "",
+-- ARGV: request, items (at most 200, or 10000 all or none), "all" for all or none or "", then per item:
+--   job, expected version or "", next due or "",
 --   first and last of the skipped fire times or "" and "", records of these (one a line), state and more
 --   words of its head, paused from or "", record, queue, paused since, until, by and why, each or "",
 --   unique key or "", for how many ms it is held or "", whom it follows (see _follow.lua) or "", how much
 --   of its history is kept (see _keeping.lua) or ""; then, for one that takes the place of a holder: the holder, and if it is
 --   stored how it is removed (see _removal.lua)
--- Answers: one word per item: its new version, "conflict" or "taken". The same request asked again: the
---   same words.
+-- Answers: one word per item: its new version, "conflict" or "taken"; all or none: where one is refused,
+--   "conflict" for those that would not be. The same request asked again: the same words.
 local PAUSE = { 'paused_from', 'paused_since', 'paused_until', 'paused_by', 'paused_why' }
 -- What once stood beside it, and stands in `jobs` now.
 local ONCE = { 'record', 'version', 'state', 'name', 'task', 'trigger', 'queue', 'keep' }
-local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 3, 18
+local request, count, FIRST, ARGS = ARGV[1], tonumber(ARGV[2]), 4, 18
+local all_or_none = ARGV[3] == 'all'
 local reply = redis.call('HGET', K.replies, request)
 if reply then
   return reply
@@ -23,11 +25,11 @@ local jobs = {}
 for i = 1, count do
   jobs[i] = ARGV[FIRST + (i - 1) * ARGS]
 end
-local versions = redis.call('HMGET', K.versions, unpack(jobs))
-local fireds = redis.call('HMGET', K.fired, unpack(jobs))
-local busies = redis.call('HMGET', K.busy, unpack(jobs))
-local dues = redis.call('ZMSCORE', K.due, unpack(jobs))
-local keepings = redis.call('HMGET', K.keeping, unpack(jobs))
+local versions = gathered('HMGET', K.versions, jobs)
+local fireds = gathered('HMGET', K.fired, jobs)
+local busies = gathered('HMGET', K.busy, jobs)
+local dues = gathered('ZMSCORE', K.due, jobs)
+local keepings = gathered('HMGET', K.keeping, jobs)
 local head = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
 head = head[2] and tonumber(head[2]) or math.huge
 
@@ -91,6 +93,12 @@ for i = 1, count do
     end
   end
 end
+if all_or_none and #accepted < count then
+  for _, i in ipairs(accepted) do
+    words[i] = 'conflict'
+  end
+  accepted, lines = {}, {}
+end
 local kept = {}
 for _, i in ipairs(accepted) do
   if busies[i] then
@@ -106,9 +114,7 @@ end
 -- Growing writes first: on a full Redis the change is refused as a whole.
 redis.call('HSET', K.replies, request, 'conflict')
 redis.call('ZADD', K.requests, int(t), request)
-if #kept > 0 then
-  variadic('HSET', K.old, kept, 2)
-end
+variadic('HSET', K.old, kept, 2)
 local version = #accepted > 0 and take_numbers(#accepted, 0)
 local earliest, opened = math.huge, false
 local numbers, texts, queues, due, not_due = {}, {}, {}, {}, {}
@@ -190,18 +196,10 @@ for n, i in ipairs(accepted) do
     end
   end
 end
-if #keeping > 0 then
-  redis.call('HSET', K.keeping, unpack(keeping))
-end
-if #not_following > 0 then
-  redis.call('HDEL', K.followers, unpack(not_following))
-end
-if #not_keeping > 0 then
-  redis.call('HDEL', K.keeping, unpack(not_keeping))
-end
-if #to_trim > 0 then
-  redis.call('ZADD', K['kept-until'], unpack(to_trim))
-end
+variadic('HSET', K.keeping, keeping, 2)
+variadic('HDEL', K.followers, not_following, 1)
+variadic('HDEL', K.keeping, not_keeping, 1)
+variadic('ZADD', K['kept-until'], to_trim, 2)
 if removal and #accepted > 0 then
   write_removal(removal, t)
 end
@@ -231,18 +229,14 @@ if #accepted > 0 then
   for n, i in ipairs(accepted) do
     ids[n] = jobs[i]
   end
-  redis.call('HSET', K.jobs, unpack(texts))
-  redis.call('HSET', K.versions, unpack(numbers))
-  redis.call('SADD', K.queues, unpack(queues))
-  redis.call('ZREM', K.gone, unpack(ids))
-  redis.call('ZREM', K.parked, unpack(ids))
+  variadic('HSET', K.jobs, texts, 2)
+  variadic('HSET', K.versions, numbers, 2)
+  variadic('SADD', K.queues, queues, 1)
+  variadic('ZREM', K.gone, ids, 1)
+  variadic('ZREM', K.parked, ids, 1)
 end
-if #due > 0 then
-  redis.call('ZADD', K.due, unpack(due))
-end
-if #not_due > 0 then
-  redis.call('ZREM', K.due, unpack(not_due))
-end
+variadic('ZADD', K.due, due, 2)
+variadic('ZREM', K.due, not_due, 1)
 write_history(lines, t)
 if opened or earliest < head then
   redis.call('ZADD', K['wake-leader'], 0, 1)

@@ -2,8 +2,8 @@
 
 use scheduler_core::change::{Change, UnreadableJob};
 use scheduler_core::store::{
-    Changed, JobPage, JobWrite, PutJob, Recall, Recalled, Recalling, RemoveJob, RunNow,
-    RunNowAnswer, StoreResult, Supersede,
+    Changed, JobPage, JobWrite, MAX_ALL_OR_NONE, PutJob, Recall, Recalled, Recalling, RemoveJob,
+    RunNow, RunNowAnswer, StoreError, StoreErrorKind, StoreResult, Supersede,
 };
 use scheduler_core::unique::Holder;
 use scheduler_core::{JobId, JobState, Pause, RunId, StoredJob, Timestamp, UniqueKey, Version};
@@ -138,12 +138,22 @@ impl RedisStore {
 
     pub(super) async fn do_put(&self, request: &PutJob) -> StoreResult<Vec<Changed>> {
         let mut answers = Vec::with_capacity(request.changes.len());
-        for (batch, changes) in request.changes.chunks(BATCH).enumerate() {
+        let step = if request.all_or_none {
+            MAX_ALL_OR_NONE
+        } else {
+            BATCH
+        };
+        if request.all_or_none && request.changes.len() > step {
+            let why = format!("{} jobs are more than {step}", request.changes.len());
+            return Err(StoreError::new(StoreErrorKind::Refused, "put", why));
+        }
+        for (batch, changes) in request.changes.chunks(step).enumerate() {
             let keys = self.job_keys(changes.iter().map(|(_, change)| change.job.id()));
             let mut call = self.call(&self.scripts().put, None, &keys);
             // Each batch is a step of its own, and remembered as one.
             call.arg(format!("{}:{batch}", request.request.as_text()))
-                .arg(changes.len());
+                .arg(changes.len())
+                .arg(if request.all_or_none { "all" } else { "" });
             for (version, change) in changes {
                 add_change(&mut call, *version, change)?;
             }
@@ -163,7 +173,7 @@ impl RedisStore {
         let removed = request.removal.as_ref().map(|removal| &removal.job);
         let keys = self.job_keys([request.change.job.id()].into_iter().chain(removed));
         let mut call = self.call(&self.scripts().put, None, &keys);
-        call.arg(request.request.as_text()).arg(1);
+        call.arg(request.request.as_text()).arg(1).arg("");
         add_change(&mut call, request.expected, &request.change)?;
         call.arg(request.holder.as_str());
         if let Some(removal) = &request.removal {

@@ -131,6 +131,7 @@ macro_rules! conformance {
                 a_job_reads_back_as_it_was_put,
                 a_change_of_what_was_read_differently_is_a_conflict,
                 each_change_of_a_request_is_judged_on_its_own,
+                changes_that_are_put_all_or_none_are_one_step,
                 versions_are_never_given_twice,
                 a_removed_job_leaves_only_what_was_settled,
                 a_job_that_is_put_again_does_not_repeat_what_was_settled,

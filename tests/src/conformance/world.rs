@@ -353,7 +353,15 @@ impl<H: Harness> World<H> {
     pub async fn try_write(&self, expected: Option<Version>, change: change::Change) -> Changed {
         let changes = vec![(expected, change)];
         let request = request();
-        let answers = done(self.store.put(&PutJob { request, changes }).await);
+        let answers = done(
+            self.store
+                .put(&PutJob {
+                    request,
+                    changes,
+                    all_or_none: false,
+                })
+                .await,
+        );
         assert_eq!(answers.len(), 1);
         answers[0]
     }

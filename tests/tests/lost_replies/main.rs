@@ -150,6 +150,7 @@ async fn put_writes_one_version() -> Result<()> {
     let changes = vec![(None, change::put_new(job("report"), None, at(0))?)];
     let request = PutJob {
         request: RequestId(Uuid::now_v7()),
+        all_or_none: false,
         changes,
     };
     let answers = world

@@ -103,6 +103,7 @@ impl World {
         let changes = vec![(None, change::put_new(job, None, at(0))?)];
         let request = PutJob {
             request: RequestId(Uuid::now_v7()),
+            all_or_none: false,
             changes,
         };
         let answers = self.store.put(&request).await?;

@@ -278,6 +278,7 @@ pub(super) async fn put_at_once<S: Store>(store: &S, jobs: Vec<Job>, now: Timest
     }
     let request = PutJob {
         request: RequestId(Uuid::now_v7()),
+        all_or_none: false,
         changes,
     };
     if store.put(&request).await?.contains(&Changed::Conflict) {

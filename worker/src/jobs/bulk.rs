@@ -1,15 +1,20 @@
 //! Many jobs at once: in waves of different ids, in steps of a bounded size, several on the way.
 //!
-//! Each step is one script of the store, and so happens as a whole or not at all. More jobs than that
-//! are no single step: no store should stand still for them. What makes the whole safe all the same:
-//! everything that can be refused is refused before the first step, and whoever was interrupted asks
-//! once more, which leaves what is there as it is and goes on with the rest.
+//! Each step is one script of the store, and so happens as a whole or not at all. What need not be one
+//! step is put in small ones, so that no store stands still for it; whoever was interrupted asks once
+//! more, which leaves what is there as it is and goes on with the rest.
+//!
+//! All or none is one step, of up to [`MAX_ALL_OR_NONE`] jobs and [`MAX_BYTES`]. All jobs are looked at
+//! before: what would be refused is told for each, and nothing was written. Where somebody else comes
+//! between that and the step, nothing is written either, and all is looked at once more.
 
 use std::collections::HashSet;
 use std::future::Future;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use scheduler_core::store::MAX_ALL_OR_NONE;
+use scheduler_core::unique::OnDuplicate;
 use scheduler_core::{JobId, Store};
 
 use super::client::{Jobs, Rounds};
@@ -18,6 +23,9 @@ use super::{JobsError, Put, PutWish};
 
 /// How many jobs are written in one step.
 pub(super) const BATCH: usize = 200;
+
+/// How large jobs may be together that are put in one step, in bytes.
+const MAX_BYTES: usize = 16 << 20;
 
 /// How many steps are on the way at once: one is made up, one travels, one is done.
 const AT_ONCE: usize = 4;
@@ -73,12 +81,17 @@ impl<S: Store> Jobs<S> {
         .await
     }
 
-    /// Puts many jobs, or none of them where any would be refused: one of the same id is there, it
-    /// is not to be replaced, its unique key is held, its schedule is over. All of them are looked at
-    /// before the first is put.
+    /// Puts many jobs in one step, or none of them where any would be refused: one of the same id is
+    /// there, it is not to be replaced, its unique key is held, its schedule is over. Nobody ever sees
+    /// some of them without the others, whatever happens to whom.
     ///
-    /// What somebody else does between that and the writing is told as [`put_all`](Self::put_all)
-    /// does. Up to 200 jobs are put in one step.
+    /// One step holds up other callers of a store on Redis for about 10 us a job, so it takes 10,000 jobs
+    /// and 16 MiB of them at most. What is more is put in steps of 200 once all of it has been looked at,
+    /// and so is what cannot be one step: several jobs of the same id or unique key, and jobs that take the
+    /// place of others which hold theirs ([`OnDuplicate::Replace`]). What somebody else does between
+    /// these steps is told as [`put_all`](Self::put_all) does.
+    ///
+    /// `told` hears after each step how many jobs are done.
     ///
     /// ```
     /// use carillon::core::{Job, Store};
@@ -102,10 +115,34 @@ impl<S: Store> Jobs<S> {
     pub async fn put_all_or_none(
         &self,
         wishes: &[PutWish],
-        told: impl FnMut(usize) + Send,
+        mut told: impl FnMut(usize) + Send,
     ) -> Result<PutAll, JobsError> {
-        let (mut seen, known) = (HashSet::new(), Known::default());
-        let known = &known;
+        let mut rounds = wishes.first().map(|wish| Rounds::new(wish.job.id()));
+        loop {
+            let known = match self.look(wishes).await? {
+                Ok(known) => known,
+                Err(refused) => return Ok(PutAll::Refused(refused)),
+            };
+            if !is_one_step(wishes) {
+                return self.put_known(wishes, &known, told).await.map(PutAll::Done);
+            }
+            if let Some(outcomes) = self.put_at_once(wishes, &known).await? {
+                told(outcomes.len());
+                return Ok(PutAll::Done(outcomes));
+            }
+            if let Some(rounds) = &mut rounds {
+                rounds.again()?;
+            }
+        }
+    }
+
+    /// Looks at jobs that are to be put: what was read of them, or which would be refused.
+    async fn look(
+        &self,
+        wishes: &[PutWish],
+    ) -> Result<Result<Known, Vec<(usize, Put)>>, JobsError> {
+        let (mut seen, read) = (HashSet::new(), Known::default());
+        let known = &read;
         let is_first = |at: &usize| seen.insert(wishes[*at].job.id());
         let (first, again): (Vec<usize>, Vec<usize>) = (0..wishes.len()).partition(is_first);
         let ids: Vec<_> = first.iter().map(|at| wishes[*at].job.id()).collect();
@@ -127,11 +164,33 @@ impl<S: Store> Jobs<S> {
         refused.extend(twice.map(|at| (at, Put::Exists)));
         refused.retain(|(_, outcome)| outcome.is_refusal());
         if refused.is_empty() {
-            return self.put_known(wishes, known, told).await.map(PutAll::Done);
+            return Ok(Ok(read));
         }
         refused.sort_by_key(|(at, _)| *at);
-        Ok(PutAll::Refused(refused))
+        Ok(Err(refused))
     }
+}
+
+/// Whether so many jobs, of these kinds, can be put in one step.
+fn is_one_step(wishes: &[PutWish]) -> bool {
+    let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
+    wishes.len() <= MAX_ALL_OR_NONE
+        && wishes.iter().all(|wish| {
+            let is_free = wish.job.unique().is_none_or(|unique| {
+                unique.on_conflict != OnDuplicate::Replace && keys.insert(&unique.key)
+            });
+            ids.insert(wish.job.id()) && is_free
+        })
+        && bytes(wishes) <= MAX_BYTES
+}
+
+/// About how large jobs are: nearly all of a large one is its arguments.
+fn bytes(wishes: &[PutWish]) -> usize {
+    let sizes = wishes.iter().map(|wish| {
+        let args = serde_json::to_string(wish.job.args());
+        256 + args.map_or(0, |text| text.len())
+    });
+    sizes.sum()
 }
 
 /// Does something about each of many jobs, in steps of different ids; answers in order. A step answers

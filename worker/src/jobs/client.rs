@@ -137,10 +137,12 @@ impl<S: Store> Jobs<S> {
     pub(super) async fn write(
         &self,
         changes: Vec<(Option<Version>, Change)>,
+        all_or_none: bool,
     ) -> Result<Vec<Changed>, JobsError> {
         self.check_chains(&changes).await?;
         let request = PutJob {
             request: new_request(),
+            all_or_none,
             changes,
         };
         let answers = until_known(|| self.store.put(&request)).await?;
@@ -159,6 +161,7 @@ impl<S: Store> Jobs<S> {
         self.check_chains(&changes).await?;
         let request = PutJob {
             request: new_request(),
+            all_or_none: false,
             changes,
         };
         let answers = until_known(|| self.store.put(&request)).await?;

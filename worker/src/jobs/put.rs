@@ -7,7 +7,7 @@ use std::time::Duration;
 use scheduler_core::change::{self, Change, ChangeError, UnreadableJob};
 use scheduler_core::store::{Changed, JobWrite};
 use scheduler_core::unique::OnDuplicate;
-use scheduler_core::{Job, JobId, Store};
+use scheduler_core::{Job, JobId, Store, Version};
 
 use super::client::Jobs;
 use super::retry::until_known;
@@ -107,9 +107,7 @@ impl<S: Store> Jobs<S> {
             match decision {
                 Decision::Settled(outcome) => outcomes.push(Some(outcome)),
                 Decision::Write(change, outcome) => {
-                    let stored = read.stored.as_ref().map(|job| job.version);
-                    let unreadable = read.unreadable.as_ref().map(|job| job.version);
-                    changes.push((stored.or(unreadable), *change));
+                    changes.push((version_of(read), *change));
                     written.push(outcomes.len());
                     outcomes.push(Some(outcome));
                 }
@@ -119,7 +117,7 @@ impl<S: Store> Jobs<S> {
             return Ok(outcomes);
         }
         let mut taken = Vec::new();
-        let answers = self.write(changes).await?;
+        let answers = self.write(changes, false).await?;
         for (at, answer) in written.into_iter().zip(answers) {
             match answer {
                 Changed::Done(_) => {}
@@ -132,6 +130,61 @@ impl<S: Store> Jobs<S> {
             outcomes[*at] = settled;
         }
         Ok(outcomes)
+    }
+
+    /// One step for all wishes, which were looked at; none where somebody came between, and nothing was
+    /// written.
+    pub(super) async fn put_at_once(
+        &self,
+        wishes: &[PutWish],
+        known: &Known,
+    ) -> Result<Option<Vec<Put>>, JobsError> {
+        let places: Vec<usize> = (0..wishes.len()).collect();
+        let read = known.take(&places);
+        let (decisions, reads) = self.decide_all(wishes, &places, read).await?;
+        let mut outcomes = Vec::with_capacity(wishes.len());
+        let (mut changes, mut written) = (Vec::new(), Vec::new());
+        for (at, (decision, read)) in decisions.into_iter().zip(&reads).enumerate() {
+            match decision {
+                Decision::Settled(outcome) => outcomes.push(outcome),
+                Decision::Write(change, outcome) => {
+                    changes.push((version_of(read), *change));
+                    written.push(at);
+                    outcomes.push(outcome);
+                }
+            }
+        }
+        loop {
+            if changes.is_empty() {
+                return Ok(Some(outcomes));
+            }
+            let answers = self.write(changes.clone(), true).await?;
+            if answers
+                .iter()
+                .all(|answer| matches!(answer, Changed::Done(_)))
+            {
+                return Ok(Some(outcomes));
+            }
+            let is_taken = |answer: &Changed| *answer == Changed::Taken;
+            let taken = written.iter().zip(&answers);
+            let taken = taken.filter(|(_, answer)| is_taken(answer));
+            let taken: Vec<usize> = taken.map(|(at, _)| *at).collect();
+            if taken.is_empty() {
+                return Ok(None);
+            }
+            let asked: Vec<_> = taken.iter().map(|at| &wishes[*at]).collect();
+            for (at, settled) in taken.iter().zip(self.settle_taken(&asked).await?) {
+                match settled {
+                    Some(outcome @ Put::Ignored(_)) => outcomes[*at] = outcome,
+                    // Freed meanwhile, or an error of whoever asked: looking again tells.
+                    _ => return Ok(None),
+                }
+            }
+            // Those are left out, and the rest is put.
+            let mut answers = answers.iter();
+            changes.retain(|_| answers.next().is_some_and(|answer| !is_taken(answer)));
+            written.retain(|at| !taken.contains(at));
+        }
     }
 
     async fn decide_all(
@@ -155,6 +208,12 @@ impl<S: Store> Jobs<S> {
         }
         Ok((decisions, reads))
     }
+}
+
+/// The version that is stored of a job, readable or not.
+fn version_of(read: &JobWrite) -> Option<Version> {
+    let stored = read.stored.as_ref().map(|job| job.version);
+    stored.or(read.unreadable.as_ref().map(|job| job.version))
 }
 
 /// What putting a job comes to.

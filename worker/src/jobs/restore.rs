@@ -126,7 +126,7 @@ impl<S: Store> Jobs<S> {
         if changes.is_empty() {
             return Ok(outcomes);
         }
-        let answers = self.write(changes).await?;
+        let answers = self.write(changes, false).await?;
         for (place, answer) in written.into_iter().zip(answers) {
             match answer {
                 Changed::Done(_) => {}

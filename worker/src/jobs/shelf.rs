@@ -51,10 +51,14 @@ fn error<T>(kind: StoreErrorKind) -> StoreResult<T> {
 }
 
 impl World {
+    fn is_so(&self, expected: Option<Version>, change: &Change) -> bool {
+        let stored = self.jobs.get(change.job.id());
+        stored.map(|stored| stored.version) == expected
+    }
+
     pub(super) fn write(&mut self, expected: Option<Version>, change: &Change) -> Changed {
         let id = change.job.id();
-        let stored = self.jobs.get(id);
-        if stored.map(|stored| stored.version) != expected {
+        if !self.is_so(expected, change) {
             return Changed::Conflict;
         }
         self.sequence += 1;
@@ -133,6 +137,9 @@ impl Store for Shelf {
         let mut world = self.0.lock().unwrap();
         let put = |world: &mut World| {
             let changes = request.changes.iter();
+            if request.all_or_none && !changes.clone().all(|(v, change)| world.is_so(*v, change)) {
+                return Answer::Put(vec![Changed::Conflict; request.changes.len()]);
+            }
             Answer::Put(changes.map(|(v, change)| world.write(*v, change)).collect())
         };
         match world.act(request.request.0, put)? {

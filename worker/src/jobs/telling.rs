@@ -8,12 +8,15 @@ use scheduler_core::{JobState, RunId, Store, StoredJob, Version};
 
 use crate::audit;
 
+/// How many events are told at once.
+const STEP: usize = 500;
+
 /// Tells these, and writes down who did so. Where that fails nobody is the worse for it: it was done,
 /// and is stored.
 pub(crate) async fn tell<S: Store>(store: &S, events: Vec<Event>) {
-    if !events.is_empty() {
-        let noted = audit::note_events(store, &events);
-        let _ = future::join(store.announce(&events), noted).await;
+    for events in events.chunks(STEP) {
+        let noted = audit::note_events(store, events);
+        let _ = future::join(store.announce(events), noted).await;
     }
 }
 

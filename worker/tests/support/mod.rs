@@ -63,7 +63,14 @@ pub(crate) async fn put(store: &impl Store, jobs: impl IntoIterator<Item = Job>)
         changes.push((None, put_new(job, read.fired, read.now).unwrap()));
     }
     let request = RequestId(Uuid::now_v7());
-    store.put(&PutJob { request, changes }).await.unwrap();
+    store
+        .put(&PutJob {
+            request,
+            changes,
+            all_or_none: false,
+        })
+        .await
+        .unwrap();
 }
 
 /// Makes a run of a stored job now.

@@ -69,6 +69,7 @@ impl<H: Harness> Walker<H> {
         let Some(change) = change else { return };
         let request = PutJob {
             request: self.request(),
+            all_or_none: false,
             changes: vec![(version, change)],
         };
         if self.random.u8(0..4) == 0 {
@@ -88,6 +89,7 @@ impl<H: Harness> Walker<H> {
             };
             let request = PutJob {
                 request: self.request(),
+                all_or_none: false,
                 changes: vec![(Some(stored.version), change)],
             };
             if self.random.u8(0..4) == 0 {

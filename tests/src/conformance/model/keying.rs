@@ -90,6 +90,7 @@ impl<H: Harness> Walker<H> {
             None => {
                 let request = PutJob {
                     request: self.request(),
+                    all_or_none: false,
                     changes: vec![(expected, change)],
                 };
                 if self.random.u8(0..4) == 0 {

@@ -364,6 +364,7 @@ pub async fn jobs_cannot_follow_one_another_in_a_circle<H: Harness>(world: World
     });
     let put = PutJob {
         request: request(),
+        all_or_none: false,
         changes: changes.collect(),
     };
     let answers = done(world.store.put(&put).await);

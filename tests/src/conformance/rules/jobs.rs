@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use scheduler_core::after::{After, On};
 use scheduler_core::change::{self, Change, JobState};
 use scheduler_core::history::{Record, SkipRecord};
-use scheduler_core::store::{Changed, Definition, JobWrite, PutJob, RunNowAnswer};
-use scheduler_core::{Job, JobId, Store, StoredJob, Timestamp, Version};
+use scheduler_core::store::{
+    Changed, Definition, JobWrite, MAX_ALL_OR_NONE, PutJob, RunNowAnswer, StoreErrorKind,
+};
+use scheduler_core::unique::Unique;
+use scheduler_core::{Job, JobBuilder, JobId, Store, StoredJob, Timestamp, Version};
 
 use crate::conformance::{EVERY, Harness, START, World, done, job, name, request};
 
@@ -100,7 +104,16 @@ pub async fn each_change_of_a_request_is_judged_on_its_own<H: Harness>(world: Wo
         (None, active(&job_of("c"), next)),
     ];
     let request = request();
-    let answers = done(world.store.put(&PutJob { request, changes }).await);
+    let answers = done(
+        world
+            .store
+            .put(&PutJob {
+                request,
+                changes,
+                all_or_none: false,
+            })
+            .await,
+    );
     let [Changed::Done(a), Changed::Conflict, Changed::Done(c)] = answers[..] else {
         panic!("{answers:?}");
     };
@@ -109,6 +122,75 @@ pub async fn each_change_of_a_request_is_judged_on_its_own<H: Harness>(world: Wo
     let sight = world.see().await;
     let seen = versions.map(|(id, _)| sight.jobs[&id].version);
     assert_eq!(seen, [a, stored.version, c]);
+}
+
+pub async fn changes_that_are_put_all_or_none_are_one_step<H: Harness>(world: World<H>) {
+    let put = async |changes: Vec<_>| {
+        let request = PutJob {
+            request: request(),
+            all_or_none: true,
+            changes,
+        };
+        let answers = done(world.store.put(&request).await);
+        // Asked again: the same.
+        assert_eq!(done(world.store.put(&request).await), answers);
+        answers
+    };
+    let next = START.after(EVERY);
+    let new = |job: JobBuilder| (None, active(&job.build(), next));
+    let keyed = |id: &str, key: &str| job(id).unique(Some(Unique::new(name(key))));
+    let following = |id: &str, leader: &str| {
+        let after = After {
+            job: name(leader),
+            on: On::Any,
+        };
+        let job = job(id).after(Some(after)).build();
+        (
+            None,
+            change::put_new(job, None, world.now()).expect("a change"),
+        )
+    };
+    world.put(job("b")).await;
+    world.put(keyed("k", "held")).await;
+    let before = world.see().await;
+    let refused = [
+        (["a", "b", "c"].map(|id| new(job(id))).to_vec(), 1),
+        (vec![new(keyed("a", "free")), new(keyed("c", "held"))], 1),
+        (vec![new(keyed("a", "free")), new(keyed("d", "free"))], 1),
+        (vec![following("x", "y"), following("y", "x")], 1),
+    ];
+    for (changes, at) in refused {
+        let is_keyed = changes[at].1.job.unique().is_some();
+        let mut expected = vec![Changed::Conflict; changes.len()];
+        if is_keyed {
+            expected[at] = Changed::Taken;
+        }
+        assert_eq!(put(changes).await, expected);
+        world.expect(&before, "one of them is refused").await;
+    }
+    // Far more than other calls take, and than the arguments of one command.
+    let many = (0..3_000).map(|n| new(job(&format!("m{n}"))));
+    let answers = put(many.collect()).await;
+    let version = |answer| match answer {
+        Changed::Done(version) => version,
+        refused => panic!("{refused:?}"),
+    };
+    let versions: Vec<_> = answers.into_iter().map(version).collect();
+    assert!(versions.is_sorted());
+    let last = world.stored("m2999").await;
+    assert_eq!(
+        (last.next_fire, Some(last.version)),
+        (Some(next), versions.last().copied())
+    );
+    // There is a bound to it.
+    let changes = (0..=MAX_ALL_OR_NONE).map(|n| new(job(&format!("n{n}"))));
+    let request = PutJob {
+        request: request(),
+        all_or_none: true,
+        changes: changes.collect(),
+    };
+    let error = world.store.put(&request).await.expect_err("too many");
+    assert_eq!(error.kind(), StoreErrorKind::Refused, "{error}");
 }
 
 pub async fn versions_are_never_given_twice<H: Harness>(world: World<H>) {

@@ -318,12 +318,14 @@ pub async fn of_those_who_change_jobs<H: Harness>(mut world: World<H>) {
     let new = change::put_new(job("j").build(), None, world.now()).expect("a schedule");
     let put = PutJob {
         request: request(),
+        all_or_none: false,
         changes: vec![(None, new)],
     };
     twice!(world, put(&put));
     let stored = world.stored("j").await;
     let pause = PutJob {
         request: request(),
+        all_or_none: false,
         changes: vec![(
             Some(stored.version),
             change::pause(&stored).expect("a pause"),
@@ -335,6 +337,7 @@ pub async fn of_those_who_change_jobs<H: Harness>(mut world: World<H>) {
     let resumed = change::resume(&stored, world.now()).expect("an end of the pause");
     let resume = PutJob {
         request: request(),
+        all_or_none: false,
         changes: vec![(Some(stored.version), resumed)],
     };
     twice!(world, put(&resume));
@@ -356,6 +359,7 @@ pub async fn of_conflicts<H: Harness>(world: World<H>) {
     let new = change::put_new(job("j").build(), None, world.now()).expect("a schedule");
     let refused = PutJob {
         request: request(),
+        all_or_none: false,
         changes: vec![(None, new)],
     };
     twice!(world, put(&refused));

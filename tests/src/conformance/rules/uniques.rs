@@ -106,6 +106,7 @@ pub async fn a_key_is_one_live_jobs<H: Harness>(world: World<H>) {
     }
     let request = PutJob {
         request: request(),
+        all_or_none: false,
         changes,
     };
     let answers = done(world.store.put(&request).await);

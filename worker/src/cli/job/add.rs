@@ -39,8 +39,9 @@ the job says replace_existing = true. [job_defaults] and timezone of --config ap
 
 Or it holds one job a line, as JSON (.jsonl, --lines, or seen so on standard input). All jobs of a file
 are checked, and looked up, before the first is added: if one breaks a rule or would be refused, none is
-added (with --partial, the others are). Then they are added in steps of up to 200, each as a whole;
-whatever interrupts that, the same command with --replace completes it.";
+added (with --partial, the others are). Up to 10,000 are added in one step; more, and
+those of --partial, in steps of 200: whatever interrupts that, the same command with --replace
+completes it.";
 
 /// `carillon job add`.
 #[derive(Args, Debug)]

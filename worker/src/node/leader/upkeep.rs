@@ -60,6 +60,7 @@ impl<S: Store> Leader<S> {
         let link = &self.shared.link;
         let request = PutJob {
             request: RequestId(Uuid::new_v4()),
+            all_or_none: false,
             changes,
         };
         let answers = link.ask("put", link.store.put(&request)).await?;

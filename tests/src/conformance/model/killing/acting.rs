@@ -24,6 +24,7 @@ impl<H: Harness> Killing<H> {
         };
         let put = PutJob {
             request: request(),
+            all_or_none: false,
             changes: vec![(version, change.expect("it has fire times"))],
         };
         self.send_for_client(Request::Put(put)).await;

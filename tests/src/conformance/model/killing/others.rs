@@ -77,6 +77,7 @@ impl<H: Harness> Killing<H> {
         let Some(holder) = holder.filter(|_| self.random.bool()) else {
             let put = PutJob {
                 request: request(),
+                all_or_none: false,
                 changes: vec![(None, change)],
             };
             self.send_for_client(Request::Put(put)).await;
