@@ -47,7 +47,7 @@ pub use memory::MemoryStore;
 pub use patch::{Edit, JobPatch, PatchError};
 pub use policy::{Backoff, Coalesce, Delivery, Grace, OnLost, Overlap, Policy, Priority, Retry};
 pub use retention::HistoryPolicy;
-pub use store::{Store, StoreError};
+pub use store::{Shard, Sharded, Store, StoreError};
 pub use time::{Clock, ManualClock, Timestamp, TimestampError};
 pub use trigger::{Trigger, TriggerError};
 pub use unique::{OnDuplicate, Unique};

@@ -33,7 +33,7 @@ use scheduler_core::store::{
 };
 use scheduler_core::{
     Clock, Coalesce, Generation, Job, JobDefaults, JobId, JobSpec, ManualClock, MemoryStore,
-    QueueName, SessionId, Store, Timestamp,
+    QueueName, SessionId, Shard, Store, Timestamp,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -19,7 +19,7 @@ use scheduler_core::store::{
     AcquireAnswer, Changed, Dispatch, DispatchAnswer, DispatchItem, Exchange, ExchangeAnswer, Peek,
     PeekAnswer, PutJob, RequestId, Settled, Tidy,
 };
-use scheduler_core::{Job, JobId, QueueName, SessionId, Store, Timestamp, Version, change};
+use scheduler_core::{Job, JobId, QueueName, SessionId, Shard, Store, Timestamp, Version, change};
 use scheduler_redis::RedisStore;
 use tests::conformance::{self, EVERY, LEASE, Node, START, settled_as};
 use tests::redis_server::RedisServer;

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use scheduler_core::run::Ending;
-use scheduler_core::store::{Begin, BeginAnswer, ExchangeAnswer, Exchanged, Store, StoreErrorKind};
+use scheduler_core::store::{
+    Begin, BeginAnswer, ExchangeAnswer, Exchanged, Shard, Store, StoreErrorKind,
+};
 use scheduler_core::{Namespace, SessionId, Timestamp};
 use scheduler_redis::{Durability, RedisConfig, RedisStore};
 use tests::conformance::{self, ClockHand, Fresh, Harness, World, job, name};

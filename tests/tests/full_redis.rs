@@ -10,7 +10,7 @@ use scheduler_core::run::{Outcome, Verdict};
 use scheduler_core::store::{
     Acquire, AcquireAnswer, ClaimWish, Dispatch, DispatchItem, Exchange, ExchangeAnswer, Exchanged,
     Heartbeat, HeartbeatAnswer, NodeInfo, Peek, PeekAnswer, PutJob, Register, RequestId, Retire,
-    Settled, Store, StoreErrorKind, Tidy,
+    Settled, Shard, Store, StoreErrorKind, Tidy,
 };
 use scheduler_core::{Generation, Job, NodeName, QueueName, SessionId, Timestamp};
 use std::time::Duration;

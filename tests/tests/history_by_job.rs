@@ -8,8 +8,8 @@ use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, Changed, HistoryQuery, NodeInfo, PutJob, Register, RequestId, Store,
-    Tidy, TidyAnswer,
+    Acquire, AcquireAnswer, Changed, HistoryQuery, NodeInfo, PutJob, Register, RequestId, Shard,
+    Store, Tidy, TidyAnswer,
 };
 use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::{
@@ -37,7 +37,7 @@ fn job(id: &JobId, keep: u32) -> Result<Job> {
 }
 
 /// Puts a job, or puts it again, that keeps so many records; none for no policy.
-async fn put(store: &impl Store, id: &JobId, keep: u32) -> Result<()> {
+async fn put(store: &impl Shard, id: &JobId, keep: u32) -> Result<()> {
     let job = job(id, keep)?;
     let read = store.jobs(std::slice::from_ref(id)).await?.remove(0);
     let version = read.stored.as_ref().map(|stored| stored.version);
@@ -55,7 +55,7 @@ async fn put(store: &impl Store, id: &JobId, keep: u32) -> Result<()> {
     Ok(())
 }
 
-async fn lead(store: &impl Store) -> Result<LeaseToken> {
+async fn lead(store: &impl Shard) -> Result<LeaseToken> {
     let session = SessionId::of(&NodeName::new("a")?, Uuid::now_v7());
     let register = Register {
         session: session.clone(),
@@ -104,7 +104,7 @@ fn skipped(job: &str, number: usize) -> String {
     )
 }
 
-async fn tidy(store: &impl Store, token: &LeaseToken) -> Result<()> {
+async fn tidy(store: &impl Shard, token: &LeaseToken) -> Result<()> {
     let tidy = Tidy {
         token: token.clone(),
         keep_history: 1,

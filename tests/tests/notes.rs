@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scheduler_core::notes::{Note, Notes, RunNotes};
 use scheduler_core::store::{NodeInfo, Register};
-use scheduler_core::{Fence, NodeName, RunId, SessionId, Store, Timestamp};
+use scheduler_core::{Fence, NodeName, RunId, SessionId, Shard, Timestamp};
 use tests::redis_server::RedisServer;
 use uuid::Uuid;
 

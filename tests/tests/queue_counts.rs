@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use redis::AsyncCommands;
 use scheduler_core::store::{
-    Acquire, AcquireAnswer, ClaimWish, Exchange, ExchangeAnswer, NodeInfo, Register, Store, Tidy,
-    TidyAnswer,
+    Acquire, AcquireAnswer, ClaimWish, Exchange, ExchangeAnswer, NodeInfo, Register, Shard, Store,
+    Tidy, TidyAnswer,
 };
 use scheduler_core::{Generation, NodeName, QueueName, SessionId};
 use tests::redis_server::RedisServer;

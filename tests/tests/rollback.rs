@@ -17,7 +17,8 @@ use scheduler_core::store::{
     PeekAnswer, ReconcileAnswer, Refusal, Settled,
 };
 use scheduler_core::{
-    Fence, Generation, Namespace, Overlap, Policy, QueueName, RunId, SessionId, Store, Timestamp,
+    Fence, Generation, Namespace, Overlap, Policy, QueueName, RunId, SessionId, Shard, Store,
+    Timestamp,
 };
 use scheduler_redis::RedisStore;
 use tests::conformance::{ClockHand, EVERY, Fresh, Harness, Node, World, done, job, name, peek};

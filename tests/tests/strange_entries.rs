@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use redis::AsyncCommands;
 use scheduler_core::store::{
     Acquire, AcquireAnswer, ClaimWish, Exchange, ExchangeAnswer, FenceSession, NodeInfo, Peek,
-    PeekAnswer, Register, Resync, ResyncAnswer, Store,
+    PeekAnswer, Register, Resync, ResyncAnswer, Shard,
 };
 use scheduler_core::{Generation, NodeName, QueueName, SessionId};
 use tests::redis_server::RedisServer;

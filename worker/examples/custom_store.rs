@@ -1,8 +1,8 @@
 //! A store of one's own: one that measures another.
 //!
-//! Whoever implements [`Store`] decides where jobs live. Most often that is something around a store that is
+//! Whoever implements [`Store`] and [`Shard`] decides where jobs live. Most often that is something around a store that is
 //! there already, as here: each call goes on to it, and its time is taken. A store that keeps jobs somewhere
-//! else is a crate of its own, to which the contract in `Store`'s documentation and the conformance suite in
+//! else is a crate of its own, to which the contract in the documentation of `store` and the conformance suite in
 //! `tests/src/conformance` say what it must keep to; `scheduler-core/src/memory` is the shortest there is.
 //!
 //! ```sh
@@ -54,16 +54,9 @@ impl<S: Store> Measured<S> {
 }
 
 macro_rules! measured {
-    ($($operation:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
-        impl<S: Store> Store for Measured<S> {
-            fn detached(&self) -> Self {
-                let times = Arc::clone(&self.times);
-                Self { inner: self.inner.detached(), times }
-            }
-
-            fn describe(&self) -> String {
-                format!("{}, measured", self.inner.describe())
-            }
+    ($trait:ident { $($more:item)* } $($operation:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl<S: $trait> $trait for Measured<S> {
+            $($more)*
 
             $(
                 async fn $operation(&self, $($arg: $type),*) -> StoreResult<$answer> {
@@ -75,7 +68,46 @@ macro_rules! measured {
     };
 }
 
+// What clients ask.
 measured! {
+    Store {
+        fn detached(&self) -> Self {
+            let times = Arc::clone(&self.times);
+            Self { inner: self.inner.detached(), times }
+        }
+
+        fn describe(&self) -> String {
+            format!("{}, measured", self.inner.describe())
+        }
+    }
+    jobs(ids: &[JobId]) -> Vec<JobWrite>;
+    job_page(cursor: Option<&str>, limit: usize) -> JobPage;
+    put(request: &PutJob) -> Vec<Changed>;
+    remove(request: &RemoveJob) -> Changed;
+    recall(request: &Recall) -> Recalled;
+    run_now(request: &RunNow) -> RunNowAnswer;
+    cancel(request: &Cancel) -> CancelAnswer;
+    failed(query: &FailedQuery) -> FailedPage;
+    rerun(request: &Rerun) -> Vec<RerunAnswer>;
+    purge(runs: &[RunId]) -> ();
+    steer(request: &Steer) -> Steered;
+    queues() -> QueueBoard;
+    history(query: &HistoryQuery) -> HistoryPage;
+    in_flight(job: &JobId) -> Vec<RunInFlight>;
+    nodes() -> Vec<NodeView>;
+    overview() -> Overview;
+    announce(events: &[Event]) -> usize;
+    listen() -> Feed;
+    notes(run: &RunId) -> Vec<RunNotes>;
+    holders(keys: &[UniqueKey]) -> Vec<Option<Holder>>;
+    supersede(request: &Supersede) -> Changed;
+    audit(request: &Audit) -> ();
+    audited(query: &AuditQuery) -> AuditPage;
+}
+
+// What nodes ask besides.
+measured! {
+    Shard {}
     register(request: &Register) -> Registered;
     heartbeat(request: &Heartbeat) -> HeartbeatAnswer;
     reconcile(request: &Reconcile) -> ReconcileAnswer;
@@ -99,30 +131,7 @@ measured! {
     fence_session(request: &FenceSession) -> FenceAnswer;
     dead_claims(limit: usize) -> Vec<(SessionId, Vec<Claim>)>;
     drain(request: &Drain) -> DrainAnswer;
-    jobs(ids: &[JobId]) -> Vec<JobWrite>;
-    job_page(cursor: Option<&str>, limit: usize) -> JobPage;
-    put(request: &PutJob) -> Vec<Changed>;
-    remove(request: &RemoveJob) -> Changed;
-    recall(request: &Recall) -> Recalled;
-    run_now(request: &RunNow) -> RunNowAnswer;
-    cancel(request: &Cancel) -> CancelAnswer;
-    failed(query: &FailedQuery) -> FailedPage;
-    rerun(request: &Rerun) -> Vec<RerunAnswer>;
-    purge(runs: &[RunId]) -> ();
-    steer(request: &Steer) -> Steered;
-    queues() -> QueueBoard;
-    history(query: &HistoryQuery) -> HistoryPage;
-    in_flight(job: &JobId) -> Vec<RunInFlight>;
-    nodes() -> Vec<NodeView>;
-    overview() -> Overview;
-    announce(events: &[Event]) -> usize;
-    listen() -> Feed;
     note(request: &Note) -> NoteAnswer;
-    notes(run: &RunId) -> Vec<RunNotes>;
-    holders(keys: &[UniqueKey]) -> Vec<Option<Holder>>;
-    supersede(request: &Supersede) -> Changed;
-    audit(request: &Audit) -> ();
-    audited(query: &AuditQuery) -> AuditPage;
     trail(limit: usize) -> Trail;
     follow(request: &FollowUp) -> FollowAnswer;
 }

@@ -10,7 +10,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carillon::core::{MemoryStore, Retry, Store};
+use carillon::core::{MemoryStore, Retry, Sharded};
 use carillon::{NewJob, Scheduler, SchedulerBuilder, State, SystemClock, shutdown_signal};
 
 /// The bank that is asked for the day's payments.
@@ -27,7 +27,7 @@ async fn fetch(State(bank): State<AnyBank>) -> Result<String, String> {
 }
 
 /// What the service and its tests build their schedulers with: each on its store, and with its bank.
-fn scheduler<S: Store>(store: S, bank: AnyBank) -> SchedulerBuilder<S> {
+fn scheduler<S: Sharded>(store: S, bank: AnyBank) -> SchedulerBuilder<S> {
     let fetch_daily = NewJob::new("fetch", "fetch")
         .cron("30 2 * * *")
         .timezone("Europe/Berlin")

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use carillon::core::run::Outcome;
-use carillon::core::{Grace, Store};
+use carillon::core::{Grace, Sharded};
 use carillon::task::BoxError;
 use carillon::testing::TestScheduler;
 use carillon::{Args, Context, NewJob, Scheduler, SchedulerBuilder, State};
@@ -59,7 +59,7 @@ fn squares(Args(n): Args<u64>) -> Result<String, BoxError> {
     Ok(sum.to_string())
 }
 
-fn scheduler<S: Store>(store: S) -> SchedulerBuilder<S> {
+fn scheduler<S: Sharded>(store: S) -> SchedulerBuilder<S> {
     Scheduler::builder(store)
         .state(Counter::default())
         .declared()

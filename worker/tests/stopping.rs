@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use carillon::core::run::Outcome;
 use carillon::core::store::{ClaimWish, Exchange, ExchangeAnswer, FenceAnswer, FenceSession};
-use carillon::core::{Generation, QueueName, SessionId, Store};
+use carillon::core::{Generation, QueueName, SessionId, Shard, Store};
 use carillon::{Context, Event, Tasks, Timing};
 use serde_json::json;
 use support::faulty::{ALL, Faulty};
@@ -246,7 +246,7 @@ async fn handlers_stop_when_trust_ends_and_run_again_when_it_is_back() {
 }
 
 /// Declares a session dead, as a sweeper would.
-async fn fence(store: &impl Store, session: &SessionId) {
+async fn fence(store: &impl Shard, session: &SessionId) {
     loop {
         let sessions = store.sessions().await.unwrap();
         let beat = sessions

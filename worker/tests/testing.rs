@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use carillon::core::plan::SkipReason;
 use carillon::core::run::Outcome;
-use carillon::core::{Retry, Store};
+use carillon::core::{Retry, Sharded};
 use carillon::testing::TestScheduler;
 use carillon::{NewJob, Scheduler, SchedulerBuilder, State};
 use rustix::time::{ClockId, clock_gettime};
@@ -25,7 +25,7 @@ async fn sync(State(flaky): State<Flaky>) -> Result<&'static str, String> {
     }
 }
 
-fn scheduler<S: Store>(store: S) -> SchedulerBuilder<S> {
+fn scheduler<S: Sharded>(store: S) -> SchedulerBuilder<S> {
     let retry = Retry {
         max_attempts: 5.try_into().unwrap(),
         base: Duration::from_secs(10),

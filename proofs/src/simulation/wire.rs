@@ -12,7 +12,7 @@ use scheduler_core::store::{
     FenceSession, Heartbeat, HeartbeatAnswer, Peek, PeekAnswer, Promote, Register, Resync,
     ResyncAnswer, StoreResult,
 };
-use scheduler_core::{MemoryStore, SessionId, Store};
+use scheduler_core::{MemoryStore, SessionId, Shard};
 
 /// Which of a node's loops asks: each has one request under way at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

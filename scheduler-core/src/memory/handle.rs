@@ -20,7 +20,7 @@ use crate::store::{
     HistoryPage, HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer,
     Promote, PutJob, QueueBoard, Recall, Recalled, Reconcile, ReconcileAnswer, Register,
     Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
-    RunNowAnswer, Steer, Steered, Store, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
+    RunNowAnswer, Shard, Steer, Steered, Store, StoreResult, Supersede, Tidy, TidyAnswer, Wake,
 };
 use crate::time::{Clock, Timestamp};
 use crate::unique::Holder;
@@ -94,6 +94,101 @@ impl Store for MemoryStore {
         "memory".to_owned()
     }
 
+    async fn jobs(&self, ids: &[JobId]) -> StoreResult<Vec<JobWrite>> {
+        Ok(self.step(|state, now| state.jobs(ids, now)))
+    }
+
+    async fn job_page(&self, cursor: Option<&str>, limit: usize) -> StoreResult<JobPage> {
+        self.step(|state, _| state.job_page(cursor, limit))
+    }
+
+    async fn put(&self, request: &PutJob) -> StoreResult<Vec<Changed>> {
+        self.step(|state, now| state.put(request, now))
+    }
+
+    async fn supersede(&self, request: &Supersede) -> StoreResult<Changed> {
+        self.step(|state, now| state.supersede(request, now))
+    }
+
+    async fn holders(&self, keys: &[UniqueKey]) -> StoreResult<Vec<Option<Holder>>> {
+        Ok(self.step(|state, now| state.holders(keys, now)))
+    }
+
+    async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {
+        self.step(|state, now| state.remove(request, now))
+    }
+
+    async fn recall(&self, request: &Recall) -> StoreResult<Recalled> {
+        self.step(|state, now| state.requests.recall(request, now))
+    }
+
+    async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
+        self.step(|state, now| state.run_now(request, now))
+    }
+
+    async fn cancel(&self, request: &Cancel) -> StoreResult<CancelAnswer> {
+        self.step(|state, now| state.cancel(request, now))
+    }
+
+    async fn failed(&self, query: &FailedQuery) -> StoreResult<FailedPage> {
+        self.step(|state, _| state.failed.page(query))
+    }
+
+    async fn rerun(&self, request: &Rerun) -> StoreResult<Vec<RerunAnswer>> {
+        self.step(|state, now| state.rerun(request, now))
+    }
+
+    async fn purge(&self, runs: &[RunId]) -> StoreResult<()> {
+        self.step(|state, _| state.purge(runs));
+        Ok(())
+    }
+
+    async fn notes(&self, run: &RunId) -> StoreResult<Vec<RunNotes>> {
+        Ok(self.step(|state, now| state.notes.of(run, now)))
+    }
+
+    async fn steer(&self, request: &Steer) -> StoreResult<Steered> {
+        self.step(|state, now| state.steer(request, now))
+    }
+
+    async fn queues(&self) -> StoreResult<QueueBoard> {
+        Ok(self.step(|state, _| state.queue_board()))
+    }
+
+    async fn audit(&self, request: &Audit) -> StoreResult<()> {
+        self.step(|state, now| state.audit(request, now))
+    }
+
+    async fn audited(&self, query: &AuditQuery) -> StoreResult<AuditPage> {
+        self.step(|state, _| state.audited(query))
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
+        self.step(|state, now| state.history(query, now))
+    }
+
+    async fn in_flight(&self, job: &JobId) -> StoreResult<Vec<RunInFlight>> {
+        Ok(self.step(|state, _| state.runs_in_flight(job)))
+    }
+
+    async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
+        Ok(self.step(|state, _| state.nodes()))
+    }
+
+    async fn announce(&self, events: &[Event]) -> StoreResult<usize> {
+        Ok(self.step(|state, _| state.journal.hearers.tell(events)))
+    }
+
+    async fn listen(&self) -> StoreResult<Feed> {
+        Ok(self.step(|state, _| state.journal.hearers.listen()))
+    }
+
+    async fn overview(&self) -> StoreResult<Overview> {
+        Ok(self.step(|state, now| state.overview(now)))
+    }
+}
+
+impl Shard for MemoryStore {
     async fn register(&self, request: &Register) -> StoreResult<Registered> {
         Ok(self.step(|state, now| state.register(request, now)))
     }
@@ -201,100 +296,7 @@ impl Store for MemoryStore {
         Ok(self.step(|state, now| state.drain(request, now)))
     }
 
-    async fn jobs(&self, ids: &[JobId]) -> StoreResult<Vec<JobWrite>> {
-        Ok(self.step(|state, now| state.jobs(ids, now)))
-    }
-
-    async fn job_page(&self, cursor: Option<&str>, limit: usize) -> StoreResult<JobPage> {
-        self.step(|state, _| state.job_page(cursor, limit))
-    }
-
-    async fn put(&self, request: &PutJob) -> StoreResult<Vec<Changed>> {
-        self.step(|state, now| state.put(request, now))
-    }
-
-    async fn supersede(&self, request: &Supersede) -> StoreResult<Changed> {
-        self.step(|state, now| state.supersede(request, now))
-    }
-
-    async fn holders(&self, keys: &[UniqueKey]) -> StoreResult<Vec<Option<Holder>>> {
-        Ok(self.step(|state, now| state.holders(keys, now)))
-    }
-
-    async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {
-        self.step(|state, now| state.remove(request, now))
-    }
-
-    async fn recall(&self, request: &Recall) -> StoreResult<Recalled> {
-        self.step(|state, now| state.requests.recall(request, now))
-    }
-
-    async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
-        self.step(|state, now| state.run_now(request, now))
-    }
-
-    async fn cancel(&self, request: &Cancel) -> StoreResult<CancelAnswer> {
-        self.step(|state, now| state.cancel(request, now))
-    }
-
-    async fn failed(&self, query: &FailedQuery) -> StoreResult<FailedPage> {
-        self.step(|state, _| state.failed.page(query))
-    }
-
-    async fn rerun(&self, request: &Rerun) -> StoreResult<Vec<RerunAnswer>> {
-        self.step(|state, now| state.rerun(request, now))
-    }
-
-    async fn purge(&self, runs: &[RunId]) -> StoreResult<()> {
-        self.step(|state, _| state.purge(runs));
-        Ok(())
-    }
-
     async fn note(&self, request: &Note) -> StoreResult<NoteAnswer> {
         Ok(self.step(|state, now| state.note(request, now)))
-    }
-
-    async fn notes(&self, run: &RunId) -> StoreResult<Vec<RunNotes>> {
-        Ok(self.step(|state, now| state.notes.of(run, now)))
-    }
-
-    async fn steer(&self, request: &Steer) -> StoreResult<Steered> {
-        self.step(|state, now| state.steer(request, now))
-    }
-
-    async fn queues(&self) -> StoreResult<QueueBoard> {
-        Ok(self.step(|state, _| state.queue_board()))
-    }
-
-    async fn audit(&self, request: &Audit) -> StoreResult<()> {
-        self.step(|state, now| state.audit(request, now))
-    }
-
-    async fn audited(&self, query: &AuditQuery) -> StoreResult<AuditPage> {
-        self.step(|state, _| state.audited(query))
-    }
-
-    async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
-        self.step(|state, now| state.history(query, now))
-    }
-
-    async fn in_flight(&self, job: &JobId) -> StoreResult<Vec<RunInFlight>> {
-        Ok(self.step(|state, _| state.runs_in_flight(job)))
-    }
-
-    async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
-        Ok(self.step(|state, _| state.nodes()))
-    }
-
-    async fn announce(&self, events: &[Event]) -> StoreResult<usize> {
-        Ok(self.step(|state, _| state.journal.hearers.tell(events)))
-    }
-
-    async fn listen(&self) -> StoreResult<Feed> {
-        Ok(self.step(|state, _| state.journal.hearers.listen()))
-    }
-
-    async fn overview(&self) -> StoreResult<Overview> {
-        Ok(self.step(|state, now| state.overview(now)))
     }
 }

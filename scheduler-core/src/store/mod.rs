@@ -88,11 +88,12 @@ pub enum Wake {
     Lease,
 }
 
-/// One shard of one namespace, in a store. See the [module](self) for the contract.
+/// The jobs of one namespace, as those see them who put, change and read them: clients, and nodes too.
+/// See the [module](self) for the contract.
 ///
 /// Handles are cheap to clone and share what they stand for.
 pub trait Store: Clone + Send + Sync + 'static {
-    /// A handle to the same shard with connections of its own, for use on another runtime: so that
+    /// A handle to the same with connections of its own, for use on another runtime: so that
     /// heartbeats depend on nothing that other work can block.
     #[must_use]
     fn detached(&self) -> Self;
@@ -100,6 +101,153 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// What the store is, for people: kind and address, never a password.
     fn describe(&self) -> String;
 
+    // ----- jobs -----------------------------------------------------------------------------
+
+    /// The jobs of these ids, in order; none where there is none. Also tells what is left of
+    /// removed ones (the highest settled fire time). One that cannot be read is told as such, and
+    /// never keeps the others from being read.
+    fn jobs(&self, ids: &[JobId]) -> impl Future<Output = StoreResult<Vec<JobWrite>>> + Send;
+
+    /// A page of all jobs, in no particular order; `cursor` is none at first, and then what the
+    /// last page said. A job that stays throughout is seen at least once.
+    fn job_page(
+        &self,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = StoreResult<JobPage>> + Send;
+
+    /// Writes jobs, each if it still is as it was read. Asked again under the same request id: the
+    /// same answers, also where they were conflicts; who has read anew makes a new request.
+    ///
+    /// Conflicts are: another version; a pending fire time (the next one, or the one a pause began
+    /// with) that has been settled; and one in the store that became due and that the change would
+    /// neither keep pending nor record, so that it would be lost; and a job that would follow itself,
+    /// directly or around others.
+    ///
+    /// A job that has a [unique key](crate::unique) which it was not stored with before takes it with
+    /// that, or is [taken](Changed::Taken) where another one holds it, also one of the same request.
+    /// One that is stored with another key, or none, gives up the one that it had.
+    ///
+    /// [All or none](PutJob::all_or_none): where one of them is refused, nothing is written, and those
+    /// that would have been are conflicts as well. More than [`MAX_ALL_OR_NONE`] are an error.
+    fn put(&self, request: &PutJob) -> impl Future<Output = StoreResult<Vec<Changed>>> + Send;
+
+    /// Puts a job in the place of the one that holds its unique key: as [`remove`](Self::remove) and
+    /// [`put`](Self::put) in one step, both or neither. A conflict also where another job, or none,
+    /// holds the key by then. Asked again under the same request id: the same answer.
+    fn supersede(&self, request: &Supersede) -> impl Future<Output = StoreResult<Changed>> + Send;
+
+    /// Who holds each of these unique keys, in order; at most 500.
+    fn holders(
+        &self,
+        keys: &[UniqueKey],
+    ) -> impl Future<Output = StoreResult<Vec<Option<Holder>>>> + Send;
+
+    /// Removes a job if it still is as it was read, and no fire time would be lost (see
+    /// [`put`](Self::put)). A unique key that it holds is free. Runs that have been claimed once go on; those that have not end as
+    /// removed when a node comes to them, or at once where they are lined up. Answers with the
+    /// removed version. Asked again under the same request id: the same answer.
+    fn remove(&self, request: &RemoveJob) -> impl Future<Output = StoreResult<Changed>> + Send;
+
+    /// Makes a run of a job now, of the job's definition or of one of its own; or lines it up as
+    /// [`dispatch`](Self::dispatch) does, where it [may](RunNow::max_lined_up). Asked again under
+    /// the same request id: the same run, and the same answer.
+    fn run_now(&self, request: &RunNow) -> impl Future<Output = StoreResult<RunNowAnswer>> + Send;
+
+    /// Remembers what a client's key was used for, and what that was answered, for as long as answers
+    /// to requests are kept. The first to [take](crate::store::Recalling::Take) it has it. Only who has
+    /// it may say what came of it; anybody else is told what is known, and nothing changes. Asked again
+    /// by the same caller: the same.
+    fn recall(&self, request: &Recall) -> impl Future<Output = StoreResult<Recalled>> + Send;
+
+    // ----- runs -----------------------------------------------------------------------------
+
+    /// Cancels a run in flight. One that waits for its next attempt ends at once; any other is
+    /// marked, and ends as cancelled with the next thing that would happen to it: being claimed,
+    /// being handed in for another attempt, given back or put off, or its node hearing of it. A run
+    /// that its node hands in as ended has ended so. One that was marked before keeps the first
+    /// reason. Asked again under the same request id: the same answer.
+    fn cancel(&self, request: &Cancel) -> impl Future<Output = StoreResult<CancelAnswer>> + Send;
+
+    /// Failed runs, the newest first. Which those are: runs that were handed in as ended with a
+    /// definition to be kept. One is kept until it is run again, purged, or past keeping.
+    fn failed(&self, query: &FailedQuery) -> impl Future<Output = StoreResult<FailedPage>> + Send;
+
+    /// Has failed runs run again: each becomes a new run of its job, bound to the definition that it
+    /// failed with, whatever has become of the job since; history says so. It counts as in flight
+    /// as any other, so it is refused where the job has as many as it allows. Asked again under the
+    /// same request id: the same answers.
+    fn rerun(&self, request: &Rerun) -> impl Future<Output = StoreResult<Vec<RerunAnswer>>> + Send;
+
+    /// Forgets failed runs, at most 500. Asked again: nothing more happens.
+    fn purge(&self, runs: &[RunId]) -> impl Future<Output = StoreResult<()>> + Send;
+
+    // ----- notes ----------------------------------------------------------------------------
+    /// What handlers told of a run, attempt by attempt, as far as it is kept still.
+    fn notes(&self, run: &RunId) -> impl Future<Output = StoreResult<Vec<RunNotes>>> + Send;
+
+    // ----- queues ---------------------------------------------------------------------------
+
+    /// Changes what a queue or the namespace keeps to: see [`crate::queue`]. Counts for all that is
+    /// claimed or dispatched from then on, and takes nothing away from anybody. Asked again under
+    /// the same request id: the same answer.
+    ///
+    /// While the namespace is paused, no runs are dispatched: a dispatch that would make any is
+    /// [stale](DispatchAnswer::Stale), and what only records skips is done.
+    fn steer(&self, request: &Steer) -> impl Future<Output = StoreResult<Steered>> + Send;
+
+    /// All queues in which runs wait or that were ever named, as they are.
+    fn queues(&self) -> impl Future<Output = StoreResult<QueueBoard>> + Send;
+
+    // ----- who changed what -----------------------------------------------------------------
+
+    /// Writes down who did what: see [`crate::audit`]. The last [`KEPT`](crate::audit::KEPT) deeds are
+    /// kept; also a store that is full takes them. Changes nothing else. Asked again under the same
+    /// request id: nothing more happens.
+    fn audit(&self, request: &Audit) -> impl Future<Output = StoreResult<()>> + Send;
+
+    /// Who did what, the newest first. A call does a bounded amount of work, and may answer with fewer
+    /// deeds than there are: the page says where to go on.
+    fn audited(&self, query: &AuditQuery) -> impl Future<Output = StoreResult<AuditPage>> + Send;
+
+    // ----- reading --------------------------------------------------------------------------
+
+    /// History, newest first or onward from an entry. The newest first of one job: what the job's
+    /// [policy](crate::HistoryPolicy) keeps, and no more; onward, or of all jobs: what is kept of all
+    /// jobs. A call does a bounded amount of work, and may
+    /// answer with fewer records than there are: the page says where to go on.
+    fn history(
+        &self,
+        query: &HistoryQuery,
+    ) -> impl Future<Output = StoreResult<HistoryPage>> + Send;
+
+    /// The runs of a job that are in flight, and where they are: those that are lined up in their order.
+    fn in_flight(&self, job: &JobId) -> impl Future<Output = StoreResult<Vec<RunInFlight>>> + Send;
+
+    /// All nodes, with what they are doing.
+    fn nodes(&self) -> impl Future<Output = StoreResult<Vec<NodeView>>> + Send;
+
+    // ----- listening ------------------------------------------------------------------------
+
+    /// Tells events to whoever listens at this moment; answers with how many do, as far as is known,
+    /// and with no events only that. Nobody keeps them: what is told while a listener is cut off is
+    /// lost for it. Records are told by the store itself, in the step that writes them. Asked again:
+    /// they are told again.
+    fn announce(&self, events: &[Event]) -> impl Future<Output = StoreResult<usize>> + Send;
+
+    /// Listens to the shard's events: to all that is told and recorded after this has answered, in
+    /// order.
+    fn listen(&self) -> impl Future<Output = StoreResult<Feed>> + Send;
+
+    /// The shard in numbers.
+    fn overview(&self) -> impl Future<Output = StoreResult<Overview>> + Send;
+}
+
+/// One shard of a namespace, as nodes see it: they live in it, lead it, and execute its runs. All that is one
+/// operation here is one atomic step.
+///
+/// All that is one operation of a [`Store`] is one atomic step here, too.
+pub trait Shard: Store {
     // ----- a node's life --------------------------------------------------------------------
 
     /// Begins a session. Asked again: the same answer, and the session is left as it is. A session
@@ -282,150 +430,29 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Settles claims of a dead session: only those that still are as they were read.
     fn drain(&self, request: &Drain) -> impl Future<Output = StoreResult<DrainAnswer>> + Send;
 
-    // ----- jobs -----------------------------------------------------------------------------
-
-    /// The jobs of these ids, in order; none where there is none. Also tells what is left of
-    /// removed ones (the highest settled fire time). One that cannot be read is told as such, and
-    /// never keeps the others from being read.
-    fn jobs(&self, ids: &[JobId]) -> impl Future<Output = StoreResult<Vec<JobWrite>>> + Send;
-
-    /// A page of all jobs, in no particular order; `cursor` is none at first, and then what the
-    /// last page said. A job that stays throughout is seen at least once.
-    fn job_page(
-        &self,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> impl Future<Output = StoreResult<JobPage>> + Send;
-
-    /// Writes jobs, each if it still is as it was read. Asked again under the same request id: the
-    /// same answers, also where they were conflicts; who has read anew makes a new request.
-    ///
-    /// Conflicts are: another version; a pending fire time (the next one, or the one a pause began
-    /// with) that has been settled; and one in the store that became due and that the change would
-    /// neither keep pending nor record, so that it would be lost; and a job that would follow itself,
-    /// directly or around others.
-    ///
-    /// A job that has a [unique key](crate::unique) which it was not stored with before takes it with
-    /// that, or is [taken](Changed::Taken) where another one holds it, also one of the same request.
-    /// One that is stored with another key, or none, gives up the one that it had.
-    ///
-    /// [All or none](PutJob::all_or_none): where one of them is refused, nothing is written, and those
-    /// that would have been are conflicts as well. More than [`MAX_ALL_OR_NONE`] are an error.
-    fn put(&self, request: &PutJob) -> impl Future<Output = StoreResult<Vec<Changed>>> + Send;
-
-    /// Puts a job in the place of the one that holds its unique key: as [`remove`](Self::remove) and
-    /// [`put`](Self::put) in one step, both or neither. A conflict also where another job, or none,
-    /// holds the key by then. Asked again under the same request id: the same answer.
-    fn supersede(&self, request: &Supersede) -> impl Future<Output = StoreResult<Changed>> + Send;
-
-    /// Who holds each of these unique keys, in order; at most 500.
-    fn holders(
-        &self,
-        keys: &[UniqueKey],
-    ) -> impl Future<Output = StoreResult<Vec<Option<Holder>>>> + Send;
-
-    /// Removes a job if it still is as it was read, and no fire time would be lost (see
-    /// [`put`](Self::put)). A unique key that it holds is free. Runs that have been claimed once go on; those that have not end as
-    /// removed when a node comes to them, or at once where they are lined up. Answers with the
-    /// removed version. Asked again under the same request id: the same answer.
-    fn remove(&self, request: &RemoveJob) -> impl Future<Output = StoreResult<Changed>> + Send;
-
-    /// Makes a run of a job now, of the job's definition or of one of its own; or lines it up as
-    /// [`dispatch`](Self::dispatch) does, where it [may](RunNow::max_lined_up). Asked again under
-    /// the same request id: the same run, and the same answer.
-    fn run_now(&self, request: &RunNow) -> impl Future<Output = StoreResult<RunNowAnswer>> + Send;
-
-    /// Remembers what a client's key was used for, and what that was answered, for as long as answers
-    /// to requests are kept. The first to [take](crate::store::Recalling::Take) it has it. Only who has
-    /// it may say what came of it; anybody else is told what is known, and nothing changes. Asked again
-    /// by the same caller: the same.
-    fn recall(&self, request: &Recall) -> impl Future<Output = StoreResult<Recalled>> + Send;
-
-    // ----- runs -----------------------------------------------------------------------------
-
-    /// Cancels a run in flight. One that waits for its next attempt ends at once; any other is
-    /// marked, and ends as cancelled with the next thing that would happen to it: being claimed,
-    /// being handed in for another attempt, given back or put off, or its node hearing of it. A run
-    /// that its node hands in as ended has ended so. One that was marked before keeps the first
-    /// reason. Asked again under the same request id: the same answer.
-    fn cancel(&self, request: &Cancel) -> impl Future<Output = StoreResult<CancelAnswer>> + Send;
-
-    /// Failed runs, the newest first. Which those are: runs that were handed in as ended with a
-    /// definition to be kept. One is kept until it is run again, purged, or past keeping.
-    fn failed(&self, query: &FailedQuery) -> impl Future<Output = StoreResult<FailedPage>> + Send;
-
-    /// Has failed runs run again: each becomes a new run of its job, bound to the definition that it
-    /// failed with, whatever has become of the job since; history says so. It counts as in flight
-    /// as any other, so it is refused where the job has as many as it allows. Asked again under the
-    /// same request id: the same answers.
-    fn rerun(&self, request: &Rerun) -> impl Future<Output = StoreResult<Vec<RerunAnswer>>> + Send;
-
-    /// Forgets failed runs, at most 500. Asked again: nothing more happens.
-    fn purge(&self, runs: &[RunId]) -> impl Future<Output = StoreResult<()>> + Send;
-
     // ----- notes ----------------------------------------------------------------------------
 
     /// Keeps what handlers tell of their attempts with the runs, for a while from then on. Of one
     /// attempt the later claim counts, and under one claim what was told last. Changes nothing
     /// else. Asked again: the same.
     fn note(&self, request: &Note) -> impl Future<Output = StoreResult<NoteAnswer>> + Send;
+}
 
-    /// What handlers told of a run, attempt by attempt, as far as it is kept still.
-    fn notes(&self, run: &RunId) -> impl Future<Output = StoreResult<Vec<RunNotes>>> + Send;
+/// A store that nodes can work for: one that can say which shards it is made of.
+///
+/// Each [`Shard`] is one by itself.
+pub trait Sharded: Store {
+    /// What each of them is.
+    type Shard: Shard;
 
-    // ----- queues ---------------------------------------------------------------------------
+    /// All shards, in order; at least one.
+    fn shards(&self) -> &[Self::Shard];
+}
 
-    /// Changes what a queue or the namespace keeps to: see [`crate::queue`]. Counts for all that is
-    /// claimed or dispatched from then on, and takes nothing away from anybody. Asked again under
-    /// the same request id: the same answer.
-    ///
-    /// While the namespace is paused, no runs are dispatched: a dispatch that would make any is
-    /// [stale](DispatchAnswer::Stale), and what only records skips is done.
-    fn steer(&self, request: &Steer) -> impl Future<Output = StoreResult<Steered>> + Send;
+impl<S: Shard> Sharded for S {
+    type Shard = S;
 
-    /// All queues in which runs wait or that were ever named, as they are.
-    fn queues(&self) -> impl Future<Output = StoreResult<QueueBoard>> + Send;
-
-    // ----- who changed what -----------------------------------------------------------------
-
-    /// Writes down who did what: see [`crate::audit`]. The last [`KEPT`](crate::audit::KEPT) deeds are
-    /// kept; also a store that is full takes them. Changes nothing else. Asked again under the same
-    /// request id: nothing more happens.
-    fn audit(&self, request: &Audit) -> impl Future<Output = StoreResult<()>> + Send;
-
-    /// Who did what, the newest first. A call does a bounded amount of work, and may answer with fewer
-    /// deeds than there are: the page says where to go on.
-    fn audited(&self, query: &AuditQuery) -> impl Future<Output = StoreResult<AuditPage>> + Send;
-
-    // ----- reading --------------------------------------------------------------------------
-
-    /// History, newest first or onward from an entry. The newest first of one job: what the job's
-    /// [policy](crate::HistoryPolicy) keeps, and no more; onward, or of all jobs: what is kept of all
-    /// jobs. A call does a bounded amount of work, and may
-    /// answer with fewer records than there are: the page says where to go on.
-    fn history(
-        &self,
-        query: &HistoryQuery,
-    ) -> impl Future<Output = StoreResult<HistoryPage>> + Send;
-
-    /// The runs of a job that are in flight, and where they are: those that are lined up in their order.
-    fn in_flight(&self, job: &JobId) -> impl Future<Output = StoreResult<Vec<RunInFlight>>> + Send;
-
-    /// All nodes, with what they are doing.
-    fn nodes(&self) -> impl Future<Output = StoreResult<Vec<NodeView>>> + Send;
-
-    // ----- listening ------------------------------------------------------------------------
-
-    /// Tells events to whoever listens at this moment; answers with how many do, as far as is known,
-    /// and with no events only that. Nobody keeps them: what is told while a listener is cut off is
-    /// lost for it. Records are told by the store itself, in the step that writes them. Asked again:
-    /// they are told again.
-    fn announce(&self, events: &[Event]) -> impl Future<Output = StoreResult<usize>> + Send;
-
-    /// Listens to the shard's events: to all that is told and recorded after this has answered, in
-    /// order.
-    fn listen(&self) -> impl Future<Output = StoreResult<Feed>> + Send;
-
-    /// The shard in numbers.
-    fn overview(&self) -> impl Future<Output = StoreResult<Overview>> + Send;
+    fn shards(&self) -> &[S] {
+        std::slice::from_ref(self)
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redis::{Cmd, cmd};
 use scheduler_core::store::{StoreErrorKind, StoreResult};
-use scheduler_core::{JobId, Priority, QueueName, RunId, SessionId, Store as _};
+use scheduler_core::{JobId, Priority, QueueName, RunId, SessionId, Shard as _, Store as _};
 
 use crate::RedisStore;
 use crate::codec::{LINED_UP, count_busy};

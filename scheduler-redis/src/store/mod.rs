@@ -39,8 +39,8 @@ use scheduler_core::store::{
     HistoryPage, HistoryQuery, JobPage, JobWrite, NodeView, Overview, Park, Peek, PeekAnswer,
     Promote, PutJob, QueueBoard, Recall, Recalled, Reconcile, ReconcileAnswer, Register,
     Registered, RemoveJob, Rerun, RerunAnswer, Resync, ResyncAnswer, Retire, RunInFlight, RunNow,
-    RunNowAnswer, Steer, Steered, Store, StoreError, StoreErrorKind, StoreResult, Supersede, Tidy,
-    TidyAnswer, Wake,
+    RunNowAnswer, Shard, Steer, Steered, Store, StoreError, StoreErrorKind, StoreResult, Supersede,
+    Tidy, TidyAnswer, Wake,
 };
 use scheduler_core::unique::Holder;
 use scheduler_core::{
@@ -446,6 +446,100 @@ impl Store for RedisStore {
         )
     }
 
+    async fn jobs(&self, ids: &[JobId]) -> StoreResult<Vec<JobWrite>> {
+        self.read_jobs(ids).await
+    }
+
+    async fn job_page(&self, cursor: Option<&str>, limit: usize) -> StoreResult<JobPage> {
+        self.read_job_page(cursor, limit).await
+    }
+
+    async fn put(&self, request: &PutJob) -> StoreResult<Vec<Changed>> {
+        self.do_put(request).await
+    }
+
+    async fn supersede(&self, request: &Supersede) -> StoreResult<Changed> {
+        self.do_supersede(request).await
+    }
+
+    async fn holders(&self, keys: &[UniqueKey]) -> StoreResult<Vec<Option<Holder>>> {
+        self.read_holders(keys).await
+    }
+
+    async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {
+        self.do_remove(request).await
+    }
+
+    async fn recall(&self, request: &Recall) -> StoreResult<Recalled> {
+        self.do_recall(request).await
+    }
+
+    async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
+        self.do_run_now(request).await
+    }
+
+    async fn cancel(&self, request: &Cancel) -> StoreResult<CancelAnswer> {
+        self.do_cancel(request).await
+    }
+
+    async fn failed(&self, query: &FailedQuery) -> StoreResult<FailedPage> {
+        self.read_failed(query).await
+    }
+
+    async fn rerun(&self, request: &Rerun) -> StoreResult<Vec<RerunAnswer>> {
+        self.do_rerun(request).await
+    }
+
+    async fn purge(&self, runs: &[RunId]) -> StoreResult<()> {
+        self.do_purge(runs).await
+    }
+
+    async fn notes(&self, run: &RunId) -> StoreResult<Vec<RunNotes>> {
+        self.read_notes(run).await
+    }
+
+    async fn steer(&self, request: &Steer) -> StoreResult<Steered> {
+        self.do_steer(request).await
+    }
+
+    async fn queues(&self) -> StoreResult<QueueBoard> {
+        self.read_queues().await
+    }
+
+    async fn audit(&self, request: &Audit) -> StoreResult<()> {
+        self.do_audit(request).await
+    }
+
+    async fn audited(&self, query: &AuditQuery) -> StoreResult<AuditPage> {
+        self.read_audit(query).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
+        self.read_history(query).await
+    }
+
+    async fn in_flight(&self, job: &JobId) -> StoreResult<Vec<RunInFlight>> {
+        self.read_in_flight(job).await
+    }
+
+    async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
+        self.read_nodes().await
+    }
+
+    async fn announce(&self, events: &[Event]) -> StoreResult<usize> {
+        self.do_announce(events).await
+    }
+
+    async fn listen(&self) -> StoreResult<Feed> {
+        self.do_listen().await
+    }
+
+    async fn overview(&self) -> StoreResult<Overview> {
+        self.read_overview().await
+    }
+}
+
+impl Shard for RedisStore {
     async fn register(&self, request: &Register) -> StoreResult<Registered> {
         self.do_register(request).await
     }
@@ -547,99 +641,7 @@ impl Store for RedisStore {
         self.do_drain(request).await
     }
 
-    async fn jobs(&self, ids: &[JobId]) -> StoreResult<Vec<JobWrite>> {
-        self.read_jobs(ids).await
-    }
-
-    async fn job_page(&self, cursor: Option<&str>, limit: usize) -> StoreResult<JobPage> {
-        self.read_job_page(cursor, limit).await
-    }
-
-    async fn put(&self, request: &PutJob) -> StoreResult<Vec<Changed>> {
-        self.do_put(request).await
-    }
-
-    async fn supersede(&self, request: &Supersede) -> StoreResult<Changed> {
-        self.do_supersede(request).await
-    }
-
-    async fn holders(&self, keys: &[UniqueKey]) -> StoreResult<Vec<Option<Holder>>> {
-        self.read_holders(keys).await
-    }
-
-    async fn remove(&self, request: &RemoveJob) -> StoreResult<Changed> {
-        self.do_remove(request).await
-    }
-
-    async fn recall(&self, request: &Recall) -> StoreResult<Recalled> {
-        self.do_recall(request).await
-    }
-
-    async fn run_now(&self, request: &RunNow) -> StoreResult<RunNowAnswer> {
-        self.do_run_now(request).await
-    }
-
-    async fn cancel(&self, request: &Cancel) -> StoreResult<CancelAnswer> {
-        self.do_cancel(request).await
-    }
-
-    async fn failed(&self, query: &FailedQuery) -> StoreResult<FailedPage> {
-        self.read_failed(query).await
-    }
-
-    async fn rerun(&self, request: &Rerun) -> StoreResult<Vec<RerunAnswer>> {
-        self.do_rerun(request).await
-    }
-
-    async fn purge(&self, runs: &[RunId]) -> StoreResult<()> {
-        self.do_purge(runs).await
-    }
-
     async fn note(&self, request: &Note) -> StoreResult<NoteAnswer> {
         self.do_note(request).await
-    }
-
-    async fn notes(&self, run: &RunId) -> StoreResult<Vec<RunNotes>> {
-        self.read_notes(run).await
-    }
-
-    async fn steer(&self, request: &Steer) -> StoreResult<Steered> {
-        self.do_steer(request).await
-    }
-
-    async fn queues(&self) -> StoreResult<QueueBoard> {
-        self.read_queues().await
-    }
-
-    async fn audit(&self, request: &Audit) -> StoreResult<()> {
-        self.do_audit(request).await
-    }
-
-    async fn audited(&self, query: &AuditQuery) -> StoreResult<AuditPage> {
-        self.read_audit(query).await
-    }
-
-    async fn history(&self, query: &HistoryQuery) -> StoreResult<HistoryPage> {
-        self.read_history(query).await
-    }
-
-    async fn in_flight(&self, job: &JobId) -> StoreResult<Vec<RunInFlight>> {
-        self.read_in_flight(job).await
-    }
-
-    async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
-        self.read_nodes().await
-    }
-
-    async fn announce(&self, events: &[Event]) -> StoreResult<usize> {
-        self.do_announce(events).await
-    }
-
-    async fn listen(&self) -> StoreResult<Feed> {
-        self.do_listen().await
-    }
-
-    async fn overview(&self) -> StoreResult<Overview> {
-        self.read_overview().await
     }
 }

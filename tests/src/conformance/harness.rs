@@ -2,12 +2,12 @@
 
 use std::future::Future;
 
-use scheduler_core::{Store, Timestamp};
+use scheduler_core::{Shard, Timestamp};
 
 /// Makes stores under test.
 pub trait Harness {
     /// The store.
-    type Store: Store;
+    type Store: Shard;
     /// What moves its clock.
     type Clock: ClockHand;
 

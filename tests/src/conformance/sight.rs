@@ -7,7 +7,7 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::run::{Claim, Outcome};
 use scheduler_core::session::SessionSample;
 use scheduler_core::store::{HistoryEntry, HistoryQuery, NodeView, StoreResult};
-use scheduler_core::{JobId, QueueName, SessionId, Store, StoredJob, Timestamp};
+use scheduler_core::{JobId, QueueName, SessionId, Shard, StoredJob, Timestamp};
 
 /// More than any test makes of anything.
 const ALL: usize = 100_000;
@@ -46,7 +46,7 @@ impl Sight {
     /// # Errors
     ///
     /// Whatever keeps the store from answering.
-    pub async fn of<S: Store>(store: &S) -> StoreResult<Self> {
+    pub async fn of<S: Shard>(store: &S) -> StoreResult<Self> {
         let overview = store.overview().await?;
         let page = store.job_page(None, ALL).await?;
         assert_eq!((page.unreadable, page.next), (Vec::new(), None));

@@ -16,7 +16,7 @@ use scheduler_core::store::{
     Tidy, TidyAnswer,
 };
 use scheduler_core::{
-    Cause, JobBuilder, JobId, Pause, RunId, SessionId, Store, StoredJob, Timestamp, Version,
+    Cause, JobBuilder, JobId, Pause, RunId, SessionId, Shard, Store, StoredJob, Timestamp, Version,
 };
 use uuid::Uuid;
 

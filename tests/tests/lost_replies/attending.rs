@@ -5,7 +5,7 @@ use scheduler_core::history::Record;
 use scheduler_core::run::{Claim, Outcome, Verdict};
 use scheduler_core::store::{
     Begin, BeginAnswer, Cancel, CancelAnswer, ExchangeAnswer, FailedQuery, RequestId, Rerun,
-    RerunAnswer, RerunItem, Store,
+    RerunAnswer, RerunItem, Shard, Store,
 };
 use scheduler_core::{Generation, RunId};
 use uuid::Uuid;

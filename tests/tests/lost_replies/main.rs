@@ -16,7 +16,7 @@ use scheduler_core::run::Verdict;
 use scheduler_core::store::{
     AcquireAnswer, Changed, DispatchAnswer, Drain, ExchangeAnswer, Exchanged, FenceAnswer,
     FenceSession, HeartbeatAnswer, PutJob, Refusal, RemoveJob, RequestId, Resync, ResyncAnswer,
-    RunNow, RunNowAnswer, Settled, Store,
+    RunNow, RunNowAnswer, Settled, Shard, Store,
 };
 use scheduler_core::{Cause, Generation, JobId, NodeName, SessionId};
 use scheduler_redis::{RedisConfig, RedisStore};

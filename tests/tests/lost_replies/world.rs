@@ -11,7 +11,7 @@ use scheduler_core::run::{Claim, Outcome, Verdict};
 use scheduler_core::store::{
     Acquire, AcquireAnswer, Changed, ClaimWish, Dispatch, DispatchItem, Exchange, ExchangeAnswer,
     Exchanged, Heartbeat, HeartbeatAnswer, HistoryQuery, NodeInfo, Peek, PeekAnswer, Peeked,
-    PutJob, Register, RequestId, Settled, Store, StoreResult,
+    PutJob, Register, RequestId, Settled, Shard, Store, StoreResult,
 };
 use scheduler_core::{Generation, Job, NodeName, QueueName, SessionId, Timestamp};
 use scheduler_redis::{RedisConfig, RedisStore};

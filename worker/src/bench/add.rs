@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hdrhistogram::Histogram;
-use scheduler_core::{Job, Store, Timestamp};
+use scheduler_core::{Job, Sharded, Timestamp};
 
 use crate::bench::report::{Report, count, per};
 use crate::bench::stage::{Kind, Stage, interval, job, put_at_once};
@@ -12,7 +12,7 @@ use crate::bench::stage::{Kind, Stage, interval, job, put_at_once};
 /// One of so many jobs is added alone.
 const ALONE: usize = 20;
 
-pub(super) async fn add<S: Store>(stage: &mut Stage<'_, S>, jobs: usize) -> Result<Report> {
+pub(super) async fn add<S: Sharded>(stage: &mut Stage<'_, S>, jobs: usize) -> Result<Report> {
     let about = format!(
         "{jobs} jobs added (interval trigger, 64 bytes of args), on {}",
         stage.store.describe()

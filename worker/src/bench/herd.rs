@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use scheduler_core::Store;
+use scheduler_core::Sharded;
 
 use crate::bench::report::{Report, Verdict, count, per};
 use crate::bench::stage::{Kind, LOOK, Spent, Stage, date, job, ms};
@@ -39,7 +39,7 @@ impl Ran {
     }
 }
 
-pub(super) async fn herd<S: Store>(stage: &mut Stage<'_, S>, jobs: usize) -> Result<Report> {
+pub(super) async fn herd<S: Sharded>(stage: &mut Stage<'_, S>, jobs: usize) -> Result<Report> {
     let about = format!(
         "{jobs} jobs due at one instant, on {} of {} slots, on {}",
         stage.nodes_in_words(),
@@ -56,7 +56,7 @@ pub(super) async fn herd<S: Store>(stage: &mut Stage<'_, S>, jobs: usize) -> Res
 }
 
 /// Puts a herd, lets it run, and waits for the last; the nodes are running.
-pub(super) async fn run<S: Store>(
+pub(super) async fn run<S: Sharded>(
     stage: &mut Stage<'_, S>,
     jobs: usize,
     name: &str,
@@ -101,7 +101,7 @@ pub(super) async fn run<S: Store>(
 }
 
 /// Waits until so many fires were counted, as long as more come. Tells how it goes.
-pub(super) async fn wait_for<S: Store>(stage: &mut Stage<'_, S>, expected: u64) -> Result<()> {
+pub(super) async fn wait_for<S: Sharded>(stage: &mut Stage<'_, S>, expected: u64) -> Result<()> {
     let (mut before, mut moved, mut told) = (0, stage.clock.now_ms(), stage.clock.now_ms());
     loop {
         let (fires, now) = (stage.fires(), stage.clock.now_ms());

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use scheduler_core::{MemoryStore, Namespace, Store};
+use scheduler_core::{MemoryStore, Namespace, Sharded};
 use scheduler_redis::{RedisConfig, RedisStore};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -131,7 +131,7 @@ pub async fn run(
     }
 }
 
-async fn play<S: Store>(
+async fn play<S: Sharded>(
     store: S,
     probe: Probe,
     bench: &Bench,

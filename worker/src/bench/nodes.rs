@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use scheduler_core::{NodeName, QueueName, Store, TaskName};
+use scheduler_core::{NodeName, QueueName, Sharded, TaskName};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ pub(super) struct Nodes {
 
 impl Nodes {
     /// Starts as many as `bench` says; the runs of each kind are counted in its tally.
-    pub(super) fn start<S: Store>(
+    pub(super) fn start<S: Sharded>(
         &mut self,
         store: &S,
         bench: &Bench,

@@ -1,13 +1,13 @@
 //! One-shot jobs: added, and then drained.
 
 use anyhow::Result;
-use scheduler_core::Store;
+use scheduler_core::Sharded;
 
 use crate::bench::herd::wait_for;
 use crate::bench::report::{Report, Verdict, count, per};
 use crate::bench::stage::{Kind, LOOK, Stage, date, job};
 
-pub(super) async fn oneshot<S: Store>(stage: &mut Stage<'_, S>, jobs: usize) -> Result<Report> {
+pub(super) async fn oneshot<S: Sharded>(stage: &mut Stage<'_, S>, jobs: usize) -> Result<Report> {
     let about = format!(
         "{jobs} one-shot jobs, added in bulk and then drained by {} of {} slots, on {}",
         stage.nodes_in_words(),

@@ -1,14 +1,14 @@
 //! What many other stored jobs cost those that are due.
 
 use anyhow::Result;
-use scheduler_core::Store;
+use scheduler_core::Sharded;
 
 use crate::bench::add::idle_job;
 use crate::bench::herd;
 use crate::bench::report::{Report, count, per};
 use crate::bench::stage::Stage;
 
-pub(super) async fn scale<S: Store>(
+pub(super) async fn scale<S: Sharded>(
     stage: &mut Stage<'_, S>,
     stored: usize,
     jobs: usize,

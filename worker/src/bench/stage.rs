@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use scheduler_core::store::{Changed, Overview, PutJob, RequestId};
 use scheduler_core::trigger::{DateSpec, IntervalSpec, Trigger, TriggerSpec};
-use scheduler_core::{Job, JobBuilder, JobId, QueueName, Store, TaskName, Timestamp, change};
+use scheduler_core::{Job, JobBuilder, JobId, QueueName, Sharded, TaskName, Timestamp, change};
 use uuid::Uuid;
 
 use crate::bench::Bench;
@@ -74,7 +74,7 @@ pub(super) struct Spent {
     pub(super) work: Option<Work>,
 }
 
-impl<'a, S: Store> Stage<'a, S> {
+impl<'a, S: Sharded> Stage<'a, S> {
     pub(super) async fn new(
         store: S,
         mut probe: Probe,
@@ -271,7 +271,11 @@ pub(super) fn job(name: &str, kind: Kind, trigger: Trigger) -> Result<JobBuilder
 }
 
 /// Puts jobs by one request.
-pub(super) async fn put_at_once<S: Store>(store: &S, jobs: Vec<Job>, now: Timestamp) -> Result<()> {
+pub(super) async fn put_at_once<S: Sharded>(
+    store: &S,
+    jobs: Vec<Job>,
+    now: Timestamp,
+) -> Result<()> {
     let mut changes = Vec::with_capacity(jobs.len());
     for job in jobs {
         changes.push((None, change::put_new(job, None, now)?));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use scheduler_core::{Store, Timestamp};
+use scheduler_core::{Sharded, Timestamp};
 
 use crate::bench::report::{Report, Verdict, count, per};
 use crate::bench::stage::{Kind, LOOK, Spent, Stage, date, interval, job, ms, put_at_once};
@@ -23,7 +23,7 @@ const GROWN_ONE_OF: u64 = 20;
 const ONEOFF_AHEAD: Duration = Duration::from_millis(500);
 
 /// All due at the same instants.
-pub(super) async fn recurring<S: Store>(
+pub(super) async fn recurring<S: Sharded>(
     stage: &mut Stage<'_, S>,
     steady: &Steady,
 ) -> Result<Report> {
@@ -34,7 +34,7 @@ pub(super) async fn recurring<S: Store>(
 }
 
 /// Evenly spread over time.
-pub(super) async fn lateness<S: Store>(
+pub(super) async fn lateness<S: Sharded>(
     stage: &mut Stage<'_, S>,
     steady: &Steady,
 ) -> Result<Report> {
@@ -47,7 +47,7 @@ pub(super) async fn lateness<S: Store>(
 }
 
 /// All due at the same instants, and one-off jobs of another queue beside them.
-pub(super) async fn mixed<S: Store>(
+pub(super) async fn mixed<S: Sharded>(
     stage: &mut Stage<'_, S>,
     steady: &Steady,
     oneoffs: Oneoffs,
@@ -75,7 +75,7 @@ pub(super) async fn mixed<S: Store>(
     Ok(report)
 }
 
-fn about<S: Store>(stage: &Stage<'_, S>, steady: &Steady, how: &str) -> String {
+fn about<S: Sharded>(stage: &Stage<'_, S>, steady: &Steady, how: &str) -> String {
     format!(
         "{} jobs, each due every {:?}, {how}, on {} of {} slots, for {:?}, on {}",
         steady.jobs,
@@ -109,7 +109,7 @@ struct Found {
     stored: Option<u64>,
 }
 
-async fn measure<S: Store>(
+async fn measure<S: Sharded>(
     stage: &mut Stage<'_, S>,
     steady: &Steady,
     start: impl Fn(usize) -> i64,
@@ -162,7 +162,7 @@ async fn measure<S: Store>(
 
 /// Tells each second how it goes, and adds one-off jobs. Answers with what waited after the first
 /// round.
-async fn watch<S: Store>(
+async fn watch<S: Sharded>(
     stage: &mut Stage<'_, S>,
     from: i64,
     to: i64,
@@ -193,7 +193,7 @@ async fn watch<S: Store>(
 }
 
 /// Adds the one-off jobs of the second that begins at `from`, one by one, at even distances.
-async fn add_oneoffs<S: Store>(stage: &Stage<'_, S>, oneoffs: Oneoffs, from: i64) -> Result<()> {
+async fn add_oneoffs<S: Sharded>(stage: &Stage<'_, S>, oneoffs: Oneoffs, from: i64) -> Result<()> {
     for number in 0..i64::from(oneoffs.rate) {
         stage
             .clock
@@ -208,7 +208,7 @@ async fn add_oneoffs<S: Store>(stage: &Stage<'_, S>, oneoffs: Oneoffs, from: i64
 }
 
 /// How many runs wait, and how many jobs are due.
-async fn waiting<S: Store>(stage: &Stage<'_, S>) -> Result<u64> {
+async fn waiting<S: Sharded>(stage: &Stage<'_, S>) -> Result<u64> {
     let overview = stage.overview().await?;
     let ready: u64 = overview.queues.iter().map(|queue| queue.ready).sum();
     Ok(ready + overview.due)
@@ -238,7 +238,7 @@ impl Found {
         }
     }
 
-    async fn report<S: Store>(
+    async fn report<S: Sharded>(
         self,
         bench: &'static str,
         about: String,

@@ -4,7 +4,7 @@ use std::io;
 
 use carillon::Scheduler;
 use carillon::config::{DEFAULT_BIND, HttpBind, HttpSettings};
-use carillon::core::Store;
+use carillon::core::Sharded;
 use carillon::http::{App, Server, Serving};
 use tracing::{info, warn};
 
@@ -37,7 +37,7 @@ fn bind(settings: &HttpSettings) -> Result<Option<Server>, Failure> {
 }
 
 /// Begins to serve what this node has to show, where it is configured to.
-pub(super) fn serve<S: Store>(
+pub(super) fn serve<S: Sharded>(
     settings: &HttpSettings,
     scheduler: &Scheduler<S>,
 ) -> Result<Option<Serving>, Failure> {

@@ -2,7 +2,7 @@
 
 use carillon::Scheduler;
 use carillon::config::Settings;
-use carillon::core::Store;
+use carillon::core::Sharded;
 use carillon::http::App;
 use carillon::otlp::Exporter;
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ pub(super) struct Exporting {
 }
 
 /// Begins to export what this node does, where it is configured to.
-pub(super) fn export<S: Store>(
+pub(super) fn export<S: Sharded>(
     settings: &Settings,
     scheduler: &Scheduler<S>,
 ) -> Result<Option<Exporting>, Failure> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use carillon::audit::{Author, Via, acting_as};
 use carillon::config::{Settings, StoreSettings};
 use carillon::core::store::Steered;
-use carillon::core::{MemoryStore, Store};
+use carillon::core::{MemoryStore, Sharded, Store};
 use carillon::jobs::{Jobs, JobsError, OnConflict, Put, PutWish};
 use carillon::task::builtin::{Builtins, Streams};
 use carillon::{
@@ -54,7 +54,7 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<(), Failure> {
 }
 
 /// Puts the configured jobs, and works until it is told to stop.
-async fn work<S: Store>(
+async fn work<S: Sharded>(
     store: S,
     streams: Option<Arc<dyn Streams>>,
     settings: Settings,
@@ -108,7 +108,7 @@ async fn work<S: Store>(
 }
 
 /// Puts the configured jobs as soon as the store answers, and lives the node's life.
-async fn begin<S: Store>(
+async fn begin<S: Sharded>(
     scheduler: Scheduler<S>,
     store: &S,
     settings: &Settings,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use scheduler_core::Store;
+use scheduler_core::Shard;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -84,7 +84,7 @@ pub(crate) struct Announcer {
 }
 
 impl Announcer {
-    pub(crate) fn start<S: Store>(shared: &Arc<Shared<S>>) -> Self {
+    pub(crate) fn start<S: Shard>(shared: &Arc<Shared<S>>) -> Self {
         let done = CancellationToken::new();
         shared.events.outbox.is_open.store(true, Ordering::Relaxed);
         shared
@@ -128,7 +128,7 @@ impl Drop for Open<'_> {
     }
 }
 
-async fn announce<S: Store>(shared: Arc<Shared<S>>, done: CancellationToken) {
+async fn announce<S: Shard>(shared: Arc<Shared<S>>, done: CancellationToken) {
     let outbox = &shared.events.outbox;
     let _open = Open(outbox);
     loop {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scheduler_core::{JobDefaults, Namespace, Store};
+use scheduler_core::{JobDefaults, Namespace, Sharded, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::access::{Keys, Limits};
@@ -10,7 +10,7 @@ use super::api::Hub;
 use crate::config::{AllowedHosts, HttpSettings, TlsFiles};
 use crate::jobs::Jobs;
 use crate::node::meter::Meter;
-use crate::node::shared::Shared;
+use crate::node::shared::Node;
 use crate::task::Tasks;
 use crate::{Counts, NodeStatus, Scheduler};
 
@@ -18,7 +18,7 @@ use crate::{Counts, NodeStatus, Scheduler};
 #[derive(Debug)]
 pub struct App<S> {
     store: S,
-    served: Arc<Served<S>>,
+    served: Arc<Served>,
 }
 
 impl<S: Clone> Clone for App<S> {
@@ -31,9 +31,9 @@ impl<S: Clone> Clone for App<S> {
 }
 
 #[derive(Debug)]
-struct Served<S> {
+struct Served {
     settings: HttpSettings,
-    node: Arc<Shared<S>>,
+    node: Arc<Node>,
     host: String,
     keys: Keys,
     limits: Limits,
@@ -45,12 +45,15 @@ impl<S: Store> App<S> {
     /// Serves what this node has to show, as configured.
     ///
     /// The store gets connections of its own, so that requests do not stand in the node's way.
-    pub fn new(scheduler: &Scheduler<S>, settings: HttpSettings) -> Self {
-        let node = Arc::clone(scheduler.shared());
+    pub fn new(scheduler: &Scheduler<S>, settings: HttpSettings) -> Self
+    where
+        S: Sharded,
+    {
+        let node = Arc::clone(&scheduler.node);
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy().to_lowercase();
         Self {
-            store: node.link.store.detached(),
+            store: scheduler.store.detached(),
             served: Arc::new(Served {
                 keys: Keys::new(&settings),
                 limits: Limits::new(settings.rate_limit),
@@ -64,7 +67,7 @@ impl<S: Store> App<S> {
     }
 
     pub(crate) fn meter(&self) -> &Meter {
-        &self.served.node.link.meter
+        &self.served.node.meter
     }
 
     /// This node's name.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use scheduler_core::change::Change;
 use scheduler_core::store::*;
-use scheduler_core::{JobId, SessionId, Store, StoredJob, Timestamp, Version};
+use scheduler_core::{JobId, Store, StoredJob, Timestamp, Version};
 use uuid::Uuid;
 
 /// What happens to the next request that changes something.
@@ -151,6 +151,7 @@ impl Store for Shelf {
     async fn supersede(&self, _: &Supersede) -> StoreResult<Changed> {
         error(StoreErrorKind::Refused)
     }
+
     async fn holders(
         &self,
         keys: &[scheduler_core::UniqueKey],
@@ -198,143 +199,72 @@ impl Store for Shelf {
         }
     }
 
-    // ----- nothing of this is asked by those who change jobs -----------------------------------
-
-    async fn register(&self, _: &Register) -> StoreResult<Registered> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn heartbeat(&self, _: &Heartbeat) -> StoreResult<HeartbeatAnswer> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn reconcile(&self, _: &Reconcile) -> StoreResult<ReconcileAnswer> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn leave(&self, _: &SessionId) -> StoreResult<()> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn observe(&self, _: &SessionId) -> StoreResult<scheduler_core::lease::LeaseView> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn acquire(&self, _: &Acquire) -> StoreResult<AcquireAnswer> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn peek(&self, _: &Peek) -> StoreResult<PeekAnswer> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn dispatch(&self, _: &Dispatch) -> StoreResult<DispatchAnswer> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn park(&self, _: &Park) -> StoreResult<bool> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn admit(&self, _: &Admit) -> StoreResult<bool> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn promote(&self, _: &Promote) -> StoreResult<bool> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn retire(&self, _: &Retire) -> StoreResult<bool> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn tidy(&self, _: &Tidy) -> StoreResult<TidyAnswer> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn release(&self, _: &scheduler_core::lease::LeaseToken) -> StoreResult<()> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn exchange(&self, _: &Exchange) -> StoreResult<ExchangeAnswer> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn begin(&self, _: &Begin) -> StoreResult<BeginAnswer> {
-        error(StoreErrorKind::Refused)
-    }
     async fn cancel(&self, _: &Cancel) -> StoreResult<CancelAnswer> {
         error(StoreErrorKind::Refused)
     }
+
     async fn failed(&self, _: &FailedQuery) -> StoreResult<FailedPage> {
         error(StoreErrorKind::Refused)
     }
+
     async fn rerun(&self, _: &Rerun) -> StoreResult<Vec<RerunAnswer>> {
         error(StoreErrorKind::Refused)
     }
+
     async fn purge(&self, _: &[scheduler_core::RunId]) -> StoreResult<()> {
         error(StoreErrorKind::Refused)
     }
-    async fn resync(&self, _: &Resync) -> StoreResult<ResyncAnswer> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn wait(&self, _: &Wake) -> StoreResult<()> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn definitions(&self, _: &[(JobId, Version)]) -> StoreResult<Vec<Definition>> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn sessions(&self) -> StoreResult<Vec<scheduler_core::session::SessionSample>> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn fence_session(&self, _: &FenceSession) -> StoreResult<FenceAnswer> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn dead_claims(
-        &self,
-        _: usize,
-    ) -> StoreResult<Vec<(SessionId, Vec<scheduler_core::run::Claim>)>> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn drain(&self, _: &Drain) -> StoreResult<DrainAnswer> {
-        error(StoreErrorKind::Refused)
-    }
+
     async fn history(&self, _: &HistoryQuery) -> StoreResult<HistoryPage> {
         error(StoreErrorKind::Refused)
     }
+
     async fn in_flight(&self, _: &JobId) -> StoreResult<Vec<RunInFlight>> {
         error(StoreErrorKind::Refused)
     }
+
     async fn nodes(&self) -> StoreResult<Vec<NodeView>> {
         error(StoreErrorKind::Refused)
     }
+
     async fn steer(&self, _: &Steer) -> StoreResult<Steered> {
         error(StoreErrorKind::Refused)
     }
+
     async fn queues(&self) -> StoreResult<QueueBoard> {
         error(StoreErrorKind::Refused)
     }
+
     async fn recall(&self, _: &Recall) -> StoreResult<Recalled> {
         error(StoreErrorKind::Refused)
     }
+
     async fn audit(&self, _: &scheduler_core::audit::Audit) -> StoreResult<()> {
         error(StoreErrorKind::Refused)
     }
+
     async fn audited(
         &self,
         _: &scheduler_core::audit::AuditQuery,
     ) -> StoreResult<scheduler_core::audit::AuditPage> {
         error(StoreErrorKind::Refused)
     }
-    async fn trail(&self, _: usize) -> StoreResult<scheduler_core::after::Trail> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn follow(&self, _: &FollowUp) -> StoreResult<FollowAnswer> {
-        error(StoreErrorKind::Refused)
-    }
-    async fn note(
-        &self,
-        _: &scheduler_core::notes::Note,
-    ) -> StoreResult<scheduler_core::notes::NoteAnswer> {
-        error(StoreErrorKind::Refused)
-    }
+
     async fn notes(
         &self,
         _: &scheduler_core::RunId,
     ) -> StoreResult<Vec<scheduler_core::notes::RunNotes>> {
         error(StoreErrorKind::Refused)
     }
+
     async fn announce(&self, _: &[scheduler_core::Event]) -> StoreResult<usize> {
         Ok(0)
     }
+
     async fn listen(&self) -> StoreResult<scheduler_core::event::Feed> {
         error(StoreErrorKind::Refused)
     }
+
     async fn overview(&self) -> StoreResult<Overview> {
         // Those who change jobs ask for the clock alone.
         Ok(Overview {

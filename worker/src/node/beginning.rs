@@ -2,7 +2,7 @@
 
 use scheduler_core::run::Claim;
 use scheduler_core::store::{Begin, BeginAnswer};
-use scheduler_core::{RunId, Store};
+use scheduler_core::{RunId, Shard};
 use tokio_util::sync::CancellationToken;
 
 use crate::node::link::{Backoff, Link};
@@ -19,7 +19,7 @@ pub(crate) struct Beginning<'a, S> {
     pub(crate) stopping: &'a CancellationToken,
 }
 
-impl<S: Store> Beginning<'_, S> {
+impl<S: Shard> Beginning<'_, S> {
     /// Which of these claims may be acted on: those whose mark was acknowledged. Where the node is
     /// told to stop before there is an answer, none: what was not begun goes back.
     pub(crate) async fn begin(&self, claims: impl Iterator<Item = &Claim>) -> Vec<bool> {

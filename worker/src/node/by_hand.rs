@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduler_core::store::{Acquire, AcquireAnswer, Register, StoreResult};
-use scheduler_core::{SessionId, Store, StoreError, Timestamp, store::StoreErrorKind};
+use scheduler_core::{SessionId, Shard, StoreError, Timestamp, store::StoreErrorKind};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -45,7 +45,7 @@ impl<S> std::fmt::Debug for ByHand<S> {
     }
 }
 
-impl<S: Store> ByHand<S> {
+impl<S: Shard> ByHand<S> {
     /// Begins a session, and takes the lease.
     pub(crate) async fn begin(shared: Arc<Shared<S>>) -> StoreResult<Self> {
         let request = Register {
@@ -89,7 +89,7 @@ impl<S: Store> ByHand<S> {
     }
 }
 
-async fn acquire<S: Store>(shared: &Arc<Shared<S>>, session: &Session) -> StoreResult<Leader<S>> {
+async fn acquire<S: Shard>(shared: &Arc<Shared<S>>, session: &Session) -> StoreResult<Leader<S>> {
     let request = Acquire {
         session: session.id.clone(),
         ttl: LIFE,

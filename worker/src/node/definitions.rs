@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use scheduler_core::store::{Definition, StoreResult};
-use scheduler_core::{Job, JobId, Store, Version};
+use scheduler_core::{Job, JobId, Shard, Version};
 
 use crate::node::link::Link;
 
@@ -58,7 +58,7 @@ impl Generations {
     }
 }
 
-impl<S: Store> Definitions<S> {
+impl<S: Shard> Definitions<S> {
     pub(crate) fn new(link: Link<S>) -> Self {
         Self {
             link,

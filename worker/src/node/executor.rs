@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use scheduler_core::run::{Claim, Ending};
 use scheduler_core::store::{Settled, StoreErrorKind};
-use scheduler_core::{Delivery, Job, Store, TaskName, Timestamp};
+use scheduler_core::{Delivery, Job, Shard, TaskName, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -89,7 +89,7 @@ impl Order {
     }
 }
 
-impl<S: Store> Executor<S> {
+impl<S: Shard> Executor<S> {
     pub(crate) fn new(
         shared: Arc<Shared<S>>,
         session: Arc<Session>,
@@ -230,7 +230,7 @@ impl<S: Store> Executor<S> {
     }
 }
 
-impl<S: Store> Inner<S> {
+impl<S: Shard> Inner<S> {
     async fn execute(&self, order: Order, job: Arc<Job>) -> Settled {
         let Order {
             claim,

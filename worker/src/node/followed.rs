@@ -5,7 +5,7 @@ use std::sync::Arc;
 use scheduler_core::after;
 use scheduler_core::history::RunRecord;
 use scheduler_core::store::HistoryQuery;
-use scheduler_core::{RunId, Store};
+use scheduler_core::{RunId, Shard};
 
 use crate::node::shared::Shared;
 
@@ -16,7 +16,7 @@ const PAGES: usize = 10;
 const PAGE: usize = 500;
 
 /// How the run ended that `run` follows; none where it follows none, and where history does not tell.
-pub(super) async fn followed<S: Store>(shared: &Shared<S>, run: &RunId) -> Option<Arc<RunRecord>> {
+pub(super) async fn followed<S: Shard>(shared: &Shared<S>, run: &RunId) -> Option<Arc<RunRecord>> {
     if !run.cause.follows() {
         return None;
     }

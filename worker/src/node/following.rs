@@ -7,7 +7,7 @@ use scheduler_core::history::SkipRecord;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::SkipReason;
 use scheduler_core::store::{FollowAnswer, FollowItem, FollowUp, StoreResult};
-use scheduler_core::{Event, Priority, QueueName, Store, Timestamp};
+use scheduler_core::{Event, Priority, QueueName, Shard, Timestamp};
 
 use crate::node::definitions::Lookup;
 use crate::node::shared::Shared;
@@ -37,7 +37,7 @@ pub(super) struct Followed {
     pub(super) is_all: bool,
 }
 
-impl<S: Store> Following<'_, S> {
+impl<S: Shard> Following<'_, S> {
     /// Follows what has ended, as much of it as one round may; none where the lease is lost.
     pub(super) async fn catch_up(&self) -> StoreResult<Option<Followed>> {
         let link = &self.shared.link;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use scheduler_core::Store;
+use scheduler_core::Shard;
 use scheduler_core::store::{Heartbeat, HeartbeatAnswer};
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,7 @@ pub(crate) struct Heart {
 
 impl Heart {
     /// Begins to beat.
-    pub(crate) fn start<S: Store>(
+    pub(crate) fn start<S: Shard>(
         shared: &Arc<Shared<S>>,
         session: &Arc<Session>,
     ) -> std::io::Result<Self> {
@@ -93,7 +93,7 @@ struct Beating<S> {
     contradictions: u32,
 }
 
-impl<S: Store> Beating<S> {
+impl<S: Shard> Beating<S> {
     /// Beats until the session is over.
     async fn run(mut self) {
         let every = self.session.ttl / 4;
@@ -175,7 +175,7 @@ impl<S: Store> Beating<S> {
 
 /// Stops the handlers when trust ends, however that came about: an answer that is missing, a
 /// machine that slept, a process that was frozen.
-async fn watch<S: Store>(shared: &Shared<S>, session: &Session) {
+async fn watch<S: Shard>(shared: &Shared<S>, session: &Session) {
     // A sleep does not count suspend, so it must be short against the margin.
     let tick = (session.ttl / 40).max(Duration::from_millis(5));
     loop {

@@ -33,7 +33,7 @@ use scheduler_core::store::{
     Dispatch, DispatchAnswer, DispatchItem, DueJob, ParkItem, Peek, PeekAnswer, Peeked, Refusal,
     Refused, StoreResult, Wake,
 };
-use scheduler_core::{Job, QueueName, RunId, Store, Timestamp};
+use scheduler_core::{Job, QueueName, RunId, Shard, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::boottime;
@@ -155,7 +155,7 @@ impl Moved {
     }
 }
 
-impl<S: Store> Leader<S> {
+impl<S: Shard> Leader<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>, token: LeaseToken) -> Self {
         let queues = shared.settings.info.queues.iter().cloned().collect();
         Self {

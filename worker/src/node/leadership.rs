@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduler_core::Store;
+use scheduler_core::Shard;
 use scheduler_core::lease::LeaseToken;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,7 @@ use crate::node::standby::Watcher;
 const RELEASE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Takes turns until the node stops or the session is over, and then gives the lease back at once.
-pub(crate) async fn run<S: Store>(
+pub(crate) async fn run<S: Shard>(
     shared: Arc<Shared<S>>,
     session: Arc<Session>,
     stop: CancellationToken,
@@ -61,7 +61,7 @@ pub(crate) async fn run<S: Store>(
 }
 
 /// Gives the lease back, so that nobody waits for its end. Where that fails it ends by itself.
-async fn release<S: Store>(shared: &Shared<S>, token: &LeaseToken) {
+async fn release<S: Shard>(shared: &Shared<S>, token: &LeaseToken) {
     let link = &shared.link;
     let releasing = async {
         while link

@@ -1,4 +1,4 @@
-//! A node's life: one session after the other, until it is told to stop.
+//! A node's life: in each shard one session after the other, until it is told to stop.
 //!
 //! ```text
 //!   register --> heart, leadership, recovery, work --> session gone --> register ...
@@ -6,12 +6,18 @@
 //!                           shutdown: lease back at once, no more claims,
 //!                           handlers end or are stopped, claims handed in, leave
 //! ```
+//!
+//! The lives in the shards know nothing of each other: a shard whose store is away keeps no other from
+//! ringing. They begin and end together.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use scheduler_core::store::{Register, StoreErrorKind};
-use scheduler_core::{SessionId, Store};
+use scheduler_core::{SessionId, Shard};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,46 +41,71 @@ const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How long a node tries to end its session in order.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Lives until `shutdown` is cancelled, and then until everything has come to its end.
-pub(crate) async fn run<S: Store>(
-    shared: Arc<Shared<S>>,
+/// Lives in these shards until `shutdown` is cancelled, and then until everything has come to its end.
+pub(crate) async fn run<S: Shard>(
+    shards: Vec<Arc<Shared<S>>>,
     shutdown: CancellationToken,
 ) -> Result<(), NodeError> {
-    let announcer = Announcer::start(&shared);
-    let lived = live_on(&shared, shutdown).await;
-    shared.events.tell(|| Event::SchedulerShutDown {
-        node: shared.settings.info.node.clone(),
+    let Some(first) = shards.first() else {
+        return Ok(());
+    };
+    first.status.begins(shards.len());
+    let announcer = Announcer::start(first);
+    let lived = live_in_all(&shards, &shutdown).await;
+    first.events.tell(|| Event::SchedulerShutDown {
+        node: first.settings.info.node.clone(),
     });
     announcer.end().await;
-    shared.status.has_ended();
+    first.status.has_ended();
+    lived
+}
+
+/// Lives in all shards. Where one life cannot go on, the others end in order.
+async fn live_in_all<S: Shard>(
+    shards: &[Arc<Shared<S>>],
+    shutdown: &CancellationToken,
+) -> Result<(), NodeError> {
+    let shutdown = shutdown.child_token();
+    let not_begun = AtomicUsize::new(shards.len());
+    let lives = shards
+        .iter()
+        .map(|shard| live_on(shard, &not_begun, &shutdown));
+    let mut lives: FuturesUnordered<_> = lives.collect();
+    let mut lived = Ok(());
+    while let Some(ended) = lives.next().await {
+        shutdown.cancel();
+        lived = lived.and(ended);
+    }
+    tracing::info!("shut down");
     lived
 }
 
 /// Lives one session after the other.
-async fn live_on<S: Store>(
+async fn live_on<S: Shard>(
     shared: &Arc<Shared<S>>,
-    shutdown: CancellationToken,
+    not_begun: &AtomicUsize,
+    shutdown: &CancellationToken,
 ) -> Result<(), NodeError> {
     let mut at_start = shared.settings.at_start;
-    let mut has_started = false;
-    while let Some(session) = register(shared, at_start, &shutdown).await? {
+    let mut has_begun = false;
+    while let Some(session) = register(shared, at_start, shutdown).await? {
         // Later trouble is waited out: the node has work that it must not drop.
         at_start = AtStart::Wait;
-        if !std::mem::replace(&mut has_started, true) {
+        let begins = !std::mem::replace(&mut has_begun, true);
+        if begins && not_begun.fetch_sub(1, Ordering::AcqRel) == 1 {
             shared.events.tell(|| Event::SchedulerStarted {
                 node: shared.settings.info.node.clone(),
             });
         }
-        shared.status.lives(&session);
-        live(shared, session, &shutdown).await?;
-        shared.status.is_between_sessions();
+        shared.status.lives(shared.number, &session);
+        live(shared, session, shutdown).await?;
+        shared.status.is_between_sessions(shared.number);
     }
-    tracing::info!("shut down");
     Ok(())
 }
 
 /// Begins a session; none where the node is told to stop first.
-async fn register<S: Store>(
+async fn register<S: Shard>(
     shared: &Shared<S>,
     at_start: AtStart,
     shutdown: &CancellationToken,
@@ -123,7 +154,7 @@ async fn register<S: Store>(
 }
 
 /// A request for a session that never was.
-fn registration<S: Store>(shared: &Shared<S>) -> Register {
+fn registration<S: Shard>(shared: &Shared<S>) -> Register {
     let settings = &shared.settings;
     Register {
         session: SessionId::of(&settings.info.node, Uuid::now_v7()),
@@ -133,7 +164,7 @@ fn registration<S: Store>(shared: &Shared<S>) -> Register {
 }
 
 /// Lives one session, until it is over or the node is told to stop.
-async fn live<S: Store>(
+async fn live<S: Shard>(
     shared: &Arc<Shared<S>>,
     session: Arc<Session>,
     shutdown: &CancellationToken,
@@ -219,7 +250,7 @@ async fn join_all(tasks: &mut JoinSet<()>) -> bool {
 }
 
 /// Ends the session in order. Where that fails it ends by itself, later.
-async fn leave<S: Store>(shared: &Shared<S>, session: &Session) {
+async fn leave<S: Shard>(shared: &Shared<S>, session: &Session) {
     let link = &shared.link;
     let leaving = async {
         while link

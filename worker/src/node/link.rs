@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use scheduler_core::store::StoreResult;
-use scheduler_core::{Store, StoreError, store::StoreErrorKind};
+use scheduler_core::{Shard, StoreError, store::StoreErrorKind};
 
 use crate::clock::boottime;
 use crate::node::chance::draw;
@@ -27,14 +27,14 @@ pub(crate) struct Link<S> {
     pub(crate) meter: Meter,
 }
 
-impl<S: Store> Link<S> {
-    pub(crate) fn new(store: S) -> Self {
+impl<S: Shard> Link<S> {
+    pub(crate) fn new(store: S, meter: Meter) -> Self {
         let reachability = Arc::new(Reachability::new(store.describe()));
         Self {
             store,
             reachability,
             patience: PATIENCE,
-            meter: Meter::default(),
+            meter,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use scheduler_core::failover::named;
 use scheduler_core::run::Claim;
 use scheduler_core::store::{MAX_NAMED, Part, Reconcile, ReconcileAnswer, Settled, StoreResult};
-use scheduler_core::{Fence, Generation, Store};
+use scheduler_core::{Fence, Generation, Shard};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::boottime;
@@ -23,7 +23,7 @@ enum Told {
     Gone,
 }
 
-impl<S: Store> Work<S> {
+impl<S: Shard> Work<S> {
     /// Tells the store what this session holds and what it handed in lately, for as long as it takes.
     /// What is the session's no more is stopped, and what was handed in and lost is handed in again.
     /// Cancel-safe: then nothing was done, as far as this node knows.
@@ -96,7 +96,7 @@ impl<S: Store> Work<S> {
 }
 
 /// Tells all of it, in parts that belong to one generation.
-async fn tell<S: Store>(
+async fn tell<S: Shard>(
     shared: &Shared<S>,
     session: &Session,
     claims: &[Claim],

@@ -14,7 +14,7 @@ use std::time::Duration;
 use scheduler_core::run::{Claim, Ending};
 use scheduler_core::session::SessionWatch;
 use scheduler_core::store::{Drain, FenceAnswer, FenceSession, StoreResult};
-use scheduler_core::{SessionId, Store};
+use scheduler_core::{SessionId, Shard};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::boottime;
@@ -52,7 +52,7 @@ pub(crate) struct Recovery<S> {
     spared: u32,
 }
 
-impl<S: Store> Recovery<S> {
+impl<S: Shard> Recovery<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>, session: Arc<Session>) -> Self {
         let every = session.ttl / 5;
         Self {

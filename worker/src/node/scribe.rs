@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use scheduler_core::notes::{MAX_NOTES, Note, NoteError, Notes, RunNotes};
-use scheduler_core::{Fence, RunId, SessionId, Store, Timestamp};
+use scheduler_core::{Fence, RunId, SessionId, Shard, Timestamp};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -163,7 +163,7 @@ impl Desk {
     }
 
     /// Writes down all that is new, if it can.
-    pub(crate) async fn write_down<S: Store>(&self, shared: &Shared<S>, session: &SessionId) {
+    pub(crate) async fn write_down<S: Shard>(&self, shared: &Shared<S>, session: &SessionId) {
         loop {
             let news = self.take_news();
             if news.is_empty() {
@@ -189,7 +189,7 @@ impl Desk {
 }
 
 /// Writes down what handlers note, until it is told to stop, and then the last of it.
-pub(crate) async fn run<S: Store>(
+pub(crate) async fn run<S: Shard>(
     shared: Arc<Shared<S>>,
     session: SessionId,
     stop: CancellationToken,

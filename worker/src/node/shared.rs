@@ -1,63 +1,59 @@
-//! What all loops of a node share, across its sessions.
+//! What the loops of a node share, across its sessions: what the node has once ([`Node`]), and what it has of
+//! each shard ([`Shared`]).
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use scheduler_core::Store;
+use scheduler_core::Shard;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::StoreClock;
 use crate::event::EventSender;
 use crate::node::definitions::Definitions;
 use crate::node::link::Link;
+use crate::node::meter::Meter;
 use crate::node::scribe::Desk;
 use crate::node::settings::Settings;
 use crate::node::status::NodeStatus;
 use crate::task::{States, Tasks};
 
+/// What a node has once, however many shards it works for.
 #[derive(Debug)]
-pub(crate) struct Shared<S> {
+pub(crate) struct Node {
     pub(crate) settings: Settings,
     pub(crate) tasks: Tasks,
     /// What handlers share.
     pub(crate) states: States,
-    pub(crate) link: Link<S>,
-    pub(crate) definitions: Definitions<S>,
-    pub(crate) clock: Arc<StoreClock>,
     pub(crate) events: EventSender,
     pub(crate) counters: Counters,
-    /// What handlers tell of their attempts.
-    pub(crate) desk: Desk,
     pub(crate) status: NodeStatus,
-    /// The highest number from the shard's counter that this node has seen.
-    floor: AtomicU64,
+    pub(crate) meter: Meter,
+    /// The store's clock, where it is known.
+    clock: Option<Arc<StoreClock>>,
     /// Whether the node lives at this moment.
     lives: AtomicBool,
     /// Cancelled where handlers shall not have their grace.
     hurry: Mutex<CancellationToken>,
 }
 
-impl<S: Store> Shared<S> {
+impl Node {
+    /// A node that is set up so; with a clock in place of what it learns of the store's.
     pub(crate) fn new(
-        store: S,
         settings: Settings,
         tasks: Tasks,
         states: States,
-        clock: StoreClock,
+        clock: Option<StoreClock>,
     ) -> Self {
-        let link = Link::new(store);
         Self {
             settings,
             tasks,
             states,
-            definitions: Definitions::new(link.clone()),
-            link,
-            clock: Arc::new(clock),
             events: EventSender::new(),
             counters: Counters::default(),
-            desk: Desk::default(),
             status: NodeStatus::default(),
-            floor: AtomicU64::new(0),
+            meter: Meter::default(),
+            clock: clock.map(Arc::new),
             lives: AtomicBool::new(false),
             hurry: Mutex::default(),
         }
@@ -72,10 +68,59 @@ impl<S: Store> Shared<S> {
         begins
     }
 
+    /// Whether the node lives at this moment.
+    pub(crate) fn lives(&self) -> bool {
+        self.lives.load(Ordering::Acquire)
+    }
+
+    /// Ends the node's life: another may begin.
+    pub(crate) fn end_life(&self) {
+        self.lives.store(false, Ordering::Release);
+    }
+
     /// Cancelled where handlers shall not have their grace when the node shuts down.
     pub(crate) fn hurry(&self) -> CancellationToken {
         let hurry = self.hurry.lock().unwrap_or_else(PoisonError::into_inner);
         hurry.clone()
+    }
+}
+
+/// What a node has of one shard; and, as its own, all that the [`Node`] has.
+#[derive(Debug)]
+pub(crate) struct Shared<S> {
+    node: Arc<Node>,
+    /// Which shard it is, of those of this node.
+    pub(crate) number: usize,
+    pub(crate) link: Link<S>,
+    pub(crate) definitions: Definitions<S>,
+    pub(crate) clock: Arc<StoreClock>,
+    /// What handlers tell of their attempts.
+    pub(crate) desk: Desk,
+    /// The highest number from the shard's counter that this node has seen.
+    floor: AtomicU64,
+}
+
+impl<S> Deref for Shared<S> {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl<S: Shard> Shared<S> {
+    /// What this node has of the shard.
+    pub(crate) fn new(node: Arc<Node>, number: usize, shard: S) -> Self {
+        let link = Link::new(shard, node.meter.clone());
+        Self {
+            definitions: Definitions::new(link.clone()),
+            link,
+            clock: node.clock.clone().unwrap_or_default(),
+            desk: Desk::default(),
+            floor: AtomicU64::new(0),
+            number,
+            node,
+        }
     }
 
     /// The highest number from the shard's counter that this node has seen: a store that lost its
@@ -87,18 +132,6 @@ impl<S: Store> Shared<S> {
     /// Takes in a number from the shard's counter.
     pub(crate) fn saw(&self, number: u64) {
         self.floor.fetch_max(number, Ordering::Relaxed);
-    }
-}
-
-impl<S> Shared<S> {
-    /// Whether the node lives at this moment.
-    pub(crate) fn lives(&self) -> bool {
-        self.lives.load(Ordering::Acquire)
-    }
-
-    /// Ends the node's life: another may begin.
-    pub(crate) fn end_life(&self) {
-        self.lives.store(false, Ordering::Release);
     }
 }
 

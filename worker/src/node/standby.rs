@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduler_core::Store;
+use scheduler_core::Shard;
 use scheduler_core::lease::{LeaseToken, LeaseView, LeaseWatch, Presence, Proof, Standby, Steal};
 use scheduler_core::store::{Acquire, AcquireAnswer, StoreResult, Wake};
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,7 @@ enum Look {
     Again(Duration),
 }
 
-impl<S: Store> Watcher<S> {
+impl<S: Shard> Watcher<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>, session: Arc<Session>) -> Self {
         Self {
             watch: LeaseWatch::new(shared.settings.timing.takeover),

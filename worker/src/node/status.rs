@@ -27,43 +27,73 @@ pub enum Readiness {
 pub struct NodeStatus(Arc<Mutex<Stage>>);
 
 /// Where a node stands in its life.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 enum Stage {
-    #[default]
-    Unregistered,
-    Live(Arc<Session>),
+    /// With its session in each shard, where it has one.
+    Living(Vec<Option<Arc<Session>>>),
     Draining,
     Ended,
 }
 
+impl Default for Stage {
+    fn default() -> Self {
+        Self::Living(Vec::new())
+    }
+}
+
 impl NodeStatus {
-    /// Whether the node takes part at this moment.
+    /// Whether the node takes part at this moment. With several shards: whether it has a session in each
+    /// of them, and trusts one at least; where the others' stores are away, there is work to do still.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         match &*self.stage() {
-            Stage::Unregistered => Readiness::Unregistered,
-            Stage::Live(session) if session.is_trusted() => Readiness::Ready,
-            Stage::Live(_) => Readiness::Silent,
+            Stage::Living(sessions) if sessions.is_empty() => Readiness::Unregistered,
+            Stage::Living(sessions) if sessions.iter().any(Option::is_none) => {
+                Readiness::Unregistered
+            }
+            Stage::Living(sessions) => {
+                let mut sessions = sessions.iter().flatten();
+                match sessions.any(|session| session.is_trusted()) {
+                    true => Readiness::Ready,
+                    false => Readiness::Silent,
+                }
+            }
             Stage::Draining => Readiness::Draining,
             Stage::Ended => Readiness::Ended,
         }
     }
 
-    /// The node's session, while it has one.
+    /// The node's session, while it has one; in the first shard, where there are several.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
         match &*self.stage() {
-            Stage::Live(session) => Some(session.id.clone()),
+            Stage::Living(sessions) => {
+                let first = sessions.first()?.as_ref()?;
+                Some(first.id.clone())
+            }
             _ => None,
         }
     }
 
-    pub(crate) fn lives(&self, session: &Arc<Session>) {
-        *self.stage() = Stage::Live(Arc::clone(session));
+    /// The node begins to live in so many shards.
+    pub(crate) fn begins(&self, shards: usize) {
+        *self.stage() = Stage::Living(vec![None; shards]);
     }
 
-    pub(crate) fn is_between_sessions(&self) {
-        *self.stage() = Stage::Unregistered;
+    pub(crate) fn lives(&self, shard: usize, session: &Arc<Session>) {
+        self.set(shard, Some(Arc::clone(session)));
+    }
+
+    pub(crate) fn is_between_sessions(&self, shard: usize) {
+        self.set(shard, None);
+    }
+
+    fn set(&self, shard: usize, session: Option<Arc<Session>>) {
+        if let Stage::Living(sessions) = &mut *self.stage()
+            && let Some(place) = sessions.get_mut(shard)
+        {
+            *place = session;
+        }
     }
 
     pub(crate) fn drains(&self) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use scheduler_core::Store;
+use scheduler_core::Shard;
 use scheduler_core::store::Wake;
 
 use crate::node::link::{Backoff, Link};
@@ -23,7 +23,7 @@ pub(crate) struct Waiter<S> {
     backoff: Option<Backoff>,
 }
 
-impl<S: Store> Waiter<S> {
+impl<S: Shard> Waiter<S> {
     pub(crate) fn new(link: Link<S>, wake: Wake) -> Self {
         Self {
             link,

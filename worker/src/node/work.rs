@@ -31,7 +31,7 @@ use scheduler_core::share::Shares;
 use scheduler_core::store::{
     Cancelled, ClaimWish, Exchange, ExchangeAnswer, Exchanged, Resync, ResyncAnswer, Settled, Wake,
 };
-use scheduler_core::{Fence, Store, StoreError, store::StoreErrorKind};
+use scheduler_core::{Fence, Shard, StoreError, store::StoreErrorKind};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -116,7 +116,7 @@ impl Trouble {
     }
 }
 
-impl<S: Store> Work<S> {
+impl<S: Shard> Work<S> {
     pub(crate) fn new(
         shared: Arc<Shared<S>>,
         session: Arc<Session>,
@@ -606,7 +606,7 @@ impl<S: Store> Work<S> {
 }
 
 /// The answer to a request, however often it takes to get it; none where the session ends first.
-async fn answer_to<S: Store>(
+async fn answer_to<S: Shard>(
     link: &Link<S>,
     over: &CancellationToken,
     request: &Exchange,

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use scheduler_core::share::{QueueOrder, Served, Shares};
 use scheduler_core::store::NodeInfo;
-use scheduler_core::{JobDefaults, NameError, NodeName, QueueName, Store};
+use scheduler_core::{JobDefaults, NameError, NodeName, QueueName, Sharded};
 
 use crate::clock::StoreClock;
 use crate::jobs::{OnConflict, PutWish};
 use crate::node::settings::Settings;
-use crate::node::shared::Shared;
+use crate::node::shared::Node;
 use crate::node::{AtStart, Retention, Timing, Tracing};
 use crate::scheduler::{BuildError, NewJob, Scheduler};
 use crate::task::{
@@ -34,7 +34,7 @@ pub struct SchedulerBuilder<S> {
     #[cfg(feature = "macros")]
     declared_tasks: BTreeSet<&'static str>,
     job_defaults: JobDefaults,
-    clock: StoreClock,
+    clock: Option<StoreClock>,
     /// The first thing that was wrong.
     wrong: Option<BuildError>,
     concurrency: usize,
@@ -47,7 +47,7 @@ pub struct SchedulerBuilder<S> {
     tracing: Tracing,
 }
 
-impl<S: Store> SchedulerBuilder<S> {
+impl<S: Sharded> SchedulerBuilder<S> {
     pub(super) fn new(store: S) -> Self {
         Self {
             store,
@@ -60,7 +60,7 @@ impl<S: Store> SchedulerBuilder<S> {
             #[cfg(feature = "macros")]
             declared_tasks: BTreeSet::new(),
             job_defaults: JobDefaults::default(),
-            clock: StoreClock::new(),
+            clock: None,
             wrong: None,
             concurrency: 64,
             queues: vec![QueueName::default_queue().into()],
@@ -155,7 +155,7 @@ impl<S: Store> SchedulerBuilder<S> {
 
     /// A clock in place of this machine's, where the store's is known.
     pub(crate) fn clock(mut self, clock: StoreClock) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
@@ -271,9 +271,10 @@ impl<S: Store> SchedulerBuilder<S> {
             secrets: self.secrets,
             tracing: Arc::new(self.tracing),
         };
-        let shared = Shared::new(self.store, settings, self.tasks, self.states, self.clock);
+        let node = Node::new(settings, self.tasks, self.states, self.clock);
         Ok(Scheduler {
-            shared: Arc::new(shared),
+            store: self.store,
+            node: Arc::new(node),
             declared: declared.into(),
             defaults: Arc::new(self.job_defaults),
         })

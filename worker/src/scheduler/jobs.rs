@@ -2,7 +2,7 @@
 
 use scheduler_core::patch::{Edit, JobPatch};
 use scheduler_core::trigger::TriggerSpec;
-use scheduler_core::{JobId, RunId, Store, StoredJob};
+use scheduler_core::{JobId, RunId, Sharded, StoredJob};
 
 use crate::jobs::{
     JobList, Jobs, Modified, OnConflict, PauseWish, Put, Removed, RunRequested, Switched,
@@ -10,11 +10,11 @@ use crate::jobs::{
 use crate::scheduler::{NewJob, Scheduler, SchedulerError};
 
 /// The jobs of the scheduler's store: every node and client sees the same ones.
-impl<S: Store> Scheduler<S> {
+impl<S: Sharded> Scheduler<S> {
     /// All that can be done with jobs: these methods are the short way.
     #[must_use]
     pub fn jobs(&self) -> Jobs<S> {
-        Jobs::new(self.shared.link.store.clone())
+        Jobs::new(self.store.clone())
     }
 
     /// Adds a job. Says whether it is new, takes the place of a stored one, or was there already.

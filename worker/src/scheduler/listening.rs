@@ -1,15 +1,15 @@
 //! Hearing what happens: on this node, and in the cluster.
 
-use scheduler_core::{Store, StoreError};
+use scheduler_core::{Sharded, StoreError};
 
 use crate::event::{self, ClusterEvents, Event, Events};
 use crate::scheduler::{Listener, Scheduler};
 
-impl<S: Store> Scheduler<S> {
+impl<S: Sharded> Scheduler<S> {
     /// What happens on this node from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.shared.events.listen()
+        self.node.events.listen()
     }
 
     /// What happens in the whole cluster from now on: on each node that shares the store, and to each
@@ -19,7 +19,7 @@ impl<S: Store> Scheduler<S> {
     ///
     /// The store could not be reached. Later trouble is waited out.
     pub async fn cluster_events(&self) -> Result<ClusterEvents<S>, StoreError> {
-        event::listen(self.shared.link.store.clone()).await
+        event::listen(self.store.clone()).await
     }
 
     /// Calls `listener` with what happens on this node from now on, until what this returns is

@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use scheduler_core::{JobDefaults, MemoryStore, NodeName, Store};
+use scheduler_core::{JobDefaults, MemoryStore, NodeName, Sharded};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 use crate::jobs::PutWish;
-use crate::node::shared::Shared;
+use crate::node::shared::{Node, Shared};
 use crate::node::{Counts, NodeError, NodeStatus, life};
 use crate::scheduler::{Running, SchedulerBuilder, declared};
 
 /// A node of the cluster that shares one store: it executes runs, and leads when it is its turn.
 ///
 /// ```no_run
-/// use carillon::core::Store;
+/// use carillon::core::Sharded;
 /// use carillon::{Args, Context, Scheduler, shutdown_signal};
 ///
-/// # async fn example<S: Store>(store: S) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example<S: Sharded>(store: S) -> Result<(), Box<dyn std::error::Error>> {
 /// async fn send_report(context: Context, Args(recipient): Args<String>) -> std::io::Result<()> {
 ///     println!("{} to {recipient}", context.run_id());
 ///     Ok(())
@@ -36,16 +36,18 @@ use crate::scheduler::{Running, SchedulerBuilder, declared};
 /// not.
 #[derive(Debug)]
 pub struct Scheduler<S> {
-    pub(crate) shared: Arc<Shared<S>>,
+    pub(crate) store: S,
+    pub(crate) node: Arc<Node>,
     /// Put when it begins to run.
     pub(super) declared: Arc<[PutWish]>,
     pub(super) defaults: Arc<JobDefaults>,
 }
 
-impl<S> Clone for Scheduler<S> {
+impl<S: Clone> Clone for Scheduler<S> {
     fn clone(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
+            store: self.store.clone(),
+            node: Arc::clone(&self.node),
             declared: Arc::clone(&self.declared),
             defaults: Arc::clone(&self.defaults),
         }
@@ -53,19 +55,19 @@ impl<S> Clone for Scheduler<S> {
 }
 
 /// A node's life: over when this is dropped, also where the future that was to live it is.
-pub(super) struct Life<S>(Arc<Shared<S>>);
+pub(super) struct Life(Arc<Node>);
 
-impl<S: Store> Life<S> {
+impl Life {
     /// Begins it, unless the node lives already.
-    fn begin(shared: &Arc<Shared<S>>) -> Result<Self, NodeError> {
-        match shared.begin_life() {
-            true => Ok(Self(Arc::clone(shared))),
+    fn begin(node: &Arc<Node>) -> Result<Self, NodeError> {
+        match node.begin_life() {
+            true => Ok(Self(Arc::clone(node))),
             false => Err(NodeError::runs_already()),
         }
     }
 }
 
-impl<S> Drop for Life<S> {
+impl Drop for Life {
     fn drop(&mut self) {
         self.0.end_life();
     }
@@ -113,7 +115,7 @@ impl Scheduler<scheduler_redis::RedisStore> {
     }
 }
 
-impl<S: Store> Scheduler<S> {
+impl<S: Sharded> Scheduler<S> {
     /// Begins to put together a node on this store.
     pub fn builder(store: S) -> SchedulerBuilder<S> {
         SchedulerBuilder::new(store)
@@ -122,25 +124,19 @@ impl<S: Store> Scheduler<S> {
     /// The node's name.
     #[must_use]
     pub fn node(&self) -> &NodeName {
-        &self.shared.settings.info.node
+        &self.node.settings.info.node
     }
 
     /// What this node has counted, also while it runs.
     pub fn counters(&self) -> impl Fn() -> Counts + Send + Sync + 'static {
-        let shared = Arc::clone(&self.shared);
-        move || shared.counters.read()
+        let node = Arc::clone(&self.node);
+        move || node.counters.read()
     }
 
     /// Whether the node takes part in the cluster, to be looked at while it runs.
     #[must_use]
     pub fn status(&self) -> NodeStatus {
-        self.shared.status.clone()
-    }
-
-    /// What its loops share.
-    #[cfg(feature = "http")]
-    pub(crate) const fn shared(&self) -> &Arc<Shared<S>> {
-        &self.shared
+        self.node.status.clone()
     }
 
     /// Runs the node in the background, on the tokio runtime that this is called on.
@@ -170,7 +166,7 @@ impl<S: Store> Scheduler<S> {
     ///
     /// Outside of a tokio runtime.
     pub fn start(&self) -> Result<Running<S>, NodeError> {
-        let life = Life::begin(&self.shared)?;
+        let life = Life::begin(&self.node)?;
         Ok(Running::begin(self.clone(), life))
     }
 
@@ -187,22 +183,24 @@ impl<S: Store> Scheduler<S> {
     /// it shall not wait for that ([`AtStart::GiveUp`](crate::AtStart::GiveUp)); a thread that could not be started. Trouble with the store later on
     /// is no error: the node tells it, and waits for its end.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let life = Life::begin(&self.shared)?;
+        let life = Life::begin(&self.node)?;
         self.live(life, shutdown).await
     }
 
     /// Lives the life that was begun.
     pub(super) async fn live(
         self,
-        life: Life<S>,
+        life: Life,
         shutdown: CancellationToken,
     ) -> Result<(), NodeError> {
-        declared::put(&life.0, &self.declared, &shutdown).await?;
-        life::run(Arc::clone(&life.0), shutdown).await
+        self.put_declared(&shutdown).await?;
+        let shards = self.store.shards().iter().cloned().enumerate();
+        let shards = shards.map(|(number, shard)| Shared::new(Arc::clone(&life.0), number, shard));
+        life::run(shards.map(Arc::new).collect(), shutdown).await
     }
 
     /// Puts the jobs that were declared, as a start does.
     pub(crate) async fn put_declared(&self, stop: &CancellationToken) -> Result<(), NodeError> {
-        declared::put(&self.shared, &self.declared, stop).await
+        declared::put(&self.node, &self.store, &self.declared, stop).await
     }
 }

@@ -1,6 +1,6 @@
 //! Pausing all jobs at once, and what a scheduler says of itself.
 
-use scheduler_core::Store;
+use scheduler_core::Sharded;
 use scheduler_core::queue::{Hold, HoldNote};
 
 use crate::jobs::JobsError;
@@ -19,7 +19,7 @@ pub enum SchedulerState {
 }
 
 /// Pausing: for the whole cluster, from whichever node it is asked for, whether that runs or not.
-impl<S: Store> Scheduler<S> {
+impl<S: Sharded> Scheduler<S> {
     /// Pauses all jobs of the store, on all nodes, until [`resume`](Self::resume): fire times are
     /// recorded as skipped, and runs wait. What is running goes on. Nothing happens where they are
     /// paused already.
@@ -104,13 +104,13 @@ impl<S: Store> Scheduler<S> {
     /// Whether this node runs, paused or not. Asks nobody.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.shared.lives()
+        self.node.lives()
     }
 
     /// The queues of the store: their limits and their pauses.
     #[must_use]
     pub fn queues(&self) -> Queues<S> {
-        Queues::new(self.shared.link.store.clone())
+        Queues::new(self.store.clone())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use scheduler_core::Store;
+use scheduler_core::Sharded;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -33,8 +33,8 @@ pub struct Running<S> {
     task: Option<JoinHandle<Result<(), NodeError>>>,
 }
 
-impl<S: Store> Running<S> {
-    pub(super) fn begin(scheduler: Scheduler<S>, life: Life<S>) -> Self {
+impl<S: Sharded> Running<S> {
+    pub(super) fn begin(scheduler: Scheduler<S>, life: Life) -> Self {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(scheduler.clone().live(life, shutdown.clone()));
         Self {
@@ -52,7 +52,7 @@ impl<S: Store> Running<S> {
     /// What had ended it before.
     pub async fn shutdown(mut self, wait: Wait) -> Result<(), NodeError> {
         if wait == Wait::NotAtAll {
-            self.scheduler.shared.hurry().cancel();
+            self.scheduler.node.hurry().cancel();
         }
         self.shutdown.cancel();
         self.end().await

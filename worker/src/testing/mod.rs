@@ -3,12 +3,12 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use carillon::core::Store;
+//! use carillon::core::Sharded;
 //! use carillon::testing::TestScheduler;
 //! use carillon::{NewJob, Scheduler, SchedulerBuilder};
 //!
 //! // What the service itself builds its scheduler with, on any store.
-//! fn scheduler<S: Store>(store: S) -> SchedulerBuilder<S> {
+//! fn scheduler<S: Sharded>(store: S) -> SchedulerBuilder<S> {
 //!     Scheduler::builder(store)
 //!         .task("report", || async { Ok::<_, String>("sent") })
 //!         .job(NewJob::new("report", "report").cron("30 8 * * mon-fri").timezone("Europe/Berlin"))

@@ -10,6 +10,7 @@ use scheduler_core::{Clock, ManualClock, MemoryStore, Store, Timestamp};
 
 use crate::clock::StoreClock;
 use crate::node::by_hand::{ByHand, Rest};
+use crate::node::shared::Shared;
 use crate::scheduler::{Scheduler, SchedulerBuilder};
 use crate::testing::Happened;
 
@@ -57,7 +58,8 @@ impl TestScheduler {
             .put_declared(&tokio_util::sync::CancellationToken::new())
             .await
             .unwrap_or_else(|error| panic!("the declared jobs cannot be put: {error}"));
-        let node = ByHand::begin(Arc::clone(&scheduler.shared))
+        let shard = Shared::new(Arc::clone(&scheduler.node), 0, scheduler.store.clone());
+        let node = ByHand::begin(Arc::new(shard))
             .await
             .unwrap_or_else(|error| panic!("the node cannot begin: {error}"));
         let mut test = Self {
@@ -129,7 +131,7 @@ impl TestScheduler {
                 limit: PAGE,
                 ..HistoryQuery::default()
             };
-            let page = self.scheduler.shared.link.store.history(&query).await;
+            let page = self.scheduler.store.history(&query).await;
             let page = page.unwrap_or_else(|error| panic!("history cannot be read: {error}"));
             self.told = page.position;
             let count = page.entries.len();

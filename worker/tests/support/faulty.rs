@@ -192,45 +192,9 @@ impl Faults {
 }
 
 macro_rules! operations {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
-        impl<S: Store> Store for Faulty<S> {
-            fn detached(&self) -> Self {
-                Self {
-                    inner: self.inner.detached(),
-                    faults: Arc::clone(&self.faults),
-                }
-            }
-
-            fn describe(&self) -> String {
-                format!("faulty {}", self.inner.describe())
-            }
-
-            async fn exchange(&self, request: &Exchange) -> StoreResult<ExchangeAnswer> {
-                self.faults.floor.fetch_max(request.floor, Ordering::Relaxed);
-                self.faults.before("exchange").await?;
-                let answer = self.inner.exchange(request).await?;
-                self.faults.after("exchange", answer)
-            }
-
-            async fn definitions(
-                &self,
-                wanted: &[(JobId, Version)],
-            ) -> StoreResult<Vec<Definition>> {
-                self.faults.before("definitions").await?;
-                let poisoned = self.faults.poisoned.lock().unwrap().clone();
-                if wanted.iter().any(|(job, _)| poisoned.contains(job)) {
-                    let kind = StoreErrorKind::Refused;
-                    return Err(StoreError::new(kind, "definitions", "poisoned on purpose"));
-                }
-                let mut answer = self.inner.definitions(wanted).await?;
-                let spoilt = self.faults.spoilt.lock().unwrap().clone();
-                for ((job, _), definition) in wanted.iter().zip(&mut answer) {
-                    if spoilt.contains(job) {
-                        *definition = Definition::Unreadable("spoilt on purpose".to_owned());
-                    }
-                }
-                self.faults.after("definitions", answer)
-            }
+    ($trait:ident { $($more:item)* } $($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl<S: $trait> $trait for Faulty<S> {
+            $($more)*
 
             $(
                 async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
@@ -244,6 +208,72 @@ macro_rules! operations {
 }
 
 operations! {
+    Store {
+        fn detached(&self) -> Self {
+            Self {
+                inner: self.inner.detached(),
+                faults: Arc::clone(&self.faults),
+            }
+        }
+
+        fn describe(&self) -> String {
+            format!("faulty {}", self.inner.describe())
+        }
+    }
+    jobs(ids: &[JobId]) -> Vec<JobWrite>;
+    job_page(cursor: Option<&str>, limit: usize) -> JobPage;
+    put(request: &PutJob) -> Vec<Changed>;
+    supersede(request: &Supersede) -> Changed;
+    holders(keys: &[UniqueKey]) -> Vec<Option<Holder>>;
+    remove(request: &RemoveJob) -> Changed;
+    recall(request: &Recall) -> Recalled;
+    run_now(request: &RunNow) -> RunNowAnswer;
+    cancel(request: &Cancel) -> CancelAnswer;
+    failed(query: &FailedQuery) -> FailedPage;
+    rerun(request: &Rerun) -> Vec<RerunAnswer>;
+    purge(runs: &[RunId]) -> ();
+    history(query: &HistoryQuery) -> HistoryPage;
+    in_flight(job: &JobId) -> Vec<RunInFlight>;
+    nodes() -> Vec<NodeView>;
+    overview() -> Overview;
+    steer(request: &Steer) -> Steered;
+    queues() -> QueueBoard;
+    audit(request: &Audit) -> ();
+    audited(query: &AuditQuery) -> AuditPage;
+    notes(run: &RunId) -> Vec<RunNotes>;
+    announce(events: &[Event]) -> usize;
+    listen() -> Feed;
+}
+
+operations! {
+    Shard {
+        async fn exchange(&self, request: &Exchange) -> StoreResult<ExchangeAnswer> {
+            self.faults.floor.fetch_max(request.floor, Ordering::Relaxed);
+            self.faults.before("exchange").await?;
+            let answer = self.inner.exchange(request).await?;
+            self.faults.after("exchange", answer)
+        }
+
+        async fn definitions(
+            &self,
+            wanted: &[(JobId, Version)],
+        ) -> StoreResult<Vec<Definition>> {
+            self.faults.before("definitions").await?;
+            let poisoned = self.faults.poisoned.lock().unwrap().clone();
+            if wanted.iter().any(|(job, _)| poisoned.contains(job)) {
+                let kind = StoreErrorKind::Refused;
+                return Err(StoreError::new(kind, "definitions", "poisoned on purpose"));
+            }
+            let mut answer = self.inner.definitions(wanted).await?;
+            let spoilt = self.faults.spoilt.lock().unwrap().clone();
+            for ((job, _), definition) in wanted.iter().zip(&mut answer) {
+                if spoilt.contains(job) {
+                    *definition = Definition::Unreadable("spoilt on purpose".to_owned());
+                }
+            }
+            self.faults.after("definitions", answer)
+        }
+    }
     register(request: &Register) -> Registered;
     heartbeat(request: &Heartbeat) -> HeartbeatAnswer;
     reconcile(request: &Reconcile) -> ReconcileAnswer;
@@ -265,30 +295,7 @@ operations! {
     fence_session(request: &FenceSession) -> FenceAnswer;
     dead_claims(limit: usize) -> Vec<(SessionId, Vec<Claim>)>;
     drain(request: &Drain) -> DrainAnswer;
-    jobs(ids: &[JobId]) -> Vec<JobWrite>;
-    job_page(cursor: Option<&str>, limit: usize) -> JobPage;
-    put(request: &PutJob) -> Vec<Changed>;
-    supersede(request: &Supersede) -> Changed;
-    holders(keys: &[UniqueKey]) -> Vec<Option<Holder>>;
-    remove(request: &RemoveJob) -> Changed;
-    recall(request: &Recall) -> Recalled;
-    run_now(request: &RunNow) -> RunNowAnswer;
-    cancel(request: &Cancel) -> CancelAnswer;
-    failed(query: &FailedQuery) -> FailedPage;
-    rerun(request: &Rerun) -> Vec<RerunAnswer>;
-    purge(runs: &[RunId]) -> ();
-    history(query: &HistoryQuery) -> HistoryPage;
-    in_flight(job: &JobId) -> Vec<RunInFlight>;
-    nodes() -> Vec<NodeView>;
-    overview() -> Overview;
-    steer(request: &Steer) -> Steered;
-    queues() -> QueueBoard;
-    audit(request: &Audit) -> ();
-    audited(query: &AuditQuery) -> AuditPage;
     trail(limit: usize) -> Trail;
     follow(request: &FollowUp) -> FollowAnswer;
     note(request: &Note) -> NoteAnswer;
-    notes(run: &RunId) -> Vec<RunNotes>;
-    announce(events: &[Event]) -> usize;
-    listen() -> Feed;
 }

@@ -14,7 +14,7 @@ use carillon::core::change::put_new;
 use carillon::core::history::{Record, RunRecord};
 use carillon::core::store::{HistoryQuery, PutJob, RequestId, RunNow};
 use carillon::core::{
-    Cause, Job, JobDefaults, JobId, JobSpec, MemoryStore, NodeName, RunId, Store,
+    Cause, Job, JobDefaults, JobId, JobSpec, MemoryStore, NodeName, RunId, Sharded, Store,
 };
 use carillon::{Context, Counts, Event, Events, NodeError, Scheduler, SystemClock, Tasks, Timing};
 use serde_json::{Value, json};
@@ -104,11 +104,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn start<S: Store>(store: &S, name: &str, tasks: &Tasks, timing: Timing) -> Self {
+    pub(crate) fn start<S: Sharded>(store: &S, name: &str, tasks: &Tasks, timing: Timing) -> Self {
         Self::start_with(store, name, tasks, timing, 8)
     }
 
-    pub(crate) fn start_with<S: Store>(
+    pub(crate) fn start_with<S: Sharded>(
         store: &S,
         name: &str,
         tasks: &Tasks,

@@ -1,7 +1,7 @@
 //! Those who cancel runs, and nodes that write down what they begin.
 
 use scheduler_core::store::{Begin, BeginAnswer, Cancel, CancelAnswer};
-use scheduler_core::{Generation, Store};
+use scheduler_core::{Generation, Shard, Store};
 
 use super::walker::Walker;
 use crate::conformance::{Harness, done};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use scheduler_core::after::{After, Follow, On};
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::store::{FollowAnswer, FollowUp};
-use scheduler_core::{JobId, Store};
+use scheduler_core::{JobId, Shard};
 
 use super::step::JOBS;
 use super::walker::Walker;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use scheduler_core::Store;
 use scheduler_core::notes::{Note, NoteAnswer, Notes, RunNotes};
+use scheduler_core::{Shard, Store};
 
 use super::walker::Walker;
 use crate::conformance::{Harness, START, done};

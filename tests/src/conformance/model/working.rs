@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scheduler_core::Store;
+use scheduler_core::Shard;
 use scheduler_core::run::{Claim, Ending, Outcome, Verdict};
 use scheduler_core::store::{
     Drain, ExchangeAnswer, FenceAnswer, FenceSession, HeartbeatAnswer, ResyncAnswer, Settled,

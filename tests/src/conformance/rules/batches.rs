@@ -7,7 +7,7 @@ use scheduler_core::history::Record;
 use scheduler_core::policy::Overlap;
 use scheduler_core::run::{Claim, Ending, Outcome, Verdict};
 use scheduler_core::store::{DispatchAnswer, Refusal, Refused, Settled};
-use scheduler_core::{Policy, Store};
+use scheduler_core::{Policy, Shard, Store};
 
 use super::cancelling::cancel_of;
 use super::failing::failed;

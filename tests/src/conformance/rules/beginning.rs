@@ -3,7 +3,7 @@
 use scheduler_core::policy::Delivery;
 use scheduler_core::run::{Claim, Ending, Outcome, Verdict};
 use scheduler_core::store::{Begin, BeginAnswer, Drain};
-use scheduler_core::{Fence, Store};
+use scheduler_core::{Fence, Shard};
 
 use super::claims::held;
 use super::sessions::fence;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use scheduler_core::run::{Ending, Verdict};
 use scheduler_core::store::{Definition, Promote, RunNowAnswer};
-use scheduler_core::{Cause, Job, Store, Version};
+use scheduler_core::{Cause, Job, Shard, Store, Version};
 
 use crate::conformance::{Harness, World, done, job, name, removed_record, settled_as};
 

@@ -8,7 +8,7 @@ use scheduler_core::run::{Claim, Ending, Outcome, Verdict};
 use scheduler_core::store::{
     Cancel, CancelAnswer, Cancelled, Drain, Exchanged, HeartbeatAnswer, Settled,
 };
-use scheduler_core::{Fence, QueueName, RunId, Store};
+use scheduler_core::{Fence, QueueName, RunId, Shard, Store};
 
 use super::sessions::fence;
 use crate::conformance::{Harness, Node, World, done, job, request, settled_as};

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use scheduler_core::run::{Claim, Ending, Outcome, Verdict};
 use scheduler_core::store::{ClaimWish, ExchangeAnswer, Exchanged, ResyncAnswer};
-use scheduler_core::{Fence, Priority, Store};
+use scheduler_core::{Fence, Priority, Shard};
 
 use crate::conformance::{Harness, Node, World, done, job, name, settled_as};
 

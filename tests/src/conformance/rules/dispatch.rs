@@ -7,7 +7,7 @@ use scheduler_core::history::{Record, SkipRecord};
 use scheduler_core::plan::{Plan, SkipReason};
 use scheduler_core::policy::{Coalesce, Grace};
 use scheduler_core::store::{DispatchItem, DueJob, Peek, PeekAnswer};
-use scheduler_core::{JobId, Store, StoredJob, Timestamp};
+use scheduler_core::{JobId, Shard, StoredJob, Timestamp};
 
 use crate::conformance::{EVERY, Harness, Sight, World, done, job, name, peek};
 

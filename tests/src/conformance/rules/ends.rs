@@ -6,7 +6,7 @@ use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::Plan;
 use scheduler_core::run::Ending;
 use scheduler_core::store::{Park, ParkItem, Retire};
-use scheduler_core::{JobId, Pause, Policy, Standing, Store};
+use scheduler_core::{JobId, Pause, Policy, Shard, Standing};
 
 use crate::conformance::{EVERY, Harness, World, done, job, name};
 

@@ -10,7 +10,7 @@ use scheduler_core::store::{
     Definition, Exchanged, FailedPage, FailedQuery, FailedRun, Rerun, RerunAnswer, RerunItem,
     Settled, Tidy, TidyAnswer,
 };
-use scheduler_core::{RunId, Store};
+use scheduler_core::{RunId, Shard, Store};
 use uuid::Uuid;
 
 use crate::conformance::{Harness, Node, World, done, job, name, request};

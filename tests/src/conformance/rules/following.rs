@@ -12,7 +12,7 @@ use scheduler_core::policy::{Grace, Overlap};
 use scheduler_core::run::{Claim, Ending, Outcome};
 use scheduler_core::store::{Changed, Drain, FollowAnswer, PutJob};
 use scheduler_core::trigger::TriggerSpec;
-use scheduler_core::{Job, JobBuilder, JobDefaults, Policy, RunId, Store};
+use scheduler_core::{Job, JobBuilder, JobDefaults, Policy, RunId, Shard, Store};
 
 use super::sessions::fence;
 use crate::conformance::{Harness, Node, World, done, job, name, request};

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use scheduler_core::Store;
 use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::run::Ending;
 use scheduler_core::store::{HistoryPage, HistoryQuery, RunPlace, Tidy, TidyAnswer};
+use scheduler_core::{Shard, Store};
 
 use crate::conformance::{Harness, World, done, job, name};
 

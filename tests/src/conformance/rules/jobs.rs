@@ -12,7 +12,7 @@ use scheduler_core::store::{
     Changed, Definition, JobWrite, MAX_ALL_OR_NONE, PutJob, RunNowAnswer, StoreErrorKind,
 };
 use scheduler_core::unique::Unique;
-use scheduler_core::{Job, JobBuilder, JobId, Store, StoredJob, Timestamp, Version};
+use scheduler_core::{Job, JobBuilder, JobId, Shard, Store, StoredJob, Timestamp, Version};
 
 use crate::conformance::{EVERY, Harness, START, World, done, job, name, request};
 

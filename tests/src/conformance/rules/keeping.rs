@@ -7,7 +7,7 @@ use scheduler_core::history::Record;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::run::Ending;
 use scheduler_core::store::{HistoryPage, HistoryQuery, Tidy, TidyAnswer};
-use scheduler_core::{HistoryPolicy, RunId, Store, Timestamp};
+use scheduler_core::{HistoryPolicy, RunId, Shard, Store, Timestamp};
 
 use crate::conformance::{Harness, Node, World, done, job, name};
 

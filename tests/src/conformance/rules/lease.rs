@@ -8,7 +8,7 @@ use scheduler_core::store::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, FenceSession, Park, PeekAnswer, Promote,
     Retire, Tidy, TidyAnswer,
 };
-use scheduler_core::{Store, Timestamp};
+use scheduler_core::{Shard, Timestamp};
 
 use crate::conformance::{Harness, LEASE, START, World, done, job, name, peek};
 

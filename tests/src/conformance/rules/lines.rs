@@ -7,7 +7,7 @@ use scheduler_core::plan::{Skip, SkipReason};
 use scheduler_core::policy::{MAX_LINED_UP, Overlap};
 use scheduler_core::run::{Claim, Ending, Verdict};
 use scheduler_core::store::{Drain, FenceAnswer, Opening, Retire, RunNowAnswer, RunPlace, Wake};
-use scheduler_core::{JobBuilder, Policy, RunId, Store};
+use scheduler_core::{JobBuilder, Policy, RunId, Shard, Store};
 
 use super::dispatch::two;
 use super::sessions::fence;

@@ -11,7 +11,7 @@ use scheduler_core::store::{
     BeginAnswer, CancelAnswer, DispatchAnswer, Drain, ExchangeAnswer, Promote, PutJob, Refusal,
     RerunAnswer, ResyncAnswer, Retire,
 };
-use scheduler_core::{JobId, Store};
+use scheduler_core::{JobId, Shard, Store};
 
 use super::beginning::begin_of;
 use super::cancelling::cancel_of;

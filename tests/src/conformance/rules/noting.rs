@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use scheduler_core::notes::{MAX_ATTEMPTS, Note, NoteAnswer, Notes, RunNotes};
-use scheduler_core::{Fence, RunId, Store};
+use scheduler_core::{Fence, RunId, Shard, Store};
 
 use super::sessions::fence;
 use crate::conformance::{Harness, Node, START, World, done, name};

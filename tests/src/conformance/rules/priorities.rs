@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use scheduler_core::run::{Claim, Ending, Outcome, Verdict};
 use scheduler_core::store::{ClaimWish, Drain, FenceAnswer, FenceSession, Promote, Take, Wake};
-use scheduler_core::{Priority, RunId, Store};
+use scheduler_core::{Priority, RunId, Shard};
 
 use crate::conformance::{Harness, Node, World, done, job, name, settled_as};
 

@@ -10,7 +10,7 @@ use scheduler_core::run::{Claim, Ending, Outcome, Verdict};
 use scheduler_core::store::{
     DispatchAnswer, Drain, FenceAnswer, FenceSession, Settled, Steer, Steered, Steering, Wake,
 };
-use scheduler_core::{QueueName, Store};
+use scheduler_core::{QueueName, Shard, Store};
 
 use crate::conformance::{EVERY, Harness, Node, World, done, job, name, request, settled_as};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use scheduler_core::Store;
 use scheduler_core::store::{Recall, Recalled, Recalling, RequestId};
+use scheduler_core::{Shard, Store};
 use uuid::Uuid;
 
 use super::history::tidy;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use scheduler_core::plan::{Plan, Skip, SkipReason};
 use scheduler_core::store::{Changed, Dispatch, DispatchAnswer, MAX_PLAN_AGE, Refusal, Refused};
-use scheduler_core::{Store, change};
+use scheduler_core::{Shard, Store, change};
 
 use super::dispatch::{dispatched, two};
 use crate::conformance::{EVERY, Harness, World, done, job, name};

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use scheduler_core::Store;
+use scheduler_core::Shard;
 use scheduler_core::run::{Claim, Ending, Verdict};
 use scheduler_core::store::{DueRetry, Exchanged, Promote, Settled};
 

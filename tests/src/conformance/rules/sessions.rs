@@ -8,7 +8,7 @@ use scheduler_core::store::{
     AcquireAnswer, BeginAnswer, ExchangeAnswer, Exchanged, FenceAnswer, FenceSession,
     HeartbeatAnswer, NodeView, ReconcileAnswer, Registered, ResyncAnswer,
 };
-use scheduler_core::{Fence, Generation, SessionId, Store, Timestamp};
+use scheduler_core::{Fence, Generation, SessionId, Shard, Timestamp};
 
 use super::beginning::begin_of;
 use crate::conformance::{Harness, Node, SESSION, START, Sight, World, done, job, name};

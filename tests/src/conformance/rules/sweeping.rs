@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use scheduler_core::policy::OnLost;
 use scheduler_core::run::{Claim, Ending, Outcome, Verdict};
 use scheduler_core::store::{Drain, FenceAnswer, Settled};
-use scheduler_core::{Fence, SessionId, Store};
+use scheduler_core::{Fence, SessionId, Shard};
 
 use super::sessions::fence;
 use crate::conformance::{Harness, Node, World, done, job, settled_as};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scheduler_core::Store;
+use scheduler_core::Shard;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::store::{Acquire, AcquireAnswer};
 

@@ -8,7 +8,7 @@ use scheduler_core::run::Ending;
 use scheduler_core::store::{Changed, JobWrite, PutJob, Retire, Supersede};
 use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::unique::{Holder, Unique};
-use scheduler_core::{Job, JobBuilder, JobDefaults, JobId, Store, Timestamp, UniqueKey};
+use scheduler_core::{Job, JobBuilder, JobDefaults, JobId, Shard, Store, Timestamp, UniqueKey};
 
 use crate::conformance::{EVERY, Harness, START, World, done, name, request};
 

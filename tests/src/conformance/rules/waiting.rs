@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use scheduler_core::Store;
 use scheduler_core::policy::Coalesce;
 use scheduler_core::store::{ExchangeAnswer, Exchanged, Wake};
+use scheduler_core::{Shard, Store};
 use tokio::task::JoinSet;
 
 use crate::conformance::{EVERY, Harness, World, done, job, name};

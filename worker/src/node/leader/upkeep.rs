@@ -5,7 +5,7 @@ use scheduler_core::store::{
     Admit, AdmitItem, Changed, JobWrite, Park, ParkItem, Peeked, Promote, PutJob, RequestId,
     Retire, StoreResult, Tidy, TidyAnswer,
 };
-use scheduler_core::{Priority, QueueName, Store, Version};
+use scheduler_core::{Priority, QueueName, Shard, Version};
 use uuid::Uuid;
 
 use super::{Leader, QUIET_TIDY_EVERY, TIDY_EVERY};
@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::node::definitions::Lookup;
 use crate::node::following::Following;
 
-impl<S: Store> Leader<S> {
+impl<S: Shard> Leader<S> {
     /// Takes jobs out of the schedule that nobody can plan: they would stay at its head for ever.
     /// False where the lease is lost.
     pub(super) async fn park(&mut self, jobs: Vec<ParkItem>) -> StoreResult<bool> {

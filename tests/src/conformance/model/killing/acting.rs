@@ -6,7 +6,7 @@ use scheduler_core::store::{
     Acquire, AcquireAnswer, Cancel, Dispatch, Drain, Exchange, ExchangeAnswer, FenceSession, Peek,
     PeekAnswer, Promote, PutJob, Retire,
 };
-use scheduler_core::{JobId, QueueName, Store};
+use scheduler_core::{JobId, QueueName, Shard, Store};
 
 use super::{Answer, EVERY, JOBS, Killing, Request, job};
 use crate::conformance::{Harness, done, name, request};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use scheduler_core::history::Record;
 use scheduler_core::run::{Ending, Outcome};
 use scheduler_core::store::{Drain, FenceSession, FollowAnswer};
-use scheduler_core::{Cause, JobId, RunId, Store, Timestamp};
+use scheduler_core::{Cause, JobId, RunId, Shard, Timestamp};
 
 use super::others::{FOLLOWER, ONCE};
 use super::{EVERY, Killing};

@@ -28,7 +28,7 @@ use scheduler_core::store::{
     PutJob, RemoveJob, Retire, RunNow, Supersede,
 };
 use scheduler_core::trigger::TriggerSpec;
-use scheduler_core::{Job, JobBuilder, JobDefaults, JobId, Policy, RunId, Store, Timestamp};
+use scheduler_core::{Job, JobBuilder, JobDefaults, JobId, Policy, RunId, Shard, Store, Timestamp};
 
 use crate::conformance::{Harness, Node, START, World, done, name};
 
