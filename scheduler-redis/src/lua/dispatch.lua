@@ -1,16 +1,18 @@
 -- Settles due fire times as planned: the due time moves and the runs appear, in one step per job.
--- KEYS: leader beat due versions fired busy finished history lines packed events
+-- KEYS: leader beat due versions changed fired busy finished history lines packed events
 --   gates, then (high, ready, low, wake) of each queue
 -- ARGV: token, planned at, greatest age ms, plain items, last items, other items (at most 500 in all),
---   lists. Then the plain items, which settle just their due time, by one run, of jobs that may have one
---   run in flight and none lined up: columns of jobs, versions, (job, due), (next due, job), (job, "@"
---   due). Then the same of those whose schedule is over with that: columns of jobs, versions, (job, due),
+--   lists, what `changed` was when the jobs had these versions or "" where they are named. Then the plain
+--   items, which settle just their due time, by one run, of jobs that may have one run in flight and none
+--   lined up: columns of jobs, versions if they are named, (job, due), (next due, job), (job, "@"
+--   due). Then the same of those whose schedule is over with that: columns of jobs, versions if they are named, (job, due),
 --   ("+inf", job), (job, "@" due). Then per other item: job, due, version, next due or "", first and last fire time that it settles,
 --   max instances, how many more may be lined up, fire times of its runs (blank-separated), records of
 --   its skips (one a line). Then per list: list, runs, and a column of the waiting runs of all items,
 --   in the order in which they are to wait
 -- Answers: {} or {index, why, fired, ...} of items that were refused ("changed", "fired", "full"),
---   counted in this order; or "lost"; or "stale". Asked again: items that were done are refused.
+--   counted in this order; or "lost"; or "stale"; or "anew" where `changed` is another, and versions must
+--   be named. Asked again: items that were done are refused.
 if held_lease() ~= ARGV[1] then
   return 'lost'
 end
@@ -19,17 +21,24 @@ local age, oldest = t - tonumber(ARGV[2]), tonumber(ARGV[3])
 if age > oldest or age < -oldest then
   return 'stale'
 end
-local FIRST, ARGS = 8, 10
+local FIRST, ARGS = 9, 10
 local others, lists = tonumber(ARGV[6]), tonumber(ARGV[7])
+-- While `changed` is what it was, each job that is stored has the version that it had.
+local is_named = ARGV[8] == ''
+if not is_named and redis.call('GET', K.changed) ~= ARGV[8] then
+  return 'anew'
+end
+local COLUMNS = is_named and 8 or 7
 local function columns(first, count)
+  local fired = first + (COLUMNS - 6) * count
   return {
-    count = count, jobs = first, versions = first + count, fired = first + 2 * count,
-    next = first + 4 * count, busy = first + 6 * count, left_out = {},
+    count = count, jobs = first, versions = first + count, fired = fired,
+    next = fired + 2 * count, busy = fired + 4 * count, left_out = {},
   }
 end
 local plain = columns(FIRST, tonumber(ARGV[4]))
-local last = columns(FIRST + 8 * plain.count, tonumber(ARGV[5]))
-local OTHERS = FIRST + 8 * (plain.count + last.count)
+local last = columns(FIRST + COLUMNS * plain.count, tonumber(ARGV[5]))
+local OTHERS = FIRST + COLUMNS * (plain.count + last.count)
 local LISTS = OTHERS + others * ARGS
 if lists > 0 and is_paused() then
   -- Planned before the pause began.
@@ -50,20 +59,40 @@ local function refuse(place, why, fired, job, runs)
   end
 end
 
+-- Whether all these jobs are due at this time. They come as they stand in `due`, perhaps with others
+-- between them. Finds out without their scores, since Redis takes longer to print one than for all else
+-- that is checked; false may also mean that it could not be found out so.
+local function are_due_at(due, jobs)
+  local found = redis.call('ZRANGE', K.due, due, due, 'BYSCORE', 'LIMIT', 0, plain.count + last.count + others)
+  local at = 0
+  for _, job in ipairs(jobs) do
+    repeat
+      at = at + 1
+    until found[at] == job or not found[at]
+    if not found[at] then
+      return false
+    end
+  end
+  return true
+end
+
 local function check(c, place)
   if c.count == 0 then
     return
   end
-  local jobs = { unpack(ARGV, c.jobs, c.versions - 1) }
-  local dues = redis.call('ZMSCORE', K.due, unpack(jobs))
-  local versions = redis.call('HMGET', K.versions, unpack(jobs))
+  local jobs = { unpack(ARGV, c.jobs, c.jobs + c.count - 1) }
+  local first = ARGV[c.fired + 1]
+  local is_one = first == ARGV[c.fired + 2 * c.count - 1] and are_due_at(first, jobs)
+  local dues = is_one and {} or redis.call('ZMSCORE', K.due, unpack(jobs))
+  local versions = is_named and redis.call('HMGET', K.versions, unpack(jobs)) or {}
   local fireds = redis.call('HMGET', K.fired, unpack(jobs))
   local busies = redis.call('HMGET', K.busy, unpack(jobs))
   for i = 1, c.count do
     local due, fired = ARGV[c.fired + 2 * i - 1], fireds[i] and tonumber(fireds[i])
     local why
-    if versions[i] ~= ARGV[c.versions + i - 1]
-      or (dues[i] ~= due and (not dues[i] or tonumber(dues[i]) ~= tonumber(due))) then
+    local found = is_one and first or dues[i]
+    if (is_named and versions[i] ~= ARGV[c.versions + i - 1])
+      or (found ~= due and (not found or tonumber(found) ~= tonumber(due))) then
       why = 'changed'
     elseif fired and fired >= tonumber(due) then
       why = 'fired'

@@ -1,11 +1,12 @@
 -- Renews the lease, shows progress, and looks at what is due.
--- KEYS: leader beat due versions busy retry finished resume gates inuse buckets openings followers,
---   then (high, ready, low, wake) of each queue
--- ARGV: token, ttl ms, limit (at most 500), queues
--- Answers: {now, due (job, score, ...), versions, runs in flight, next due or "", retries (member,
+-- KEYS: leader beat due versions changed busy retry finished resume gates inuse buckets openings
+--   followers, then (high, ready, low, wake) of each queue
+-- ARGV: token, ttl ms, limit (at most 500), queues, what `changed` was when the caller knew all versions, or ""
+-- Answers: {now, {due jobs, their scores (one, if all have the same)}, versions (none if `changed` is
+--   as the caller says), runs in flight, next due or "", retries (member,
 --   score, ...), next retry or "", finished jobs, jobs whose pause has ended (at most 200), next end
 --   of a pause or "", the namespace's gate or "", {jobs that may have room for runs that are lined
---   up, versions of these, 1 where jobs follow others, 1 where runs are in flight}}; or "lost".
+--   up, versions of these, 1 where jobs follow others, 1 where runs are in flight, what `changed` is or ""}}; or "lost".
 --   Asked again: harmless.
 if held_lease() ~= ARGV[1] then
   return 'lost'
@@ -15,14 +16,29 @@ go_on_when_full(K.finished)
 renew_lease(tonumber(ARGV[2]))
 redis.call('INCR', K.beat)
 local till = int(t)
-local due = redis.call('ZRANGE', K.due, '-inf', till, 'BYSCORE', 'LIMIT', 0, ARGV[3], 'WITHSCORES')
-local jobs = {}
-for i = 1, #due, 2 do
-  jobs[#jobs + 1] = due[i]
+local limit = tonumber(ARGV[3])
+local head = redis.call('ZRANGE', K.due, '-inf', till, 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+local jobs, scores = {}, {}
+if head[1] then
+  -- A score is printed digit by digit, which takes Redis longer than finding a job.
+  jobs = redis.call('ZRANGE', K.due, head[2], head[2], 'BYSCORE', 'LIMIT', 0, limit)
+  scores[1] = head[2]
+  if #jobs < limit then
+    local due = redis.call('ZRANGE', K.due, '-inf', till, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+    if #due > 2 * #jobs then
+      jobs = {}
+      for i = 1, #due, 2 do
+        jobs[#jobs + 1] = due[i]
+        scores[#jobs] = due[i + 1]
+      end
+    end
+  end
 end
-local versions, busy = {}, {}
+local versions, busy, changed = {}, {}, redis.call('GET', K.changed) or ''
 if #jobs > 0 then
-  versions = redis.call('HMGET', K.versions, unpack(jobs))
+  if changed == '' or changed ~= ARGV[5] then
+    versions = redis.call('HMGET', K.versions, unpack(jobs))
+  end
   for i, runs in ipairs(redis.call('HMGET', K.busy, unpack(jobs))) do
     busy[i] = count_words(runs)
   end
@@ -50,7 +66,7 @@ for i = 1, tonumber(ARGV[4]) do
   offer(g, i, waiting)
 end
 return {
-  t, due, versions, busy, next_due[2] or '', retries, next_retry[2] or '', finished,
+  t, { jobs, scores }, versions, busy, next_due[2] or '', retries, next_retry[2] or '', finished,
   resumes, next_resume[2] or '', redis.call('HGET', K.gates, '*') or '',
-  { openings, open_versions, redis.call('EXISTS', K.followers), redis.call('EXISTS', K.busy) },
+  { openings, open_versions, redis.call('EXISTS', K.followers), redis.call('EXISTS', K.busy), changed },
 }

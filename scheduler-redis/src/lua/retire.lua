@@ -16,13 +16,21 @@ local ids = {}
 for i = 1, count do
   ids[i] = ARGV[2 + i]
 end
-local over = redis.call('ZMSCORE', K.finished, unpack(ids))
+-- Those that are over, mostly as the leader has seen them. Their scores are not asked for: Redis takes long to
+-- print one.
+local is_over = {}
+for _, id in ipairs(redis.call('ZRANGE', K.finished, '-inf', '(+inf', 'BYSCORE', 'LIMIT', 0, count)) do
+  is_over[id] = true
+end
 local due = redis.call('ZMSCORE', K.due, unpack(ids))
 local busy = redis.call('HMGET', K.busy, unpack(ids))
 local texts = redis.call('HMGET', K.jobs, unpack(ids))
 local jobs, keys, gone, over_for_good, freed, at = {}, {}, {}, {}, {}, int(t)
 for i, id in ipairs(ids) do
-  if over[i] and tonumber(over[i]) < math.huge and not due[i] and not busy[i] then
+  if not is_over[id] then
+    is_over[id] = tonumber(redis.call('ZSCORE', K.finished, id) or 'inf') < math.huge
+  end
+  if is_over[id] and not due[i] and not busy[i] then
     over_for_good[#over_for_good + 1] = id
     local head = texts[i] and string.match(texts[i], '^[^\n]*')
     local keep = head and string.find(head, ' keep', 1, true)

@@ -39,12 +39,18 @@ impl Kind {
 }
 
 /// Adds the columns of plain or last items; `dispatch.lua` says what they mean.
-fn add_plain<'a>(call: &mut Call<'_>, items: impl Iterator<Item = &'a DispatchItem> + Clone) {
+fn add_plain<'a>(
+    call: &mut Call<'_>,
+    items: impl Iterator<Item = &'a DispatchItem> + Clone,
+    names_versions: bool,
+) {
     for item in items.clone() {
         call.arg(item.job.as_str());
     }
-    for item in items.clone() {
-        call.arg(item.version.0);
+    if names_versions {
+        for item in items.clone() {
+            call.arg(item.version.0);
+        }
     }
     for item in items.clone() {
         call.arg(item.job.as_str()).arg(item.due.as_ms());
@@ -86,7 +92,8 @@ pub(super) struct Sent<'a> {
 }
 
 impl RedisStore {
-    pub(super) fn dispatch_call(&self, request: &Dispatch) -> Sent<'_> {
+    /// Names the versions of all jobs, or what `changed` was when they had them.
+    pub(super) fn dispatch_call(&self, request: &Dispatch, changed: Option<&str>) -> Sent<'_> {
         let mut queues = Queues::of(request.items.iter().map(|item| &item.queue));
         // In the order in which runs are to wait, whatever kind of item they are of.
         let mut lists: BTreeMap<usize, Vec<(&JobId, Timestamp)>> = BTreeMap::new();
@@ -110,11 +117,12 @@ impl RedisStore {
         call.arg(request.token.to_string());
         call.arg(request.planned_at.as_ms()).arg(ms(MAX_PLAN_AGE));
         call.arg(plain.len()).arg(last.len()).arg(others.len());
-        call.arg(lists.len());
+        call.arg(lists.len()).arg(changed.unwrap_or_default());
         for columns in [plain, last] {
             add_plain(
                 &mut call,
                 columns.iter().map(|&index| &request.items[index]),
+                changed.is_none(),
             );
         }
         for &index in others {
@@ -130,8 +138,14 @@ impl RedisStore {
     }
 
     pub(super) async fn do_dispatch(&self, request: &Dispatch) -> StoreResult<DispatchAnswer> {
-        let Sent { call, sent } = self.dispatch_call(request);
-        let answer: Value = call.send().await?;
+        let changed = self.shared.versions.changed_for(&request.items);
+        let Sent { mut call, mut sent } = self.dispatch_call(request, changed.as_deref());
+        let mut answer: Value = call.send().await?;
+        if is_word(&answer, "anew") {
+            self.shared.versions.forget();
+            Sent { call, sent } = self.dispatch_call(request, None);
+            answer = call.send().await?;
+        }
         if is_word(&answer, "lost") {
             return Ok(DispatchAnswer::LeaseLost);
         }

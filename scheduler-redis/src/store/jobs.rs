@@ -282,22 +282,29 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
         JobState::Active => None,
         JobState::Paused { from, .. } => from,
     };
-    let pause = change.state.pause();
     call.arg(job.id().as_str())
         .arg(expected(version))
-        .arg(optional_ms(change.next_fire));
+        .arg(optional_ms(change.next_fire))
+        .arg(codec::head_words(job, &change.state))
+        .arg(codec::job_to_record(job)?)
+        .arg(job.queue().as_str());
+    let pause = change.state.pause();
+    let kept = keeping::policy_text(&job.policy().history);
+    let is_all = change.skips.is_empty() && pause.is_none() && from.is_none();
+    if is_all && job.unique().is_none() && job.after().is_none() && kept.is_empty() {
+        call.arg("");
+        return Ok(());
+    }
+    call.arg("more");
     call.arg(optional_ms(change.skips.first().map(|skip| skip.first)));
     call.arg(optional_ms(change.skips.last().map(|skip| skip.last)));
     call.arg(skip_lines(
         job.id(),
         &change.skips,
         change.detail.as_deref(),
-    ))
-    .arg(codec::head_words(job, &change.state))
-    .arg(optional_ms(from));
-    call.arg(codec::job_to_record(job)?)
-        .arg(job.queue().as_str());
-    call.arg(optional_ms(pause.and_then(|pause| pause.since)))
+    ));
+    call.arg(optional_ms(from))
+        .arg(optional_ms(pause.and_then(|pause| pause.since)))
         .arg(optional_ms(pause.and_then(|pause| pause.until)));
     call.arg(
         pause
@@ -315,8 +322,7 @@ fn add_change(call: &mut Call<'_>, version: Option<Version>, change: &Change) ->
             .arg(or_empty(unique.ttl.map(ms))),
         None => call.arg("").arg(""),
     };
-    call.arg(following::wish_text(job.after()));
-    call.arg(keeping::policy_text(&job.policy().history));
+    call.arg(following::wish_text(job.after())).arg(kept);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use scheduler_core::lease::{LeaseToken, LeaseView, Presence, Proof, Steal};
 use scheduler_core::plan::Skip;
 use scheduler_core::store::{
     Acquire, AcquireAnswer, Admit, DueJob, DueRetry, Opening, Park, Peek, PeekAnswer, Peeked,
-    Promote, Retire, StoreError, StoreResult, Tidy, TidyAnswer,
+    Promote, Retire, StoreError, StoreErrorKind, StoreResult, Tidy, TidyAnswer,
 };
 use scheduler_core::{JobId, SessionId, Timestamp, Version};
 
@@ -130,9 +130,22 @@ impl RedisStore {
     }
 
     pub(super) async fn do_peek(&self, request: &Peek) -> StoreResult<PeekAnswer> {
+        if let Some(known) = self.shared.versions.changed()
+            && let Some(answer) = self.peek_knowing(request, &known).await?
+        {
+            return Ok(answer);
+        }
+        let told = self.peek_knowing(request, "").await?;
+        let missing = || StoreError::new(StoreErrorKind::Corrupt, "peek", "versions are missing");
+        told.ok_or_else(missing)
+    }
+
+    /// Peeks, without being told versions while `changed` is as it was; none where one would have had to be
+    /// told.
+    async fn peek_knowing(&self, request: &Peek, known: &str) -> StoreResult<Option<PeekAnswer>> {
         type Answer = (
             i64,
-            Vec<(String, String)>,
+            (Vec<String>, Vec<String>),
             Vec<Option<String>>,
             Vec<usize>,
             String,
@@ -142,21 +155,22 @@ impl RedisStore {
             Vec<String>,
             String,
             String,
-            (Vec<String>, Vec<Option<u64>>, bool, bool),
+            (Vec<String>, Vec<Option<u64>>, bool, bool, String),
         );
 
         let queues = Queues::of(&request.queues);
         let mut call = self.call(&self.scripts().peek, None, &self.queue_keys(&queues));
         call.arg(request.token.to_string()).arg(ms(request.ttl));
         call.arg(request.limit.min(500)).arg(queues.0.len());
+        call.arg(known);
         let answer: Value = call.send().await?;
         if is_word(&answer, "lost") {
             self.shared.attendance.end();
-            return Ok(PeekAnswer::LeaseLost);
+            return Ok(Some(PeekAnswer::LeaseLost));
         }
         let (
             now,
-            due,
+            (jobs, scores),
             versions,
             in_flight,
             next_due,
@@ -166,24 +180,27 @@ impl RedisStore {
             resumes,
             next_resume,
             gate,
-            (openings, open_versions, follows, is_busy),
+            (openings, open_versions, follows, is_busy, changed),
         ): Answer =
             redis::from_redis_value(answer).map_err(|error| call.corrupt(error.to_string()))?;
+        let Some(versions) = self.shared.versions.of(&changed, &jobs, versions) else {
+            return Ok(None);
+        };
 
         // Entries that are none of ours must not keep the leader from the rest: set them aside.
         let mut strange = Vec::new();
-        let mut due_jobs = Vec::with_capacity(due.len());
-        for (((job, score), version), in_flight) in due.into_iter().zip(versions).zip(in_flight) {
-            // A due job without a record: no definition will be found under the number 0.
-            let number = version
-                .as_deref()
-                .map_or(Some(0), |version| version.parse().ok());
-            match (JobId::new(&job), score_to_timestamp(&score), number) {
+        let mut due_jobs = Vec::with_capacity(jobs.len());
+        for (i, ((job, version), in_flight)) in
+            jobs.into_iter().zip(versions).zip(in_flight).enumerate()
+        {
+            let score = scores.get(i).or(scores.first());
+            let score = score.cloned().unwrap_or_default();
+            match (JobId::new(&job), score_to_timestamp(&score), version) {
                 (Ok(job), Some(due), Some(version)) => {
                     due_jobs.push(DueJob {
                         job,
                         due,
-                        version: Version(version),
+                        version,
                         in_flight,
                     });
                 }
@@ -216,7 +233,7 @@ impl RedisStore {
         let finished = job_ids("finished", finished, &mut strange);
         let resumes = job_ids("resume", resumes, &mut strange);
         self.set_aside(&strange).await?;
-        Ok(PeekAnswer::Peeked(Peeked {
+        Ok(Some(PeekAnswer::Peeked(Peeked {
             now: Timestamp::from_ms(now),
             due: due_jobs,
             next_due: score_to_timestamp(&next_due),
@@ -229,7 +246,7 @@ impl RedisStore {
             next_resume: score_to_timestamp(&next_resume),
             follows,
             is_busy,
-        }))
+        })))
     }
 
     /// Moves members of sorted sets that nobody can read to `parked`.

@@ -12,7 +12,10 @@ impl RedisStore {
     /// What is sent for a dispatch.
     #[must_use]
     pub fn dispatch_as_sent(&self, request: &Dispatch) -> Vec<u8> {
-        self.dispatch_call(request).call.cmd.get_packed_command()
+        self.dispatch_call(request, None)
+            .call
+            .cmd
+            .get_packed_command()
     }
 
     /// What is sent for an exchange.

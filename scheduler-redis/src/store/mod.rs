@@ -18,6 +18,7 @@ mod recovery;
 mod runs;
 mod settling;
 mod streams;
+mod versions;
 mod working;
 
 use std::future::Future;
@@ -57,6 +58,7 @@ use crate::script::{Script, Scripts, ServerClock};
 use crate::server::Server;
 use crate::wait::Waiter;
 use streams::Streams;
+use versions::KnownVersions;
 
 /// One shard of one namespace on a Redis.
 ///
@@ -96,6 +98,7 @@ struct Shared {
     streams: Streams,
     waiters: Mutex<Vec<Waiter>>,
     attendance: Attendance,
+    versions: KnownVersions,
 }
 
 impl std::fmt::Debug for RedisStore {
@@ -157,6 +160,7 @@ impl RedisStore {
             streams: Streams::default(),
             waiters,
             attendance: Attendance::default(),
+            versions: KnownVersions::default(),
         };
         Self {
             shared: Arc::new(shared),

@@ -234,6 +234,8 @@ macro_rules! conformance {
             refusals {
                 a_plan_that_is_too_old_is_refused,
                 a_plan_for_another_version_is_refused,
+                a_leader_that_has_long_known_all_versions_is_refused_once_one_changed,
+                of_jobs_that_are_due_at_once_each_is_compared,
                 a_job_that_was_removed_and_put_again_is_another,
                 a_plan_for_another_due_time_is_refused,
                 a_settled_fire_time_never_runs_again,

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use scheduler_core::plan::{Plan, Skip, SkipReason};
+use scheduler_core::run::Ending;
 use scheduler_core::store::{Changed, Dispatch, DispatchAnswer, MAX_PLAN_AGE, Refusal, Refused};
 use scheduler_core::{Shard, Store, change};
 
@@ -57,6 +58,74 @@ pub async fn a_plan_for_another_version_is_refused<H: Harness>(mut world: World<
     world
         .expect(&before, "a plan with the replaced definition")
         .await;
+}
+
+pub async fn a_leader_that_has_long_known_all_versions_is_refused_once_one_changed<H: Harness>(
+    mut world: World<H>,
+) {
+    let mut a = world.node("a").await;
+    let token = world.lead(&a).await;
+    for id in ["i", "j", "k"] {
+        world.put(job(id)).await;
+    }
+    for round in 0..6 {
+        world.advance(EVERY).await;
+        let request = world.plan_due(&token).await;
+        let mut claimed = 3;
+        if round > 3 {
+            let changed = world.put(job("j").name(format!("changed {round}"))).await;
+            assert_ne!(request.items[1].version, changed.version);
+            let why = refused(1, Refusal::Changed);
+            assert_eq!(refusals(&world, &request).await, why, "round {round}");
+            let again = world.plan_due(&token).await;
+            let versions: Vec<_> = again.items.iter().map(|item| item.version).collect();
+            assert_eq!(versions, [changed.version], "what it is told now");
+            if round == 4 {
+                world.dispatch(&again).await;
+            } else {
+                claimed = 2;
+            }
+        } else {
+            world.dispatch(&request).await;
+        }
+        let claims = world.claim(&mut a, 10).await;
+        assert_eq!(claims.len(), claimed);
+        for claim in claims {
+            world
+                .hand_in(&mut a, &claim, &Ending::Succeeded(None))
+                .await;
+        }
+    }
+}
+
+pub async fn of_jobs_that_are_due_at_once_each_is_compared<H: Harness>(mut world: World<H>) {
+    let mut a = world.node("a").await;
+    let token = world.lead(&a).await;
+    for id in ["i", "j", "k", "l"] {
+        world.put(job(id)).await;
+    }
+    for at in 0..4 {
+        world.advance(EVERY).await;
+        let mut request = world.plan_due(&token).await;
+        let item = &mut request.items[at];
+        let planned = item.due;
+        item.due = planned.after(Duration::from_millis(1));
+        item.plan.runs = vec![item.due];
+        item.plan.settled = item.due;
+        let why = refused(at, Refusal::Changed);
+        assert_eq!(refusals(&world, &request).await, why, "item {at}");
+        let rest = world.plan_due(&token).await;
+        assert_eq!(rest.items.len(), 1);
+        assert_eq!(rest.items[0].due, planned, "it is due still");
+        world.dispatch(&rest).await;
+        let claims = world.claim(&mut a, 10).await;
+        assert_eq!(claims.len(), 4);
+        for claim in claims {
+            world
+                .hand_in(&mut a, &claim, &Ending::Succeeded(None))
+                .await;
+        }
+    }
 }
 
 pub async fn a_job_that_was_removed_and_put_again_is_another<H: Harness>(mut world: World<H>) {
