@@ -7,11 +7,11 @@
 //!
 //! Arguments: `--fires N` (5000 a second), `--clients N` (200), `--seconds N` (60), `--pause MS` (100).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
 use scheduler_core::trigger::TriggerSpec;
 use scheduler_core::{Job, JobDefaults, Store};
 use scheduler_redis::RedisStore;
@@ -100,7 +100,7 @@ async fn main() -> Result<()> {
             asked.errors, asked.first_error
         ));
     }
-    let p99 = quantile(&asked.reads, 0.99);
+    let p99 = quantile(&asked.times(Ask::is_read), 0.99);
     if p99 > READS_WITHIN {
         broken.push(format!("p99 of reads is {p99:?}"));
     }
@@ -217,28 +217,105 @@ impl Metrics {
     }
 }
 
+/// What clients ask for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ask {
+    Job,
+    Jobs,
+    Runs,
+    Nodes,
+    Stats,
+    Rename,
+    Grace,
+    Pause,
+    Resume,
+}
+
+impl Ask {
+    const READS: [Self; 5] = [Self::Job, Self::Jobs, Self::Runs, Self::Nodes, Self::Stats];
+    const WRITES: [Self; 4] = [Self::Rename, Self::Grace, Self::Pause, Self::Resume];
+
+    const fn is_read(self) -> bool {
+        matches!(
+            self,
+            Self::Job | Self::Jobs | Self::Runs | Self::Nodes | Self::Stats
+        )
+    }
+
+    const fn told(self) -> &'static str {
+        match self {
+            Self::Job => "GET /jobs/{id}",
+            Self::Jobs => "GET /jobs",
+            Self::Runs => "GET /runs",
+            Self::Nodes => "GET /nodes",
+            Self::Stats => "GET /stats",
+            Self::Rename | Self::Grace => "PATCH /jobs/{id}",
+            Self::Pause => "POST /jobs/{id}/pause",
+            Self::Resume => "POST /jobs/{id}/resume",
+        }
+    }
+
+    fn request(self, client: &Client, url: &str, job: &str, number: u32) -> RequestBuilder {
+        let api = format!("{url}/api/v1");
+        let job = format!("{api}/jobs/{job}");
+        match self {
+            Self::Job => client.get(job),
+            Self::Jobs => client.get(format!("{api}/jobs?limit=20")),
+            Self::Runs => client.get(format!("{api}/runs?limit=20")),
+            Self::Nodes => client.get(format!("{api}/nodes")),
+            Self::Stats => client.get(format!("{api}/stats")),
+            Self::Rename => client
+                .patch(job)
+                .body(json!({ "name": number.to_string() }).to_string()),
+            Self::Grace => client.patch(job).body("{\"misfire_grace_time\": 60}"),
+            Self::Pause => client.post(format!("{job}/pause")),
+            Self::Resume => client.post(format!("{job}/resume")),
+        }
+    }
+}
+
 /// What became of the requests.
 #[derive(Default)]
 struct Asked {
-    reads: Vec<Duration>,
-    writes: Vec<Duration>,
+    answers: Vec<(Ask, Duration)>,
     errors: usize,
     first_error: String,
     took: Duration,
 }
 
+impl Asked {
+    /// How long these took, in order.
+    fn times(&self, is_meant: impl Fn(Ask) -> bool) -> Vec<Duration> {
+        let meant = self.answers.iter().filter(|(ask, _)| is_meant(*ask));
+        let mut times: Vec<_> = meant.map(|(_, took)| *took).collect();
+        times.sort_unstable();
+        times
+    }
+
+    fn line(&self, what: &str, times: &[Duration]) -> String {
+        let rate = times.len() as f64 / self.took.as_secs_f64();
+        let at = |part| quantile(times, part);
+        format!(
+            "{what}: {rate:.0}/s, p50 {:.1?}, p99 {:.1?}, longest {:.1?}",
+            at(0.5),
+            at(0.99),
+            at(1.0)
+        )
+    }
+}
+
 impl std::fmt::Display for Asked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (what, times) in [("reads", &self.reads), ("writes", &self.writes)] {
-            let rate = times.len() as f64 / self.took.as_secs_f64();
-            let at = |part| quantile(times, part);
-            writeln!(
-                f,
-                "{what}: {rate:.0}/s, p50 {:.1?}, p99 {:.1?}, longest {:.1?}",
-                at(0.5),
-                at(0.99),
-                at(1.0)
-            )?;
+        writeln!(f, "{}", self.line("reads", &self.times(Ask::is_read)))?;
+        writeln!(
+            f,
+            "{}",
+            self.line("writes", &self.times(|ask| !ask.is_read()))
+        )?;
+        let told: BTreeSet<_> = self.answers.iter().map(|(ask, _)| ask.told()).collect();
+        for told in told {
+            let times = self.times(|ask| ask.told() == told);
+            writeln!(f, "  {}", self.line(told, &times))?;
         }
         write!(f, "errors: {}", self.errors)
     }
@@ -268,15 +345,12 @@ async fn ask(url: String, clients: u64, span: Duration, pause: Duration) -> Resu
     };
     while let Some(one) = asking.join_next().await {
         let one = one?;
-        all.reads.extend(one.reads);
-        all.writes.extend(one.writes);
+        all.answers.extend(one.answers);
         all.errors += one.errors;
         if all.first_error.is_empty() {
             all.first_error = one.first_error;
         }
     }
-    all.reads.sort_unstable();
-    all.writes.sort_unstable();
     Ok(all)
 }
 
@@ -284,28 +358,16 @@ async fn ask(url: String, clients: u64, span: Duration, pause: Duration) -> Resu
 async fn one(client: Client, url: String, number: u64, until: Instant, pause: Duration) -> Asked {
     let mut random = fastrand::Rng::with_seed(number);
     let mut asked = Asked::default();
-    let mine = format!("{url}/api/v1/jobs/mine-{}", number % 200);
+    let job = format!("mine-{}", number % 200);
     while Instant::now() < until {
         tokio::time::sleep(pause.mul_f64(random.f64() * 2.0)).await;
-        let is_write = random.u32(0..100) < WRITES;
-        let request = if is_write {
-            match random.u32(0..4) {
-                0 => client
-                    .patch(&mine)
-                    .body(format!("{{\"name\": \"{}\"}}", random.u32(..))),
-                1 => client.post(format!("{mine}/pause")),
-                2 => client.post(format!("{mine}/resume")),
-                _ => client.patch(&mine).body("{\"misfire_grace_time\": 60}"),
-            }
+        let asks: &[Ask] = if random.u32(0..100) < WRITES {
+            &Ask::WRITES
         } else {
-            match random.u32(0..5) {
-                0 => client.get(format!("{url}/api/v1/jobs?limit=20")),
-                1 => client.get(format!("{url}/api/v1/runs?limit=20")),
-                2 => client.get(format!("{url}/api/v1/nodes")),
-                3 => client.get(format!("{url}/api/v1/stats")),
-                _ => client.get(&mine),
-            }
+            &Ask::READS
         };
+        let ask = asks[random.usize(0..asks.len())];
+        let request = ask.request(&client, &url, &job, random.u32(..));
         let began = Instant::now();
         let told = match request.send().await {
             Ok(answer) if answer.status().is_success() => {
@@ -314,12 +376,7 @@ async fn one(client: Client, url: String, number: u64, until: Instant, pause: Du
             Ok(answer) => Err(format!("{} {}", answer.url().path(), answer.status())),
             Err(error) => Err(error.to_string()),
         };
-        let took = began.elapsed();
-        if is_write {
-            asked.writes.push(took);
-        } else {
-            asked.reads.push(took);
-        }
+        asked.answers.push((ask, began.elapsed()));
         if let Err(why) = told {
             asked.errors += 1;
             if asked.first_error.is_empty() {

@@ -1,11 +1,11 @@
 //! `carillon events`: what happens, as it happens.
 
-use carillon::core::{JobId, Store};
-use carillon::event;
+use carillon::core::JobId;
 use clap::Args;
 
 use super::args::Global;
 use super::failure::Failure;
+use super::office::Office;
 use super::{output, store};
 
 const HELP: &str = "\
@@ -23,7 +23,8 @@ job_modified, job_paused, job_resumed, job_removed, job_finished, run_submitted,
 run_returned, lease_won, lease_lost, lease_released, registered, trust_lost, trust_resumed,
 session_gone, session_fenced, recovered; and unheard, where the connection was cut for a while.
 
-Events are told, not kept: what was done before, look up with `carillon runs`.";
+Events are told, not kept: what was done before, look up with `carillon runs`. Over HTTP (--api), who
+was cut off is told afterwards what was recorded meanwhile, each record once.";
 
 /// `carillon events`.
 #[derive(Args, Debug)]
@@ -39,18 +40,15 @@ pub(super) struct EventsArgs {
 
 pub(super) fn run(global: &Global, args: &EventsArgs) -> Result<(), Failure> {
     let job = args.job.as_deref().map(JobId::new).transpose()?;
-    global.on_the_spot("events")?;
-    let store = store::shared(&global.settings()?)?;
-    store::runtime()?.block_on(watch(store, job.as_ref(), &args.only))
+    let office = Office::of(global, &global.settings()?)?;
+    store::runtime()?.block_on(watch(&office, job.as_ref(), &args.only))
 }
 
-async fn watch<S: Store>(store: S, job: Option<&JobId>, only: &[String]) -> Result<(), Failure> {
-    let described = store.describe();
-    let listening = event::listen(store).await;
-    let mut events = listening.map_err(|error| Failure::of_store(&described, &error))?;
-    eprintln!("listening to {described}");
+async fn watch(office: &Office, job: Option<&JobId>, only: &[String]) -> Result<(), Failure> {
+    let mut events = office.listen(job, only).await?;
+    eprintln!("listening to {}", office.describe());
     loop {
-        let event = events.next().await;
+        let event = events.next().await?;
         let is_wanted = only.is_empty() || only.iter().any(|word| word == event.word());
         if is_wanted && (job.is_none() || event.job() == job) {
             output::line(&event.to_line())?;

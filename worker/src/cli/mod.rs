@@ -31,6 +31,8 @@ mod queue;
 mod run;
 mod runs;
 mod store;
+#[cfg(all(test, feature = "http"))]
+mod tests;
 #[cfg(feature = "http")]
 mod token;
 

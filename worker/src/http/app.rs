@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use scheduler_core::store::{Overview, StoreResult};
 use scheduler_core::{JobDefaults, Namespace, Sharded, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::access::{Keys, Limits};
 use super::api::Hub;
+use super::glance::Glance;
 use crate::config::{AllowedHosts, HttpSettings, TlsFiles};
 use crate::jobs::Jobs;
 use crate::node::meter::Meter;
@@ -38,6 +40,7 @@ struct Served {
     keys: Keys,
     limits: Limits,
     hub: Arc<Hub>,
+    glance: Glance,
     stopping: CancellationToken,
 }
 
@@ -58,6 +61,7 @@ impl<S: Store> App<S> {
                 keys: Keys::new(&settings),
                 limits: Limits::new(settings.rate_limit),
                 hub: Arc::new(Hub::new()),
+                glance: Glance::default(),
                 stopping: CancellationToken::new(),
                 settings,
                 node,
@@ -107,6 +111,11 @@ impl<S: Store> App<S> {
     /// Who tells clients what happens.
     pub(super) fn hub(&self) -> &Arc<Hub> {
         &self.served.hub
+    }
+
+    /// The namespace in numbers, as they were a moment ago.
+    pub(super) async fn overview(&self) -> StoreResult<Overview> {
+        self.served.glance.at(&self.store).await
     }
 
     /// Fires when the server stops: what would go on for ever ends then.

@@ -32,7 +32,7 @@ pub(super) async fn readyz<S: Store>(State(app): State<App<S>>) -> Response {
     };
     let why = match why {
         Some(why) => Some(why.to_owned()),
-        None => store_trouble(app.store()).await,
+        None => store_trouble(&app).await,
     };
     match why {
         None => (StatusCode::OK, "ready\n").into_response(),
@@ -44,8 +44,8 @@ pub(super) async fn readyz<S: Store>(State(app): State<App<S>>) -> Response {
 }
 
 /// Why the store does not answer, if it does not.
-async fn store_trouble<S: Store>(store: &S) -> Option<String> {
-    match tokio::time::timeout(STORE_WITHIN, store.overview()).await {
+async fn store_trouble<S: Store>(app: &App<S>) -> Option<String> {
+    match tokio::time::timeout(STORE_WITHIN, app.jobs().now()).await {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!("the store did not answer within {STORE_WITHIN:?}")),

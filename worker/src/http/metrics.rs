@@ -57,7 +57,7 @@ impl<S: Store> App<S> {
             "Whether this node takes part",
             u64::from(is_ready),
         );
-        let overview = tokio::time::timeout(STORE_WITHIN, self.store().overview()).await;
+        let overview = tokio::time::timeout(STORE_WITHIN, self.overview()).await;
         let overview = overview.ok().and_then(Result::ok);
         let is_reachable = u64::from(overview.is_some());
         add(

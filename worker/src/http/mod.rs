@@ -8,6 +8,7 @@ mod access;
 mod api;
 mod app;
 mod flask;
+mod glance;
 mod health;
 mod metrics;
 mod routes;

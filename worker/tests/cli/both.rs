@@ -1,5 +1,7 @@
 //! Commands do and say the same at the store and over HTTP.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +16,26 @@ struct World {
     redis: Redis,
     api: Option<(String, PathBuf)>,
     directory: TempDir,
-    _worker: Running,
+    worker: Option<Running>,
+    /// The commands that were done, as they were typed.
+    done: RefCell<BTreeSet<String>>,
+}
+
+/// The commands that the documentation's table tells this of, for `--api`.
+fn documented(beginning: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/http.md");
+    let text = fs::read_to_string(path).unwrap();
+    let table = text.split("| command | with `--api` |\n|---|---|\n").nth(1);
+    let rows = table
+        .unwrap()
+        .lines()
+        .take_while(|row| row.starts_with('|'))
+        .map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    let rows = rows.filter(|cells| cells[2].starts_with(beginning));
+    let names = rows.flat_map(|cells| cells[1].split('`').skip(1).step_by(2));
+    let names: Vec<_> = names.map(str::to_owned).collect();
+    assert!(!names.is_empty(), "none: {beginning}");
+    names
 }
 
 /// The token of the workers' only key, and what the configuration holds of it.
@@ -44,8 +65,33 @@ impl World {
             redis,
             api: over_http.then_some((url, file)),
             directory,
-            _worker: worker,
+            worker: Some(worker),
+            done: RefCell::default(),
         }
+    }
+
+    /// Starts another worker of this configuration, at this address.
+    fn worker(&self, name: &str, http: &str) -> Running {
+        let log = self.directory.path().join(format!("{name}.log"));
+        let config = self.directory.path().join("carillon.toml");
+        let mut command = self
+            .redis
+            .carillon(&["run", "--node", name, "--http", http]);
+        let worker = start(command.arg("--config").arg(&config), &log);
+        worker.logs(&log, "registered");
+        worker
+    }
+
+    /// Listens, and waits until it does; answers with what it says.
+    fn listen(&self, args: &[&str]) -> (Running, PathBuf) {
+        let path = |name: &str| self.directory.path().join(name);
+        let (out, err) = (path("heard"), path("listening"));
+        let mut command = self.command(args);
+        command.stdout(fs::File::create(&out).unwrap());
+        command.stderr(fs::File::create(&err).unwrap());
+        let listener = Running(command.spawn().unwrap());
+        listener.logs(&err, "listening to ");
+        (listener, out)
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -65,7 +111,11 @@ impl World {
     }
 
     fn said(&self, args: &[&str]) -> Said {
-        Said::of(&mut self.command(args))
+        let said = Said::of(&mut self.command(args));
+        if said.code == 0 {
+            self.done.borrow_mut().insert(args.join(" "));
+        }
+        said
     }
 
     fn json(&self, args: &[&str]) -> serde_json::Value {
@@ -337,6 +387,26 @@ fn commands_do_and_say_the_same_at_the_store_and_over_http() {
     done(&["import", "all.jsonl", "--replace"]);
     refused(&["job", "remove", "none"], 1);
     done(&["job", "remove", "a b", "f"]);
+
+    // A run that waits, called off.
+    done(&["queue", "pause", "default"]);
+    done(&["job", "run", "l2"]);
+    for world in [&store, &http] {
+        let run = world.json(&["job", "show", "l2", "--json"])["runs"][0]["run"].clone();
+        let run = run.as_str().unwrap().to_owned();
+        world
+            .said(&["runs", "cancel", &run, "--why", "wrong file"])
+            .ends_with(0);
+        world.said(&["audit", "--object", &run]).ends_with(0);
+    }
+    done(&["queue", "resume", "default"]);
+    // None was left out: of events there is a test of their own.
+    let asked = http.done.borrow();
+    for command in documented("as at the store") {
+        let begins = |done: &String| done == &command || done.starts_with(&format!("{command} "));
+        assert!(command == "events" || asked.iter().any(begins), "{command}");
+    }
+
     // Who did it stands there, each way.
     let by = |world: &World| world.json(&["audit", "--limit", "1", "--json"])[0].clone();
     let (here, there) = (by(&store), by(&http));
@@ -350,14 +420,95 @@ fn commands_do_and_say_the_same_at_the_store_and_over_http() {
     );
 }
 
+/// What was heard, by its words.
+fn words(heard: &str) -> Vec<String> {
+    let words = heard.lines().map(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let word = event["event"].as_str().or(event["outcome"].as_str());
+        word.unwrap_or_default().to_owned()
+    });
+    words.collect()
+}
+
+const ADD: [&str; 10] = [
+    "job",
+    "add",
+    "--id",
+    "j",
+    "--cron",
+    YEARLY,
+    "--task",
+    "log",
+    "--args",
+    "{\"message\": \"m\"}",
+];
+
+#[test]
+fn events_are_told_the_same_at_the_store_and_over_http() {
+    let told = |over_http: bool| {
+        let world = World::new(over_http);
+        let only = "job_added,job_paused,succeeded";
+        let (listener, out) = world.listen(&["events", "--only", only, "--job", "j"]);
+        world.said(&ADD).ends_with(0);
+        world.said(&["job", "run", "j"]).ends_with(0);
+        listener.logs(&out, "succeeded");
+        world
+            .said(&["job", "modify", "j", "--name", "jay"])
+            .ends_with(0);
+        world.said(&["job", "pause", "j"]).ends_with(0);
+        words(&listener.logs(&out, "job_paused"))
+    };
+    let expected = ["job_added", "succeeded", "job_paused"];
+    assert_eq!(told(false), expected);
+    assert_eq!(told(true), expected);
+}
+
+#[test]
+fn who_listens_over_http_is_told_afterwards_what_was_recorded_while_no_worker_answered() {
+    let mut world = World::new(true);
+    let (url, _) = world.api.clone().unwrap();
+    world.said(&ADD).ends_with(0);
+    let (mut listener, out) = world.listen(&["events", "--only", "succeeded,unheard"]);
+    world.said(&["job", "run", "j"]).ends_with(0);
+    listener.logs(&out, "succeeded");
+
+    let _other = world.worker("two", "off");
+    drop(world.worker.take());
+    let at_the_store = |args: &[&str]| Said::of(&mut world.redis.carillon(args)).ends_with(0);
+    at_the_store(&["job", "run", "j"]);
+    until("it has run", || {
+        let runs = at_the_store(&["runs", "--job", "j", "--json"]).out;
+        (runs.matches("succeeded").count() == 2).then_some(())
+    });
+    let again = world.worker("three", url.strip_prefix("http://").unwrap());
+    let heard = until("what was missed", || {
+        let heard = fs::read_to_string(&out).unwrap();
+        (heard.matches("succeeded").count() == 2).then_some(heard)
+    });
+    assert_eq!(words(&heard), ["succeeded", "unheard", "succeeded"]);
+
+    // A worker that knows the key no more ends it: nothing would come any more.
+    drop(again);
+    let config = world.directory.path().join("carillon.toml");
+    let (_, table) = token();
+    fs::write(&config, table).unwrap();
+    let _unknown = world.worker("four", url.strip_prefix("http://").unwrap());
+    assert_eq!(listener.0.wait().unwrap().code(), Some(1));
+}
+
 #[test]
 fn what_a_worker_cannot_be_asked_is_told() {
     let http = World::new(true);
     let (url, file) = http.api.clone().unwrap();
-    for command in ["run", "doctor", "bench recurring", "token new x"] {
-        let args: Vec<&str> = command.split(' ').collect();
+    for command in documented("refused: ") {
+        let mut args: Vec<&str> = command.split(' ').collect();
+        args.extend(command.starts_with("token ").then_some("x"));
         let said = http.said(&args).ends_with(2);
         assert!(said.err.contains("not over HTTP"), "{}", said.err);
+    }
+    for command in documented("the same: it asks nobody") {
+        let mut local = carillon(&[&command, YEARLY, "--api", "http://127.0.0.1:1"]);
+        assert_eq!(Said::of(&mut local).code, 0, "{command}");
     }
     let asked = |url: &str, token: &Path| {
         let token = token.display().to_string();

@@ -104,6 +104,11 @@ impl Api {
         })
     }
 
+    /// Where the worker is, without what is nobody's business.
+    pub(super) fn describe(&self) -> &str {
+        &self.shown
+    }
+
     /// Asks for what stands at a path.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
@@ -239,7 +244,10 @@ impl Api {
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => {
                 Err(Failure::Usage(detail))
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
+            // The latter two are a proxy's, with no worker behind it at the moment.
+            StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::GATEWAY_TIMEOUT => {
                 Err(Failure::Unreachable(format!("{}: {detail}", self.shown)))
             }
             _ => Err(Failure::Refused(format!("{}: {detail}", self.shown))),

@@ -11,10 +11,9 @@ impl Office {
     pub(in crate::cli) async fn nodes(&self) -> Result<Workers, Failure> {
         match self {
             Self::Store(store) => {
-                let failed = |error| Self::broken(store, &error);
-                let views = store.nodes().await.map_err(failed)?;
-                let now = store.overview().await.map_err(failed)?.now;
-                Ok(Workers::new(&views, now))
+                let views = store.nodes().await;
+                let views = views.map_err(|error| Self::broken(store, &error))?;
+                Ok(Workers::new(&views, self.now().await?))
             }
             Self::Api(api) => api.get("/nodes", &[]).await?.done(),
         }

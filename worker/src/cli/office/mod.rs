@@ -2,12 +2,13 @@
 //!
 //! Commands are written once, against this. `--store` reaches what the workers share; `--api` asks a
 //! worker over the documented API, and whatever comes from there is turned into what the store would
-//! have told. `client` speaks HTTP, `views` turns answers back, and `jobs`, `runs`, `queues` and
-//! `cluster` have what may be asked, each with both ways.
+//! have told. `client` speaks HTTP, `views` turns answers back, and `jobs`, `runs`, `queues`,
+//! `cluster` and `listening` have what may be asked, each with both ways.
 
 mod client;
 mod cluster;
 mod jobs;
+mod listening;
 mod many;
 mod putting;
 mod queues;
@@ -45,6 +46,14 @@ impl Office {
         match global.api() {
             Some(url) => Ok(Self::Api(Api::new(url, global)?)),
             None => store::shared(settings).map(Self::Store),
+        }
+    }
+
+    /// What it is, for people.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Store(store) => store.describe(),
+            Self::Api(api) => api.describe().to_owned(),
         }
     }
 

@@ -14,12 +14,12 @@ use crate::wire::{
 
 pub(super) async fn nodes<S: Store>(State(app): State<App<S>>) -> Result<Json<Workers>, Problem> {
     let views = app.store().nodes().await?;
-    let now = app.store().overview().await?.now;
+    let now = app.jobs().now().await?;
     Ok(Json(Workers::new(&views, now)))
 }
 
 pub(super) async fn leaders<S: Store>(State(app): State<App<S>>) -> Result<Json<Leaders>, Problem> {
-    let leader = app.store().overview().await?.leader;
+    let leader = app.overview().await?.leader;
     let items = leader.iter().map(LeaderView::new).collect();
     Ok(Json(Leaders { items }))
 }
@@ -34,7 +34,7 @@ pub(super) async fn namespaces<S: Store>(
 }
 
 pub(super) async fn stats<S: Store>(State(app): State<App<S>>) -> Result<Json<Stats>, Problem> {
-    Ok(Json(Stats::new(&app.store().overview().await?)))
+    Ok(Json(Stats::new(&app.overview().await?)))
 }
 
 /// Who holds a unique key.
