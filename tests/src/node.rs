@@ -137,6 +137,19 @@ impl Node {
         Ok(kill_process(pid, signal)?)
     }
 
+    /// How much memory the process has, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where it has ended.
+    pub fn memory(&self) -> Result<u64> {
+        let pid = self.child.id().context("the process has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1));
+        Ok(kib.context("VmRSS")?.parse::<u64>()? * 1024)
+    }
+
     /// Waits for the process's end.
     ///
     /// # Errors

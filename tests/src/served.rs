@@ -24,7 +24,8 @@ pub struct Served {
     pub routes: Vec<Route<RedisStore>>,
     /// Its store.
     pub store: RedisStore,
-    _redis: RedisServer,
+    /// Its Redis.
+    pub redis: RedisServer,
     serving: Serving,
     stop: CancellationToken,
     node: JoinHandle<Result<(), NodeError>>,
@@ -61,7 +62,7 @@ impl Served {
             url: format!("http://{}", serving.address()),
             routes,
             store,
-            _redis: redis,
+            redis,
             serving,
             stop,
             node,

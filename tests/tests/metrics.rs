@@ -209,6 +209,35 @@ async fn what_a_node_did_can_be_read_by_prometheus() -> Result<()> {
     served.stop().await
 }
 
+#[tokio::test]
+async fn so_many_jobs_have_a_label_as_were_asked_for() -> Result<()> {
+    let config = format!("[http]\nmetrics_jobs = 1\n{JOBS}");
+    let served = Served::start(&config, tasks()?).await?;
+    let served_ = &served;
+    until("runs of both", || async move {
+        let page = scrape(served_).await?;
+        let outcome = |task| page.value("carillon_runs_total", &[("task", task)]);
+        Ok(outcome("good") >= Some(1.0) && outcome("bad") == Some(1.0))
+    })
+    .await?;
+    let page = scrape(&served).await?;
+    let labelled = |name: &str| {
+        let samples = page.samples.iter().filter(|sample| sample.name == name);
+        let jobs = samples.map(|sample| sample.labels.get("job").cloned());
+        jobs.collect::<BTreeSet<_>>()
+    };
+    for name in [
+        "carillon_runs_total",
+        "carillon_run_lateness_seconds_count",
+        "carillon_run_duration_seconds_count",
+    ] {
+        let jobs = labelled(name);
+        ensure!(jobs.contains(&None), "{name}: {jobs:?}");
+        ensure!(jobs.iter().flatten().count() == 1, "{name}: {jobs:?}");
+    }
+    served.stop().await
+}
+
 /// The names of metrics in a text that holds queries.
 fn names(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))

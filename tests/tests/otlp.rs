@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tests::cluster::Cluster;
 use tests::http::{ANY_PORT, client, served_by};
@@ -142,7 +142,7 @@ keep = true
     let more = ["--namespace", "traced", "--log-format", "json"];
     let args = [&["--config", config], &ANY_PORT[..], &more[..]].concat();
     let mut node = Node::start_with("one", &args, &[("CARILLON_LOG", "trace")])?;
-    served_by(&node).await?;
+    let url = served_by(&node).await?;
     let is_run = |span: &&Value| {
         span["name"]
             .as_str()
@@ -188,6 +188,43 @@ keep = true
         "{failed:#}"
     );
     assert_ne!(failed["traceId"], run["traceId"]);
+    // Who asks for a run is linked with it.
+    let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let asked = client()
+        .post(format!("{url}/api/v1/jobs/call/run"))
+        .header("traceparent", format!("00-{trace}-{span}-01"))
+        .send()
+        .await?;
+    let made: Value = serde_json::from_str(&asked.error_for_status()?.text().await?)?;
+    let made = json!({ "stringValue": made["run"] });
+    let of_run = || {
+        let all = spans.spans().into_iter();
+        let mut of_run: Vec<_> = all
+            .filter(|span| attribute(span, "carillon.run") == made)
+            .collect();
+        of_run.sort_by_key(|span| (text(&span["name"]), text(&span["traceId"]) != trace));
+        of_run
+    };
+    until("its spans", || async { Ok(of_run().len() == 3) }).await?;
+    let [asking, asked, attempt] = &of_run()[..] else {
+        bail!("other spans: {:#?}", of_run());
+    };
+    assert_eq!(
+        (&asking["traceId"], &asking["parentSpanId"]),
+        (&json!(trace), &json!(span))
+    );
+    assert_eq!(asked["traceId"], attempt["traceId"]);
+    let link = |span: &Value| {
+        (
+            span["links"][0]["traceId"].clone(),
+            span["links"][0]["spanId"].clone(),
+        )
+    };
+    assert_eq!(
+        link(asking),
+        (asked["traceId"].clone(), asked["spanId"].clone())
+    );
+    assert_eq!(link(asked), (json!(trace), json!(span)));
     // The same numbers as on the page.
     let counted = |came: &Came| -> Option<f64> {
         let body: Value = serde_json::from_str(&came.body).ok()?;
@@ -291,6 +328,5 @@ async fn a_program_without_the_export_says_so() -> Result<()> {
         output.status.code() == Some(2) && said.contains(wanted),
         "{said}"
     );
-    let _ = client();
     Ok(())
 }

@@ -24,7 +24,7 @@ use carillon::core::run::Claim;
 use carillon::core::session::SessionSample;
 use carillon::core::store::*;
 use carillon::core::unique::Holder;
-use carillon::core::{JobId, MemoryStore, RunId, SessionId, UniqueKey, Version};
+use carillon::core::{JobId, MemoryStore, RunId, SessionId, Timestamp, UniqueKey, Version};
 use carillon::{NewJob, Scheduler, SystemClock, shutdown_signal};
 
 /// How often each operation was asked for, and how long that took.
@@ -96,6 +96,7 @@ measured! {
     in_flight(job: &JobId) -> Vec<RunInFlight>;
     nodes() -> Vec<NodeView>;
     overview() -> Overview;
+    clock() -> Timestamp;
     announce(events: &[Event]) -> usize;
     listen() -> Feed;
     notes(run: &RunId) -> Vec<RunNotes>;

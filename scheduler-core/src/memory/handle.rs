@@ -186,6 +186,10 @@ impl Store for MemoryStore {
     async fn overview(&self) -> StoreResult<Overview> {
         Ok(self.step(|state, now| state.overview(now)))
     }
+
+    async fn clock(&self) -> StoreResult<Timestamp> {
+        Ok(self.step(|_, now| now))
+    }
 }
 
 impl Shard for MemoryStore {

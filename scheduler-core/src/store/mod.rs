@@ -72,6 +72,7 @@ use crate::id::{JobId, QueueName, RunId, SessionId, UniqueKey, Version};
 use crate::lease::{LeaseToken, LeaseView};
 use crate::notes::{Note, NoteAnswer, RunNotes};
 use crate::session::SessionSample;
+use crate::time::Timestamp;
 use crate::unique::Holder;
 
 /// The result of a store's operation.
@@ -241,6 +242,12 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// The shard in numbers.
     fn overview(&self) -> impl Future<Output = StoreResult<Overview>> + Send;
+
+    /// The store's clock. Asked for often: it should cost the same however much is stored. Where a store
+    /// says nothing else, that of its [`overview`](Self::overview).
+    fn clock(&self) -> impl Future<Output = StoreResult<Timestamp>> + Send {
+        async { Ok(self.overview().await?.now) }
+    }
 }
 
 /// One shard of a namespace, as nodes see it: they live in it, lead it, and execute its runs. All that is one

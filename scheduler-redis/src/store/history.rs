@@ -17,6 +17,9 @@ type Entry = (String, HashMap<String, String>);
 /// How many packed entries, or kept records of one job, are read at a time.
 const ENTRIES: usize = 100;
 
+/// How many records a packed entry holds where much is going on.
+const PACKED: usize = 25;
+
 /// How many packed entries, and kept records of one job, one page looks at.
 const MAX_LOOKED_AT: usize = 1_000;
 
@@ -110,8 +113,8 @@ impl RedisStore {
             for (id, fields) in entries {
                 let seen = seen.take().filter(|(entry, _)| *entry == id);
                 let seen = seen.map_or(0, |(_, nth)| nth);
-                let found = records(&id, &fields).filter(|(nth, _)| *nth > seen);
-                let found = found.map(|(_, entry)| entry);
+                let found = records(&id, &fields).filter(|line| line.nth > seen);
+                let found = found.filter_map(|line| line.read());
                 page.entries
                     .extend(found.filter(|entry| query.wants(entry)));
                 begin = format!("({id}");
@@ -130,8 +133,9 @@ impl RedisStore {
     /// Reads the stream back from where the reading stands. Whether that was all of the page; if not,
     /// the stream has come to its end.
     async fn read_stream(&self, reading: &mut Reading<'_>) -> StoreResult<bool> {
-        // An entry may hold hundreds of records: few are read at first.
-        let (mut count, mut looked_at) = (4, 0);
+        // An entry may hold hundreds of records: few are read at first, and no more of its lines than
+        // the page has room for.
+        let (mut count, mut looked_at) = ((reading.query.limit / PACKED).clamp(1, 4), 0);
         loop {
             let mut cmd = redis::cmd("XREVRANGE");
             cmd.arg(self.key("history"))
@@ -147,13 +151,18 @@ impl RedisStore {
                     reading.page.position.clone_from(&id);
                 }
                 let packed: Vec<_> = records(&id, &fields).collect();
-                let newest = packed.last().map(|(_, newest)| newest.at);
-                if newest.is_some_and(|newest| reading.query.is_past(newest)) {
+                if !packed.is_empty() && reading.query.is_past(written_at(&id, &fields)) {
                     return Ok(true);
                 }
                 reading.place.enter(&id);
-                for (nth, entry) in packed.into_iter().rev() {
-                    if nth <= reading.place.left && reading.ends_before(nth, entry) {
+                for line in packed.iter().rev() {
+                    if line.nth > reading.place.left {
+                        continue;
+                    }
+                    let Some(entry) = line.read() else {
+                        continue;
+                    };
+                    if reading.ends_before(line.nth, entry) {
                         return Ok(true);
                     }
                 }
@@ -206,27 +215,42 @@ impl RedisStore {
     }
 }
 
-/// The records of a packed entry with their places in it from 1, oldest first; lines that this version
-/// cannot read are left out.
+/// When an entry was written, by the scripts' clock; its id never goes back, even where the clock does.
+fn written_at(id: &str, fields: &HashMap<String, String>) -> Timestamp {
+    let at = fields.get("at").map_or(id, String::as_str);
+    let at = at.split('-').next().and_then(score_to_timestamp);
+    at.unwrap_or(Timestamp::EPOCH)
+}
+
+/// A record of a packed entry, as it stands there.
+struct Line<'a> {
+    id: &'a str,
+    at: Timestamp,
+    /// Its place in the entry, from 1.
+    nth: usize,
+    text: &'a str,
+}
+
+impl Line<'_> {
+    /// The record; none where this version cannot read it.
+    fn read(&self) -> Option<HistoryEntry> {
+        entry(format!("{}/{}", self.id, self.nth), self.at, self.text)
+    }
+}
+
+/// The records of a packed entry, oldest first.
 fn records<'a>(
     id: &'a str,
     fields: &'a HashMap<String, String>,
-) -> impl Iterator<Item = (usize, HistoryEntry)> + 'a {
-    // The time by the scripts' clock; an entry's id never goes back, even where the clock does.
-    let at = fields
-        .get("at")
-        .map_or(id, String::as_str)
-        .split('-')
-        .next()
-        .and_then(score_to_timestamp)
-        .unwrap_or(Timestamp::EPOCH);
+) -> impl Iterator<Item = Line<'a>> + 'a {
+    let at = written_at(id, fields);
     fields
         .get("records")
         .into_iter()
         .flat_map(|packed| packed.split('\n'))
         .filter(|line| !line.is_empty())
         .zip(1..)
-        .filter_map(move |(line, nth)| Some((nth, entry(format!("{id}/{nth}"), at, line)?)))
+        .map(move |(text, nth)| Line { id, at, nth, text })
 }
 
 fn entry(position: String, at: Timestamp, line: &str) -> Option<HistoryEntry> {

@@ -541,6 +541,10 @@ impl Store for RedisStore {
     async fn overview(&self) -> StoreResult<Overview> {
         self.read_overview().await
     }
+
+    async fn clock(&self) -> StoreResult<Timestamp> {
+        Ok(self.leader_and_clock().await?.1)
+    }
 }
 
 impl Shard for RedisStore {

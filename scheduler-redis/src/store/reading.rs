@@ -238,7 +238,7 @@ impl RedisStore {
     }
 
     /// Today's leader, and the clock.
-    async fn leader_and_clock(&self) -> StoreResult<(Option<LeaseToken>, Timestamp)> {
+    pub(super) async fn leader_and_clock(&self) -> StoreResult<(Option<LeaseToken>, Timestamp)> {
         let mut call = self.call(&self.scripts().observe, None, &[]);
         call.arg("");
         let (token, _, _, now, _, _): (String, String, String, i64, i64, String) =

@@ -48,6 +48,7 @@ impl Sight {
     /// Whatever keeps the store from answering.
     pub async fn of<S: Shard>(store: &S) -> StoreResult<Self> {
         let overview = store.overview().await?;
+        assert_eq!(store.clock().await?, overview.now, "the clock");
         let page = store.job_page(None, ALL).await?;
         assert_eq!((page.unreadable, page.next), (Vec::new(), None));
         let mut history = store.history(&whole_history()).await?.entries;

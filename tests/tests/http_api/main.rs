@@ -2,6 +2,7 @@
 //! runs; queues; the cluster.
 
 mod cluster;
+mod events;
 mod jobs;
 mod keyed;
 mod many;

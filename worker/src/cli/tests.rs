@@ -22,13 +22,13 @@ fn commands(of: &clap::Command, words: &str, found: &mut BTreeSet<String>) {
 /// The commands in the first column of the table of what is done over HTTP.
 fn documented() -> BTreeSet<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/http.md");
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = std::fs::read_to_string(path).expect("the page");
     let table = text.split("| command | with `--api` |\n|---|---|\n").nth(1);
     let rows = table
-        .unwrap()
+        .expect("the table")
         .lines()
         .take_while(|row| row.starts_with('|'));
-    let cells = rows.map(|row| row.split('|').nth(1).unwrap());
+    let cells = rows.map(|row| row.split('|').nth(1).expect("a cell"));
     let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
     names.map(str::to_owned).collect()
 }

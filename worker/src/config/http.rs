@@ -20,6 +20,8 @@ const DEFAULT_PREFIX: &str = "/scheduler";
 const DEFAULT_MAX_BODY: usize = 1024 * 1024;
 const MAX_BODY: usize = 64 * 1024 * 1024;
 const DEFAULT_RATE: u32 = 1000;
+/// Each of them makes some thirty lines of a page that is read every few seconds.
+const MAX_METRICS_JOBS: usize = 10_000;
 
 /// APScheduler's own: a fire time that is more than a second late is missed.
 const FLASK_GRACE: Grace = Grace::Within(Duration::from_secs(1));
@@ -47,6 +49,8 @@ pub struct HttpSettings {
     pub allow_shell: bool,
     /// How large a body may be, in bytes.
     pub max_body: usize,
+    /// How many jobs have a label of their own in metrics.
+    pub metrics_jobs: usize,
     /// How many requests a client may make per second; none for however many.
     pub rate_limit: Option<NonZeroU32>,
 }
@@ -172,6 +176,7 @@ impl HttpSettings {
             allowed_hosts: allowed_hosts(table),
             allow_shell: table.allow_shell,
             max_body: max_body(check, table),
+            metrics_jobs: metrics_jobs(check, table),
             rate_limit: NonZeroU32::new(table.rate_limit.unwrap_or(DEFAULT_RATE)),
         };
         settings.check_exposure(check, overrides, table);
@@ -325,6 +330,15 @@ fn allowed_hosts(table: &HttpTable) -> AllowedHosts {
         Some(names) if names.iter().any(|name| name == "*") => AllowedHosts::Any,
         Some(names) => AllowedHosts::These(names.clone()),
     }
+}
+
+fn metrics_jobs(check: &mut Check<'_>, table: &HttpTable) -> usize {
+    let jobs = table.metrics_jobs.unwrap_or(0);
+    if jobs > MAX_METRICS_JOBS {
+        let message = format!("{jobs} are too many: at most {MAX_METRICS_JOBS}");
+        check.refuse("http.metrics_jobs", message);
+    }
+    jobs
 }
 
 fn max_body(check: &mut Check<'_>, table: &HttpTable) -> usize {

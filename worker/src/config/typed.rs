@@ -208,6 +208,8 @@ pub(crate) struct HttpTable {
     pub(crate) allow_shell: bool,
     /// How large a body may be, in bytes. Defaults to 1 MiB.
     pub(crate) max_body: Option<usize>,
+    /// How many jobs have a label of their own in metrics. Defaults to none.
+    pub(crate) metrics_jobs: Option<usize>,
     /// How many requests a client's address may make per second; 0 for however many. Defaults to
     /// 1000.
     pub(crate) rate_limit: Option<u32>,

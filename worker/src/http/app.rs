@@ -53,6 +53,7 @@ impl<S: Store> App<S> {
         S: Sharded,
     {
         let node = Arc::clone(&scheduler.node);
+        node.meter.label_jobs(settings.metrics_jobs);
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy().to_lowercase();
         Self {

@@ -7,6 +7,7 @@
 mod access;
 mod api;
 mod app;
+mod asking;
 mod flask;
 mod glance;
 mod health;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scheduler_core::change::{Change, UnreadableJob};
 use scheduler_core::store::{Changed, JobWrite, PutJob, RequestId};
-use scheduler_core::{JobId, NodeName, SessionId, Store, StoredJob, Timestamp, Version};
+use scheduler_core::{JobId, Store, StoredJob, Timestamp, Version};
 use uuid::{NoContext, Uuid};
 
 use super::retry::until_known;
@@ -18,12 +18,6 @@ const PAGE: usize = 500;
 /// How often a change is decided anew because somebody else came first. Each time, somebody else
 /// did get something done; so many times in a row is no coincidence any more.
 const MAX_ROUNDS: u32 = 50;
-
-/// The session of one who takes no part.
-fn nobody() -> SessionId {
-    let name = NodeName::new("nobody").expect("a name");
-    SessionId::of(&name, Uuid::nil())
-}
 
 /// The jobs of a store. See the [module](super).
 #[derive(Clone, Debug)]
@@ -71,9 +65,7 @@ impl<S: Store> Jobs<S> {
     ///
     /// The store could not answer.
     pub async fn now(&self) -> Result<Timestamp, JobsError> {
-        // What a look at the lease tells besides: it costs the same however much is stored.
-        let nobody = nobody();
-        Ok(until_known(|| self.store.observe(&nobody)).await?.now)
+        Ok(until_known(|| self.store.clock()).await?)
     }
 
     /// The job of this id.

@@ -69,5 +69,7 @@ pub use outcome::{
 pub use paging::{MOST_SORTED, Page};
 pub use report::RunReport;
 pub use runs::RunAgain;
+#[cfg(feature = "http")]
+pub(crate) use runs::rerun_of;
 pub use saved::{SavedJob, SavedPause};
 pub use search::{JobOrder, JobQuery};

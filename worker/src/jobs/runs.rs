@@ -56,6 +56,11 @@ impl<S: Store> Jobs<S> {
     }
 }
 
+/// The run that a failed one becomes.
+pub(crate) fn rerun_of(failed: &RunId, name: Uuid) -> RunId {
+    RunId::request(failed.job.clone(), name)
+}
+
 /// What became of running failed runs again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunAgain {
@@ -89,13 +94,22 @@ impl<S: Store> Jobs<S> {
     ///
     /// The store could not answer. Some may have been made.
     pub async fn run_again(&self, failed: &[FailedRun]) -> Result<Vec<RunAgain>, JobsError> {
+        self.run_again_as(failed, |_| Uuid::now_v7()).await
+    }
+
+    /// The same, for runs that are called so.
+    pub(crate) async fn run_again_as(
+        &self,
+        failed: &[FailedRun],
+        name: impl Fn(&RunId) -> Uuid,
+    ) -> Result<Vec<RunAgain>, JobsError> {
         let mut outcomes = Vec::with_capacity(failed.len());
         for chunk in failed.chunks(BATCH) {
             let items = chunk.iter().filter_map(|failed| {
                 Some(RerunItem {
                     failed: failed.record.run.clone(),
                     job: failed.job.clone()?,
-                    run: RunId::request(failed.record.run.job.clone(), Uuid::now_v7()),
+                    run: rerun_of(&failed.record.run, name(&failed.record.run)),
                 })
             });
             let request = Rerun {

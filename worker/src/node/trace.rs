@@ -70,6 +70,20 @@ impl Tracing {
         Some(SpanId(digest(&["dispatch", &text]).max(1)))
     }
 
+    /// The span of whoever asked for a run by hand.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn asked(&self, run: &RunId) -> SpanId {
+        let text = format!("{}\n{run}", self.scope);
+        SpanId(digest(&["asked", &text]).max(1))
+    }
+
+    /// The span of asking for a run, in the trace of whoever did.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn asking(&self, run: &RunId, caller: &Caller) -> SpanId {
+        let text = format!("{}\n{run}\n{}", self.scope, caller.span);
+        SpanId(digest(&["asking", &text]).max(1))
+    }
+
     /// The span of an attempt.
     pub(crate) fn attempt(&self, run: &RunId, fence: Fence) -> SpanId {
         let text = format!("{}\n{run}\n{fence}", self.scope);
@@ -93,6 +107,39 @@ impl Tracing {
         let trace = self.trace(run);
         let flags = u8::from(self.is_sampled(trace));
         format!("00-{trace}-{}-{flags:02x}", self.attempt(run, fence))
+    }
+}
+
+/// The span of whoever asks for something, as W3C's `traceparent` tells it.
+#[cfg(feature = "otlp")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) trace: TraceId,
+    pub(crate) span: SpanId,
+    pub(crate) is_sampled: bool,
+}
+
+#[cfg(feature = "otlp")]
+impl Caller {
+    /// Reads `00-<trace>-<span>-<flags>`; none where it is none, which W3C says to pass over.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let number = |text: &str, digits: usize| {
+            let is_hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+            let is_number = text.len() == digits && text.bytes().all(is_hex);
+            is_number.then(|| u128::from_str_radix(text, 16).ok())?
+        };
+        let mut parts = text.split('-');
+        let version = number(parts.next()?, 2)?;
+        let trace = number(parts.next()?, 32)?;
+        let span = u64::try_from(number(parts.next()?, 16)?).ok()?;
+        let flags = number(parts.next()?, 2)?;
+        // Later versions may say more behind that, and 255 is none.
+        let is_whole = parts.next().is_none() || version > 0;
+        (is_whole && version != 255 && trace != 0 && span != 0).then_some(Self {
+            trace: TraceId(trace),
+            span: SpanId(span),
+            is_sampled: flags & 1 == 1,
+        })
     }
 }
 
@@ -144,6 +191,31 @@ mod tests {
             .parse()
             .unwrap();
         assert_eq!(tracing.root(&by_hand), None);
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn a_caller_is_read_as_w3c_says() {
+        let known = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let caller = Caller::read(known).unwrap();
+        assert_eq!(caller.trace.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(caller.span.to_string(), "00f067aa0ba902b7");
+        assert!(caller.is_sampled);
+        assert!(Caller::read(&known.replacen("00", "cc", 1)).is_some());
+        assert!(Caller::read(&format!("{}-more", known.replacen("00", "cc", 1))).is_some());
+        for none in [
+            "",
+            "00",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(Caller::read(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::attributes;
-use crate::node::trace::Tracing;
+use crate::node::trace::{Caller, SpanId, TraceId, Tracing};
 
 /// How many spans wait to be sent; those beyond that are dropped, and counted.
 const WAITING: usize = 20_000;
@@ -67,6 +67,40 @@ impl Spans {
         });
     }
 
+    /// A run was made for somebody who is traced: each trace tells of the other.
+    ///
+    /// A run's trace is made of its id alone, so that each node knows it: it cannot be the caller's.
+    pub(crate) fn asked(&self, caller: &Caller, run: &RunId, at: Timestamp) {
+        let Some(outlet) = self.outlet.get() else {
+            return;
+        };
+        let tracing = &outlet.tracing;
+        let trace = tracing.trace(run);
+        if !tracing.is_sampled(trace) {
+            return;
+        }
+        let asked = tracing.asked(run);
+        let span = |trace: TraceId, span: SpanId, (to, of): (TraceId, SpanId)| {
+            json!({
+                "traceId": trace.to_string(),
+                "spanId": span.to_string(),
+                "name": "ask",
+                "kind": PRODUCER,
+                "startTimeUnixNano": nanos(at),
+                "endTimeUnixNano": nanos(at),
+                "attributes": outlet.common(run, []),
+                "links": [{ "traceId": to.to_string(), "spanId": of.to_string() }],
+            })
+        };
+        self.send(outlet, span(trace, asked, (caller.trace, caller.span)));
+        if caller.is_sampled {
+            let asking = tracing.asking(run, caller);
+            let mut span = span(caller.trace, asking, (trace, asked));
+            span["parentSpanId"] = caller.span.to_string().into();
+            self.send(outlet, span);
+        }
+    }
+
     /// An attempt of a run has ended.
     pub(crate) fn ended(&self, record: &RunRecord) {
         let (Some(started), Some(ended)) = (record.started_at, record.ended_at) else {
@@ -114,9 +148,13 @@ impl Spans {
         }
         if let Some(mut span) = span(outlet) {
             span["traceId"] = trace.to_string().into();
-            if outlet.sender.try_send(span).is_err() {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+            self.send(outlet, span);
+        }
+    }
+
+    fn send(&self, outlet: &Outlet, span: Value) {
+        if outlet.sender.try_send(span).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::refusal::Refusal;
 use crate::jobs::{Put, Restored};
 
 /// Jobs.
@@ -41,7 +42,8 @@ pub struct ItemRefused {
     /// Its id.
     pub id: String,
     /// Why.
-    pub why: String,
+    #[serde(flatten)]
+    pub refusal: Refusal,
 }
 
 /// What became of one of many jobs.
@@ -124,45 +126,31 @@ pub struct ImportDone {
 
 impl Counts {
     /// Counts what became of a job that was put; tells why it was refused, if it was.
-    pub fn count_put(&mut self, id: &str, outcome: &Put) -> Option<String> {
+    pub fn count_put(&mut self, id: &str, outcome: &Put) -> Option<Refusal> {
         match outcome {
             Put::Added | Put::Superseded(_) => self.added += 1,
             Put::Replaced => self.replaced += 1,
             Put::Unchanged => self.unchanged += 1,
             Put::Kept | Put::Ignored(_) => self.kept += 1,
-            Put::Exists => return Some(format!("there is a job {id:?} already")),
-            Put::ChangedMeanwhile => return Some(format!("job {id:?} was changed meanwhile")),
-            Put::Unreadable(why) => {
-                return Some(format!("job {id:?} is there, and cannot be read: {why}"));
-            }
-            Put::Over(why) => return Some(why.to_string()),
-            Put::KeyTaken(by) => {
-                return Some(format!("its unique key is held by job {:?}", by.as_str()));
-            }
+            Put::Exists
+            | Put::ChangedMeanwhile
+            | Put::Unreadable(_)
+            | Put::Over(_)
+            | Put::KeyTaken(_) => {}
         }
-        None
+        Refusal::of_put(id, outcome)
     }
 
     /// Counts what became of a job that was brought back; tells why it was refused, if it was.
-    pub fn count_restored(&mut self, id: &str, outcome: &Restored) -> Option<String> {
+    pub fn count_restored(&mut self, id: &str, outcome: &Restored) -> Option<Refusal> {
         match outcome {
             Restored::Added => self.added += 1,
             Restored::Replaced => self.replaced += 1,
             Restored::Unchanged => self.unchanged += 1,
             Restored::Kept => self.kept += 1,
             Restored::Over => self.over += 1,
-            Restored::Exists => {
-                return Some(format!(
-                    "there is a job {id:?} already, and it is otherwise"
-                ));
-            }
-            Restored::Unreadable(why) => {
-                return Some(format!("job {id:?} is there, and cannot be read: {why}"));
-            }
-            Restored::KeyTaken(by) => {
-                return Some(format!("its unique key is held by job {:?}", by.as_str()));
-            }
+            Restored::Exists | Restored::Unreadable(_) | Restored::KeyTaken(_) => {}
         }
-        None
+        Refusal::of_restored(id, outcome)
     }
 }

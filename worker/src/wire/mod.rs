@@ -12,6 +12,7 @@ mod entries;
 mod jobs;
 mod preview;
 mod queues;
+mod refusal;
 mod requests;
 mod runs;
 mod series;
@@ -33,6 +34,7 @@ pub use preview::{
     TriggerRequest,
 };
 pub use queues::{Board, HoldView, QueueView};
+pub use refusal::{Refusal, RefusalKind};
 pub use requests::{
     Backfill, Backfilled, CancelRequest, Cancelled, Chosen, Explained, LimitsRequest, MadeUp,
     OnceRequest, PauseRequest, PurgeDone, RerunDone, RerunView, RunMade, RunRequest, SteeredView,

@@ -14,7 +14,7 @@ use carillon::core::run::Claim;
 use carillon::core::session::SessionSample;
 use carillon::core::store::*;
 use carillon::core::unique::Holder;
-use carillon::core::{JobId, RunId, SessionId, Store, StoreError, UniqueKey, Version};
+use carillon::core::{JobId, RunId, SessionId, Store, StoreError, Timestamp, UniqueKey, Version};
 use tokio::sync::watch;
 
 /// Every operation of a store, by the name that its errors bear.
@@ -236,6 +236,7 @@ operations! {
     in_flight(job: &JobId) -> Vec<RunInFlight>;
     nodes() -> Vec<NodeView>;
     overview() -> Overview;
+    clock() -> Timestamp;
     steer(request: &Steer) -> Steered;
     queues() -> QueueBoard;
     audit(request: &Audit) -> ();

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::time::Duration;
 
+use carillon::wire::{Refusal, RefusalKind};
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -42,8 +43,10 @@ pub(super) enum Answered<T> {
 #[derive(Debug, Default)]
 pub(super) struct Conflict {
     detail: String,
-    /// Field by field.
-    pub(super) errors: Vec<(String, String)>,
+    /// Which of the ways it is to be refused.
+    pub(super) kind: Option<RefusalKind>,
+    /// Why each of many jobs is refused, by its field.
+    pub(super) refused: Vec<(String, Refusal)>,
 }
 
 impl fmt::Display for Conflict {
@@ -53,6 +56,15 @@ impl fmt::Display for Conflict {
 }
 
 impl<T> Answered<T> {
+    /// What was asked for, if it is there.
+    pub(super) fn found(self) -> Result<Option<T>, Failure> {
+        match self {
+            Self::Done(answer) => Ok(Some(answer)),
+            Self::NotFound(_) => Ok(None),
+            Self::Conflict(why) => Err(Failure::Refused(why.to_string())),
+        }
+    }
+
     /// What was asked for, where nothing else is expected.
     pub(super) fn done(self) -> Result<T, Failure> {
         match self {
@@ -231,11 +243,19 @@ impl Api {
         match status {
             StatusCode::NOT_FOUND if problem.is_object() => Ok(Answered::NotFound(detail)),
             StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => {
-                let errors = problem["errors"].as_array().into_iter().flatten();
-                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                let errors = errors.map(|error| (text(&error["field"]), text(&error["rule"])));
-                let errors = errors.collect();
-                Ok(Answered::Conflict(Conflict { detail, errors }))
+                let refused = problem["errors"].as_array().into_iter().flatten();
+                let refused = refused.filter_map(|error| {
+                    let field = error["field"].as_str()?.to_owned();
+                    Some((
+                        field,
+                        serde_json::from_value(error["refusal"].clone()).ok()?,
+                    ))
+                });
+                Ok(Answered::Conflict(Conflict {
+                    kind: serde_json::from_value(problem["kind"].clone()).ok(),
+                    refused: refused.collect(),
+                    detail,
+                }))
             }
             StatusCode::UNAUTHORIZED => Err(Failure::Refused(format!(
                 "{}: {detail}\n{HINT}give a token with --token, --token-file or CARILLON_TOKEN",

@@ -3,7 +3,7 @@
 use carillon::core::Store as _;
 use carillon::wire::Workers;
 
-use super::Office;
+use super::{Office, read};
 use crate::cli::failure::Failure;
 
 impl Office {
@@ -11,8 +11,7 @@ impl Office {
     pub(in crate::cli) async fn nodes(&self) -> Result<Workers, Failure> {
         match self {
             Self::Store(store) => {
-                let views = store.nodes().await;
-                let views = views.map_err(|error| Self::broken(store, &error))?;
+                let views = read(store, store.nodes().await)?;
                 Ok(Workers::new(&views, self.now().await?))
             }
             Self::Api(api) => api.get("/nodes", &[]).await?.done(),

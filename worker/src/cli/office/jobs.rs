@@ -3,17 +3,18 @@
 use carillon::core::store::RunInFlight;
 use carillon::core::{JobDefaults, JobId, JobPatch, JobSpec, StoredJob, Timestamp, Version};
 use carillon::jobs::{
-    Foreign, JobList, JobOrder, JobQuery, JobsError, Manifest, Modified, PauseEnd, PauseWish,
-    PutAll, PutWish, Removed, RunRequested, Switched, Unlisted,
+    Foreign, JobList, JobOrder, JobQuery, Manifest, Modified, PauseEnd, PauseWish, PutAll, PutWish,
+    Removed, RunRequested, Switched, Unlisted,
 };
 use carillon::wire::{
-    ApplyRequest, Explained, InFlight, JobView, JobsPage, PauseRequest, PlanView, RunMade, Stats,
+    ApplyRequest, Explained, InFlight, JobView, JobsPage, PauseRequest, PlanView, RefusalKind,
+    RunMade, Stats,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::client::{Answered, Api, encoded};
-use super::{Office, jobs_of, putting, views};
+use super::{Office, as_seen, jobs_of, putting, told, views};
 use crate::cli::failure::Failure;
 
 /// How many jobs a page of the API has.
@@ -35,10 +36,7 @@ impl Office {
     /// The store's clock.
     pub(in crate::cli) async fn now(&self) -> Result<Timestamp, Failure> {
         match self {
-            Self::Store(store) => {
-                let now = jobs_of(store).now().await;
-                now.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(store, jobs_of(store).now().await),
             Self::Api(api) => {
                 let stats: Stats = api.get("/stats", &[]).await?.done()?;
                 views::instant(&stats.now)
@@ -49,10 +47,7 @@ impl Office {
     /// The jobs that a query asks for.
     pub(in crate::cli) async fn search(&self, query: &JobQuery) -> Result<JobList, Failure> {
         match self {
-            Self::Store(store) => {
-                let found = jobs_of(store).search(query).await;
-                found.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(store, jobs_of(store).search(query).await),
             Self::Api(api) => search(api, query).await,
         }
     }
@@ -60,10 +55,7 @@ impl Office {
     /// The job of this id.
     pub(in crate::cli) async fn job(&self, id: &JobId) -> Result<Option<StoredJob>, Failure> {
         match self {
-            Self::Store(store) => {
-                let found = jobs_of(store).get(id).await;
-                found.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(store, jobs_of(store).get(id).await),
             Self::Api(api) => view(api, id).await?.as_ref().map(views::stored).transpose(),
         }
     }
@@ -71,15 +63,15 @@ impl Office {
     /// The runs of a job that are in flight.
     pub(in crate::cli) async fn in_flight(&self, id: &JobId) -> Result<Vec<RunInFlight>, Failure> {
         match self {
-            Self::Store(store) => {
-                let runs = jobs_of(store).in_flight(id).await;
-                runs.map_err(|error| Self::failed(store, &error))
+            Self::Store(store) => told(store, jobs_of(store).in_flight(id).await),
+            Self::Api(api) => {
+                let runs = api
+                    .get::<InFlight>(&path(id, "/runs"), &[])
+                    .await?
+                    .found()?;
+                let runs = runs.map(|runs| runs.items).unwrap_or_default();
+                runs.iter().map(views::in_flight).collect()
             }
-            Self::Api(api) => match api.get::<InFlight>(&path(id, "/runs"), &[]).await? {
-                Answered::Done(runs) => runs.items.iter().map(views::in_flight).collect(),
-                Answered::NotFound(_) => Ok(Vec::new()),
-                Answered::Conflict(why) => Err(Failure::Refused(why.to_string())),
-            },
         }
     }
 
@@ -88,17 +80,19 @@ impl Office {
         &self,
         wishes: &[PutWish],
         partial: bool,
-        told: impl FnMut(usize) + Send,
+        progress: impl FnMut(usize) + Send,
     ) -> Result<PutAll, Failure> {
         match self {
             Self::Store(store) => {
                 let jobs = jobs_of(store);
                 let put = if partial {
-                    jobs.put_all_telling(wishes, told).await.map(PutAll::Done)
+                    jobs.put_all_telling(wishes, progress)
+                        .await
+                        .map(PutAll::Done)
                 } else {
-                    jobs.put_all_or_none(wishes, told).await
+                    jobs.put_all_or_none(wishes, progress).await
                 };
-                put.map_err(|error| Self::failed(store, &error))
+                told(store, put)
             }
             Self::Api(api) => putting::put(api, wishes, partial).await,
         }
@@ -112,12 +106,12 @@ impl Office {
         expected: Option<Version>,
     ) -> Result<Modified, Failure> {
         match self {
-            Self::Store(store) => {
-                let jobs = jobs_of(store);
-                let jobs = expected.map_or(jobs.clone(), |version| jobs.expecting(version));
-                let modified = jobs.modify(id, change.patch, change.defaults).await;
-                modified.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(
+                store,
+                as_seen(store, expected)
+                    .modify(id, change.patch, change.defaults)
+                    .await,
+            ),
             Self::Api(api) => {
                 let Some(before) = view(api, id).await? else {
                     return Ok(Modified::NotFound);
@@ -152,12 +146,7 @@ impl Office {
         expected: Option<Version>,
     ) -> Result<Switched, Failure> {
         match self {
-            Self::Store(store) => {
-                let jobs = jobs_of(store);
-                let jobs = expected.map_or(jobs.clone(), |version| jobs.expecting(version));
-                let switched = jobs.pause_with(id, wish).await;
-                switched.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(store, as_seen(store, expected).pause_with(id, wish).await),
             Self::Api(api) => {
                 let request = PauseRequest {
                     by: wish.by.clone(),
@@ -185,12 +174,7 @@ impl Office {
         expected: Option<Version>,
     ) -> Result<Switched, Failure> {
         match self {
-            Self::Store(store) => {
-                let jobs = jobs_of(store);
-                let jobs = expected.map_or(jobs.clone(), |version| jobs.expecting(version));
-                let switched = jobs.resume(id).await;
-                switched.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(store, as_seen(store, expected).resume(id).await),
             Self::Api(api) => switch(api, id, "/resume", None, expected).await,
         }
     }
@@ -202,23 +186,15 @@ impl Office {
         expected: Option<Version>,
     ) -> Result<Removed, Failure> {
         match self {
-            Self::Store(store) => {
-                let jobs = jobs_of(store);
-                let jobs = expected.map_or(jobs.clone(), |version| jobs.expecting(version));
-                let removed = jobs.remove(id).await;
-                removed.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(store, as_seen(store, expected).remove(id).await),
             Self::Api(api) => {
                 let version = expected.map(|version| version.0);
                 let path = path(id, "");
-                match api
-                    .change::<Value>(Method::DELETE, &path, None, version)
-                    .await?
-                {
-                    Answered::Done(_) => Ok(Removed::Done),
-                    Answered::NotFound(_) => Ok(Removed::NotFound),
-                    Answered::Conflict(why) => Err(Failure::Refused(why.to_string())),
-                }
+                let gone = api.change::<Value>(Method::DELETE, &path, None, version);
+                Ok(match gone.await?.found()? {
+                    Some(_) => Removed::Done,
+                    None => Removed::NotFound,
+                })
             }
         }
     }
@@ -232,13 +208,12 @@ impl Office {
     ) -> Result<RunRequested, Failure> {
         match self {
             Self::Store(store) => {
-                let jobs = jobs_of(store);
-                let jobs = expected.map_or(jobs.clone(), |version| jobs.expecting(version));
+                let jobs = as_seen(store, expected);
                 let asked = match args {
                     Some(args) => jobs.run_now_with(id, args).await,
                     None => jobs.run_now(id).await,
                 };
-                asked.map_err(|error| Self::failed(store, &error))
+                told(store, asked)
             }
             Self::Api(api) => {
                 let body = args.map(|args| json!({ "args": args }));
@@ -251,9 +226,11 @@ impl Office {
                     Answered::Done(made) => made_run(&made),
                     Answered::NotFound(_) => Ok(RunRequested::NotFound),
                     Answered::Conflict(why) => match view(api, id).await? {
-                        Some(job) if expected.is_none() => Ok(RunRequested::Full {
-                            in_flight: job.running,
-                        }),
+                        Some(job) if why.kind == Some(RefusalKind::Full) => {
+                            Ok(RunRequested::Full {
+                                in_flight: job.running,
+                            })
+                        }
                         _ => Err(Failure::Refused(why.to_string())),
                     },
                 }
@@ -271,8 +248,7 @@ impl Office {
         match self {
             Self::Store(store) => {
                 let asked = asked.map(|(asked, _)| asked);
-                let told = jobs_of(store).explain(id, asked, zone).await;
-                told.map_err(|error| Self::failed(store, &error))
+                told(store, jobs_of(store).explain(id, asked, zone).await)
             }
             Self::Api(api) => {
                 let query = asked.map(|(_, text)| ("at", text.to_owned()));
@@ -290,14 +266,12 @@ impl Office {
     ) -> Result<PlanView, Failure> {
         match self {
             Self::Store(store) => {
-                let (jobs, failed) = (jobs_of(store), |error: JobsError| {
-                    Self::failed(store, &error)
-                });
-                let plan = jobs.plan(manifest).await.map_err(failed)?;
+                let jobs = jobs_of(store);
+                let plan = told(store, jobs.plan(manifest).await)?;
                 if dry_run || plan.is_refused() {
                     return Ok(PlanView::new(&plan, None));
                 }
-                let applied = jobs.apply(&plan).await.map_err(failed)?;
+                let applied = told(store, jobs.apply(&plan).await)?;
                 Ok(PlanView::new(&plan, Some(&applied)))
             }
             Self::Api(api) => {
@@ -320,11 +294,7 @@ impl Office {
 
 /// The job as the API shows it.
 async fn view(api: &Api, id: &JobId) -> Result<Option<JobView>, Failure> {
-    match api.get(&path(id, ""), &[]).await? {
-        Answered::Done(view) => Ok(Some(view)),
-        Answered::NotFound(_) => Ok(None),
-        Answered::Conflict(why) => Err(Failure::Refused(why.to_string())),
-    }
+    api.get(&path(id, ""), &[]).await?.found()
 }
 
 fn made_run(made: &RunMade) -> Result<RunRequested, Failure> {
@@ -392,13 +362,10 @@ async fn switch(
     };
     let version = expected.map(|version| version.0);
     let path = path(id, what);
-    match api
-        .change::<JobView>(Method::POST, &path, body.as_ref(), version)
-        .await?
-    {
-        Answered::Done(after) if after.version == before.version => Ok(Switched::Already),
-        Answered::Done(_) => Ok(Switched::Done),
-        Answered::NotFound(_) => Ok(Switched::NotFound),
-        Answered::Conflict(why) => Err(Failure::Refused(why.to_string())),
-    }
+    let switched = api.change::<JobView>(Method::POST, &path, body.as_ref(), version);
+    Ok(match switched.await?.found()? {
+        Some(after) if after.version == before.version => Switched::Already,
+        Some(_) => Switched::Done,
+        None => Switched::NotFound,
+    })
 }

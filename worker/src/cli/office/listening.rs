@@ -9,8 +9,8 @@ use reqwest::Response;
 use scheduler_redis::RedisStore;
 use tokio::time::{sleep, timeout};
 
-use super::Office;
 use super::client::Api;
+use super::{Office, read};
 use crate::cli::failure::Failure;
 
 /// How long it waits before it connects again.
@@ -58,8 +58,7 @@ impl Office {
     ) -> Result<Listening, Failure> {
         match self {
             Self::Store(store) => {
-                let listening = event::listen(store.clone()).await;
-                let listening = listening.map_err(|error| Self::broken(store, &error))?;
+                let listening = read(store, event::listen(store.clone()).await)?;
                 Ok(Listening::Store(Box::new(listening)))
             }
             Self::Api(api) => {

@@ -7,13 +7,13 @@ use carillon::core::{RunId, StoredJob, Timestamp, Version};
 use carillon::jobs::{
     BackfillPlan, BackfillWish, JobQuery, OnConflict, Restored, RunRequested, SavedJob,
 };
-use carillon::wire::{Backfill, Backfilled, ImportDone, ItemRefused};
+use carillon::wire::{Backfill, Backfilled, ImportDone};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::client::{Answered, Api, encoded};
-use super::{Office, jobs_of, views};
+use super::{Office, jobs_of, told, views};
 use crate::cli::failure::Failure;
 
 /// How long it waits before it asks again for a place.
@@ -62,7 +62,7 @@ impl Office {
         match self {
             Self::Store(store) => {
                 let planned = jobs_of(store).plan_backfill(wish).await;
-                match planned.map_err(|error| Self::failed(store, &error))? {
+                match told(store, planned)? {
                     BackfillPlan::Fires(fires, left) => {
                         (making.all, making.left) = (fires.len(), left);
                         let coming: Vec<_> = fires.into_iter().map(|fire| (fire, None)).collect();
@@ -95,8 +95,7 @@ impl Office {
     pub(in crate::cli) async fn export(&self) -> Result<Exported, Failure> {
         match self {
             Self::Store(store) => {
-                let list = jobs_of(store).search(&JobQuery::default()).await;
-                let list = list.map_err(|error| Self::failed(store, &error))?;
+                let list = told(store, jobs_of(store).search(&JobQuery::default()).await)?;
                 Ok(Exported {
                     jobs: list.jobs.iter().map(SavedJob::from).collect(),
                     unreadable: list.unreadable,
@@ -113,10 +112,10 @@ impl Office {
         on_conflict: OnConflict,
     ) -> Result<Vec<Restored>, Failure> {
         match self {
-            Self::Store(store) => {
-                let foreseen = jobs_of(store).foresee_restore(jobs, on_conflict).await;
-                foreseen.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(
+                store,
+                jobs_of(store).foresee_restore(jobs, on_conflict).await,
+            ),
             Self::Api(api) => import(api, jobs, on_conflict, true).await,
         }
     }
@@ -126,18 +125,20 @@ impl Office {
         &self,
         jobs: &[Saved],
         on_conflict: OnConflict,
-        mut told: impl FnMut(usize) + Send,
+        mut progress: impl FnMut(usize) + Send,
     ) -> Result<Vec<Restored>, Failure> {
         match self {
-            Self::Store(store) => {
-                let restored = jobs_of(store).restore_all(jobs, on_conflict, told).await;
-                restored.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(
+                store,
+                jobs_of(store)
+                    .restore_all(jobs, on_conflict, progress)
+                    .await,
+            ),
             Self::Api(api) => {
                 let mut restored = Vec::with_capacity(jobs.len());
                 for some in jobs.chunks(LINES) {
                     restored.extend(import(api, some, on_conflict, false).await?);
-                    told(restored.len());
+                    progress(restored.len());
                 }
                 Ok(restored)
             }
@@ -204,7 +205,7 @@ impl Making<'_> {
         let (jobs, wish) = (jobs_of(store), self.wish);
         loop {
             let asked = jobs.make_up_for(&wish.job, fire, wish.queue.as_ref()).await;
-            match asked.map_err(|error| Office::failed(store, &error))? {
+            match told(store, asked)? {
                 RunRequested::Made(run) => return Ok(run),
                 RunRequested::Full { .. } => sleep(PLACE).await,
                 RunRequested::NotFound => return Err(not_found(wish)),
@@ -331,22 +332,9 @@ fn outcomes(jobs: usize, done: ImportDone) -> Vec<Restored> {
     (0..jobs)
         .map(
             |index| match refused.next_if(|refused| refused.index == index) {
-                Some(refused) => refusal(&refused),
+                Some(refused) => refused.refusal.restored().unwrap_or(Restored::Exists),
                 None => others.next().unwrap_or(Restored::Kept),
             },
         )
         .collect()
-}
-
-/// Why a job is not brought back, from how the API says it.
-fn refusal(refused: &ItemRefused) -> Restored {
-    let quoted = |text: &str| serde_json::from_str::<String>(text).ok();
-    let by = refused.why.strip_prefix("its unique key is held by job ");
-    let by = by.and_then(quoted).and_then(|by| by.parse().ok());
-    let unreadable = refused.why.split_once(" is there, and cannot be read: ");
-    match (by, unreadable) {
-        (Some(by), _) => Restored::KeyTaken(by),
-        (None, Some((_, why))) => Restored::Unreadable(why.to_owned()),
-        (None, None) => Restored::Exists,
-    }
 }

@@ -18,7 +18,7 @@ mod views;
 use carillon::Jobs;
 use carillon::config::Settings;
 use carillon::core::Store as _;
-use carillon::core::StoreError;
+use carillon::core::{StoreError, Version};
 use carillon::jobs::JobsError;
 use scheduler_redis::RedisStore;
 
@@ -56,19 +56,27 @@ impl Office {
             Self::Api(api) => api.describe().to_owned(),
         }
     }
+}
 
-    /// An error of the store.
-    fn failed(store: &RedisStore, error: &JobsError) -> Failure {
-        Failure::of_jobs(&store.describe(), error)
-    }
+/// What the jobs of a store answered.
+fn told<T>(store: &RedisStore, answer: Result<T, JobsError>) -> Result<T, Failure> {
+    answer.map_err(|error| Failure::of_jobs(&store.describe(), &error))
+}
 
-    /// The same.
-    fn broken(store: &RedisStore, error: &StoreError) -> Failure {
-        Failure::of_store(&store.describe(), error)
-    }
+/// What a store answered.
+fn read<T>(store: &RedisStore, answer: Result<T, StoreError>) -> Result<T, Failure> {
+    answer.map_err(|error| Failure::of_store(&store.describe(), &error))
 }
 
 /// The jobs of a store.
 fn jobs_of(store: &RedisStore) -> Jobs<RedisStore> {
     Jobs::new(store.clone())
+}
+
+/// The same, for a change that was decided on the version that was seen, if one was.
+fn as_seen(store: &RedisStore, version: Option<Version>) -> Jobs<RedisStore> {
+    match version {
+        Some(version) => jobs_of(store).expecting(version),
+        None => jobs_of(store),
+    }
 }

@@ -2,7 +2,7 @@
 
 use carillon::core::JobSpec;
 use carillon::jobs::{OnConflict, Put, PutAll, PutWish};
-use carillon::wire::{self, BulkDone};
+use carillon::wire::{self, BulkDone, Refusal};
 use reqwest::Method;
 use serde_json::json;
 
@@ -30,13 +30,9 @@ pub(super) async fn put(api: &Api, wishes: &[PutWish], partial: bool) -> Result<
         Answered::Done(done) => done,
         Answered::NotFound(why) => return Err(Failure::Refused(why)),
         Answered::Conflict(conflict) => {
-            let refused = conflict.errors.iter().map(|(field, why)| {
-                let index = field
-                    .strip_prefix("jobs[")?
-                    .strip_suffix(']')?
-                    .parse()
-                    .ok()?;
-                Some((index, refusal(why)?))
+            let refused = conflict.refused.iter().map(|(field, refusal)| {
+                let index = field.strip_prefix("jobs[")?.strip_suffix(']')?;
+                Some((index.parse().ok()?, refusal.put()?))
             });
             let refused: Option<Vec<(usize, Put)>> = refused.collect();
             let told = refused.filter(|refused| {
@@ -51,24 +47,13 @@ pub(super) async fn put(api: &Api, wishes: &[PutWish], partial: bool) -> Result<
     let outcomes = done.jobs.iter().map(|became| match became.outcome() {
         Some(outcome) => Ok(outcome),
         None => {
+            let refused = refused.next().map(|refused| refused.refusal);
             let why = refused
-                .next()
-                .map(|refused| refused.why)
-                .unwrap_or_default();
-            refusal(&why).ok_or_else(|| Failure::Refused(format!("job {:?}: {why}", became.id)))
+                .as_ref()
+                .map_or("it was refused", |refused| &refused.why);
+            let outcome = refused.as_ref().and_then(Refusal::put);
+            outcome.ok_or_else(|| Failure::Refused(format!("job {:?}: {why}", became.id)))
         }
     });
     Ok(PutAll::Done(outcomes.collect::<Result<_, _>>()?))
-}
-
-/// Why a job was refused, from how the API says it; none where that is a matter of its schedule.
-fn refusal(why: &str) -> Option<Put> {
-    let quoted = |text: &str| serde_json::from_str::<String>(text).ok();
-    if let Some(by) = why.strip_prefix("its unique key is held by job ") {
-        return quoted(by)?.parse().ok().map(Put::KeyTaken);
-    }
-    if let Some((_, why)) = why.split_once(" is there, and cannot be read: ") {
-        return Some(Put::Unreadable(why.to_owned()));
-    }
-    (why.starts_with("there is a job ") && why.ends_with(" already")).then_some(Put::Exists)
 }

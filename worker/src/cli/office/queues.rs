@@ -11,8 +11,8 @@ use reqwest::Method;
 use scheduler_redis::RedisStore;
 use serde_json::{Value, json};
 
-use super::Office;
 use super::client::{Answered, Api, encoded};
+use super::{Office, read};
 use crate::cli::failure::Failure;
 
 /// What is to become of queues.
@@ -35,10 +35,8 @@ impl Office {
     pub(in crate::cli) async fn board(&self) -> Result<Board, Failure> {
         match self {
             Self::Store(store) => {
-                let board = Queues::new(store.clone()).list().await;
-                board
-                    .map(|board| Board::new(&board))
-                    .map_err(|error| Self::broken(store, &error))
+                let board = read(store, Queues::new(store.clone()).list().await)?;
+                Ok(Board::new(&board))
             }
             Self::Api(api) => api.get("/queues", &[]).await?.done(),
         }
@@ -57,11 +55,7 @@ impl Office {
     /// Limits or pauses queues; says whether anything was changed.
     pub(in crate::cli) async fn steer(&self, wish: Wish<'_>) -> Result<bool, Failure> {
         match self {
-            Self::Store(store) => {
-                let steered = steer(store, wish).await;
-                let steered = steered.map_err(|error| Self::broken(store, &error))?;
-                Ok(steered == Steered::Done)
-            }
+            Self::Store(store) => Ok(read(store, steer(store, wish).await)? == Steered::Done),
             Self::Api(api) => ask(api, wish).await,
         }
     }

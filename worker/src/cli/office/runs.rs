@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::client::{Answered, Api, encoded};
-use super::{Office, jobs_of, views};
+use super::{Office, jobs_of, read, told, views};
 use crate::cli::failure::Failure;
 
 /// How many records a page of the API has.
@@ -39,10 +39,7 @@ impl Office {
         query: &HistoryQuery,
     ) -> Result<HistoryPage, Failure> {
         match self {
-            Self::Store(store) => {
-                let page = store.history(query).await;
-                page.map_err(|error| Self::broken(store, &error))
-            }
+            Self::Store(store) => read(store, store.history(query).await),
             Self::Api(api) => history(api, query).await,
         }
     }
@@ -50,10 +47,7 @@ impl Office {
     /// All that is known about a run.
     pub(in crate::cli) async fn report(&self, run: &RunId) -> Result<RunReport, Failure> {
         match self {
-            Self::Store(store) => {
-                let report = jobs_of(store).report(run).await;
-                report.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(store, jobs_of(store).report(run).await),
             Self::Api(api) => self.remote_report(api, run).await,
         }
     }
@@ -87,10 +81,7 @@ impl Office {
         why: Option<&str>,
     ) -> Result<CancelAnswer, Failure> {
         match self {
-            Self::Store(store) => {
-                let answer = jobs_of(store).cancel(run, by, why).await;
-                answer.map_err(|error| Self::failed(store, &error))
-            }
+            Self::Store(store) => told(store, jobs_of(store).cancel(run, by, why).await),
             Self::Api(api) => {
                 let path = format!("/runs/{}/cancel", encoded(&run.to_string()));
                 let body = json!(CancelRequest {
@@ -120,8 +111,7 @@ impl Office {
                     after: None,
                     limit,
                 };
-                let page = jobs_of(store).failed(&query).await;
-                let page = page.map_err(|error| Self::failed(store, &error))?;
+                let page = told(store, jobs_of(store).failed(&query).await)?;
                 Ok(FailedPage {
                     items: page
                         .runs
@@ -140,8 +130,7 @@ impl Office {
         match self {
             Self::Store(store) => {
                 let (found, missing) = chosen(store, choice).await?;
-                let outcomes = jobs_of(store).run_again(&found).await;
-                let outcomes = outcomes.map_err(|error| Self::failed(store, &error))?;
+                let outcomes = told(store, jobs_of(store).run_again(&found).await)?;
                 let became = found.iter().zip(&outcomes);
                 let became = became
                     .map(|(failed, became)| RerunView::new(failed.record.run.to_string(), became));
@@ -173,8 +162,7 @@ impl Office {
                 let (found, missing) = chosen(store, choice).await?;
                 let runs = found.iter().map(|failed| failed.record.run.clone());
                 let runs: Vec<_> = runs.collect();
-                let purged = jobs_of(store).purge(&runs).await;
-                purged.map_err(|error| Self::failed(store, &error))?;
+                told(store, jobs_of(store).purge(&runs).await)?;
                 Ok(PurgeDone {
                     purged: runs.len(),
                     missing: missing.iter().map(ToString::to_string).collect(),
@@ -207,12 +195,11 @@ impl Office {
     pub(in crate::cli) async fn audited(&self, query: &AuditQuery) -> Result<DeedsPage, Failure> {
         match self {
             Self::Store(store) => {
-                let page = store.audited(query).await;
-                page.map(|page| DeedsPage {
+                let page = read(store, store.audited(query).await)?;
+                Ok(DeedsPage {
                     items: page.entries.into_iter().map(DeedView::from).collect(),
                     next: page.older,
                 })
-                .map_err(|error| Self::broken(store, &error))
             }
             Self::Api(api) => {
                 let mut asked = vec![("limit", query.limit.min(PAGE).to_string())];
@@ -364,8 +351,7 @@ async fn all(
     };
     let mut runs = Vec::new();
     loop {
-        let page = jobs.failed(&query).await;
-        let page = page.map_err(|error| Office::failed(store, &error))?;
+        let page = told(store, jobs.failed(&query).await)?;
         runs.extend(page.runs);
         query.after = page.next;
         if query.after.is_none() {

@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use scheduler_core::store::{FailedQuery, FailedRun};
 use scheduler_core::{JobId, RunId, Store};
+use uuid::Uuid;
 
 use super::asked::{Asked, Body, Params, Segment, name, run_id, typed};
+use super::jobs::Key;
+use super::keyed::Keyed;
 use super::problem::Problem;
 use crate::http::app::App;
-use crate::jobs::RunAgain;
-use crate::wire::{Chosen, FailedPage, FailedView, PurgeDone, RerunDone, RerunView, RunMade};
+use crate::jobs::{RunAgain, rerun_of};
+use crate::wire::{
+    Chosen, FailedPage, FailedView, PurgeDone, RefusalKind, RerunDone, RerunView, RunMade,
+};
 
 /// How many runs a page has, and how many it may have.
 const PAGE: (usize, usize) = (100, 1000);
@@ -115,42 +120,76 @@ async fn these<S: Store>(app: &App<S>, runs: Vec<RunId>) -> Result<Found, Proble
     Ok(found)
 }
 
+/// Runs failed runs again, and tells what became of each. Under a key that was used before, those of
+/// which nothing is there any more may have become other runs then.
+async fn again<S: Store>(
+    app: &App<S>,
+    found: Found,
+    key: Option<&Keyed>,
+) -> Result<Vec<(RunId, RunAgain)>, Problem> {
+    let name = |run: &RunId| match key {
+        Some(key) => key.id_for(&run.to_string()),
+        None => Uuid::now_v7(),
+    };
+    let outcomes = app.jobs().run_again_as(&found.runs, name).await?;
+    let runs = found.runs.into_iter().map(|failed| failed.record.run);
+    let mut items: Vec<_> = runs.zip(outcomes).collect();
+    for run in found.missing {
+        let mut became = RunAgain::NotFound;
+        if let Some(key) = key.filter(|key| key.is_again) {
+            let made = rerun_of(&run, key.id_for(&run.to_string()));
+            let report = app.jobs().report(&made).await?;
+            if report.is_known() {
+                became = RunAgain::Made(made);
+            }
+        }
+        items.push((run, became));
+    }
+    Ok(items)
+}
+
 pub(super) async fn rerun_all<S: Store>(
     State(app): State<App<S>>,
+    key: Key,
     body: Body,
 ) -> Result<Json<RerunDone>, Problem> {
-    let Found {
-        runs,
-        missing,
+    let mut found = chosen(&app, typed(body)?).await?;
+    let next = found.next.take();
+    let items = again(&app, found, key.as_deref()).await?;
+    let items = items.iter();
+    let items = items.map(|(run, became)| RerunView::new(run.to_string(), became));
+    Ok(Json(RerunDone {
+        items: items.collect(),
         next,
-    } = chosen(&app, typed(body)?).await?;
-    let outcomes = app.jobs().run_again(&runs).await?;
-    let done = runs.iter().zip(&outcomes);
-    let done = done.map(|(failed, became)| RerunView::new(failed.record.run.to_string(), became));
-    let missing = missing.into_iter();
-    let missing = missing.map(|run| RerunView::new(run.to_string(), &RunAgain::NotFound));
-    let items = done.chain(missing).collect();
-    Ok(Json(RerunDone { items, next }))
+    }))
 }
 
 pub(super) async fn rerun<S: Store>(
     State(app): State<App<S>>,
     path: Segment,
+    key: Key,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let run = run_id(path)?;
     let found = these(&app, vec![run.clone()]).await?;
-    let outcomes = app.jobs().run_again(&found.runs).await?;
-    let run = run.to_string();
-    let became = outcomes.first().unwrap_or(&RunAgain::NotFound);
-    match (became, RerunView::new(run.clone(), became)) {
-        (RunAgain::NotFound, _) => Err(Problem::no_such("failed run", &run)),
-        (
-            _,
-            RerunView {
-                made: Some(run), ..
-            },
-        ) => Ok((StatusCode::ACCEPTED, Json(RunMade { run })).into_response()),
-        (_, RerunView { why, .. }) => Err(Problem::conflict(why.unwrap_or_default())),
+    let became = again(&app, found, key.as_deref()).await?.pop();
+    let became = became.map_or(RunAgain::NotFound, |(_, became)| became);
+    let why = RerunView::new(run.to_string(), &became).why;
+    match became {
+        RunAgain::Made(made) => {
+            app.link(&headers, &made);
+            let run = made.to_string();
+            Ok((StatusCode::ACCEPTED, Json(RunMade { run })).into_response())
+        }
+        RunAgain::NotFound => Err(Problem::no_such("failed run", &run.to_string())),
+        RunAgain::Full { .. } => {
+            let problem = Problem::conflict(why.unwrap_or_default());
+            Err(problem.of_kind(RefusalKind::Full))
+        }
+        RunAgain::Unreadable => {
+            let problem = Problem::conflict(why.unwrap_or_default());
+            Err(problem.of_kind(RefusalKind::Unreadable))
+        }
     }
 }
 

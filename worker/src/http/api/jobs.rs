@@ -5,8 +5,11 @@ use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use scheduler_core::change::JobState;
 use scheduler_core::trigger::read_moment;
-use scheduler_core::{JobId, RunId, Standing, Store, StoredJob, TaskName, Version, duration};
+use scheduler_core::{
+    Job, JobId, RunId, Standing, Store, StoredJob, TaskName, Timestamp, Version, duration,
+};
 use serde_json::Value;
 
 use super::PREFIX;
@@ -16,13 +19,15 @@ use super::problem::Problem;
 use crate::config::{ConfiguredJob, JobDocument, read_patch};
 use crate::http::app::App;
 use crate::jobs::{
-    JobOrder, JobQuery, Jobs, Modified, OnConflict, PauseEnd, PauseWish, Put, PutWish, Removed,
-    RunRequested, Switched,
+    JobOrder, JobQuery, Jobs, JobsError, Modified, OnConflict, PauseEnd, PauseWish, Put, PutWish,
+    Removed, RunRequested, Switched,
 };
 use crate::mistake::join;
+use crate::preview::begin;
 use crate::task::builtin;
 use crate::wire::{
-    InFlight, JobView, JobsPage, PauseRequest, RunMade, RunRequest, RunningView, UnreadableView,
+    InFlight, JobView, JobsPage, PauseRequest, Refusal, RefusalKind, RunMade, RunRequest,
+    RunningView, UnreadableView,
 };
 
 type Answer = Result<Response, Problem>;
@@ -31,6 +36,9 @@ pub(super) type Key = Option<Extension<Keyed>>;
 
 /// How many jobs a page has, and how many it may have.
 const PAGE: (usize, usize) = (100, 1000);
+
+/// How often a change is decided anew because somebody else came first.
+const MAX_ROUNDS: u32 = 50;
 
 /// The version that the client has seen, from `If-Match: "12"`.
 fn expected(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
@@ -66,6 +74,20 @@ pub(super) fn with_etag(status: StatusCode, stored: &StoredJob) -> Response {
         response.headers_mut().insert(ETAG, etag);
     }
     response
+}
+
+/// A job as it is once it was put. One whose only fire time has come meanwhile is over, and gone.
+async fn as_put<S: Store>(app: &App<S>, job: Job) -> Result<StoredJob, Problem> {
+    let stored = app.jobs().get(job.id()).await?;
+    Ok(stored.unwrap_or_else(|| StoredJob {
+        version: Version(0),
+        state: JobState::Active,
+        next_fire: None,
+        parked: None,
+        fired: begin(job.trigger(), Timestamp::EPOCH),
+        in_flight: 0,
+        job,
+    }))
 }
 
 /// The job, and where it is.
@@ -198,13 +220,23 @@ pub(super) fn wish(configured: ConfiguredJob) -> PutWish {
     }
 }
 
-pub(super) async fn create<S: Store>(State(app): State<App<S>>, key: Key, body: Body) -> Answer {
+pub(super) async fn create<S: Store>(
+    State(app): State<App<S>>,
+    key: Key,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     let wish = described(&app, &json(body)?)?;
-    put_new(&app, wish, key).await
+    put_new(&app, wish, key, &headers).await
 }
 
 /// Adds a job.
-pub(super) async fn put_new<S: Store>(app: &App<S>, wish: PutWish, key: Key) -> Answer {
+pub(super) async fn put_new<S: Store>(
+    app: &App<S>,
+    wish: PutWish,
+    key: Key,
+    headers: &HeaderMap,
+) -> Answer {
     let id = wish.job.id().clone();
     let is_again = key.is_some_and(|key| key.is_again);
     let outcome = app.jobs().put(wish.job.clone(), wish.on_conflict).await?;
@@ -218,23 +250,27 @@ pub(super) async fn put_new<S: Store>(app: &App<S>, wish: PutWish, key: Key) -> 
         };
     }
     match outcome {
-        Put::Added | Put::Superseded(_) => Ok(added(&found(app, &id).await?)),
-        Put::Replaced | Put::Unchanged => Ok(with_etag(StatusCode::OK, &found(app, &id).await?)),
-        Put::Over(why) => Err(Problem::field("trigger", why.to_string())),
+        Put::Added | Put::Superseded(_) => {
+            app.link_job(headers, &wish.job);
+            Ok(added(&as_put(app, wish.job).await?))
+        }
+        Put::Replaced | Put::Unchanged => {
+            Ok(with_etag(StatusCode::OK, &as_put(app, wish.job).await?))
+        }
         Put::Ignored(by) => match app.jobs().get(&by).await? {
             Some(stored) => Ok(with_etag(StatusCode::OK, &stored)),
-            None => Err(Problem::conflict(key_taken(&by))),
+            None => Err(not_put(&id, &Put::KeyTaken(by))),
         },
-        Put::KeyTaken(by) => Err(Problem::conflict(key_taken(&by))),
-        _ => Err(Problem::conflict(format!(
-            "there is a job {:?} already",
-            id.as_str()
-        ))),
+        refused => Err(not_put(&id, &refused)),
     }
 }
 
-fn key_taken(by: &JobId) -> String {
-    format!("its unique key is held by job {:?}", by.as_str())
+/// Why a job was not put.
+fn not_put(id: &JobId, outcome: &Put) -> Problem {
+    match Refusal::of_put(id.as_str(), outcome) {
+        Some(refusal) => Problem::refused(refusal),
+        None => Problem::conflict(format!("there is a job {:?} already", id.as_str())),
+    }
 }
 
 /// An id as one segment of a path.
@@ -284,22 +320,26 @@ pub(super) async fn replace<S: Store>(
     } else {
         OnConflict::Replace
     };
-    let status = match jobs_as_seen(&app, version).put(job, conflict).await? {
+    let jobs = jobs_as_seen(&app, version);
+    let status = match jobs.put(job.clone(), conflict).await? {
         Put::Added | Put::Superseded(_) => StatusCode::CREATED,
-        Put::Ignored(by) | Put::KeyTaken(by) => return Err(Problem::conflict(key_taken(&by))),
+        Put::Ignored(by) => return Err(not_put(&id, &Put::KeyTaken(by))),
         Put::Replaced | Put::Unchanged | Put::Kept => StatusCode::OK,
         Put::Exists => {
             let detail = format!("there is a job {:?} already", id.as_str());
-            return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
+            let problem = Problem::new(StatusCode::PRECONDITION_FAILED, detail);
+            return Err(problem.of_kind(RefusalKind::Exists));
         }
         Put::ChangedMeanwhile => {
             let detail = format!("job {:?} has changed meanwhile", id.as_str());
-            return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
+            let problem = Problem::new(StatusCode::PRECONDITION_FAILED, detail);
+            return Err(problem.of_kind(RefusalKind::ChangedMeanwhile));
         }
-        Put::Unreadable(why) => return Err(Problem::conflict(why)),
-        Put::Over(why) => return Err(Problem::field("trigger", why.to_string())),
+        refused @ (Put::KeyTaken(_) | Put::Unreadable(_) | Put::Over(_)) => {
+            return Err(not_put(&id, &refused));
+        }
     };
-    Ok(with_etag(status, &found(&app, &id).await?))
+    Ok(with_etag(status, &as_put(&app, job).await?))
 }
 
 pub(super) async fn modify<S: Store>(
@@ -314,15 +354,25 @@ pub(super) async fn modify<S: Store>(
         return Err(Problem::field("", "the body must be an object"));
     }
     let seen = expected(&headers)?;
-    let stored = found(&app, &id).await?;
-    // Of the job as it is checked here, and of no other.
-    let version = seen.unwrap_or(stored.version);
-    let task = body.get("task").and_then(Value::as_str);
-    check_task(&app, task.unwrap_or(stored.job.task().as_str()))?;
     let patch = read_patch("body", body.clone())
         .map_err(|error| Problem::from(error).with_values(&body))?;
-    let jobs = jobs_as_seen(&app, Some(version));
-    match jobs.modify(&id, &patch, app.job_defaults()).await? {
+    let task = body.get("task").and_then(Value::as_str);
+    let mut rounds = 0;
+    let modified = loop {
+        let stored = found(&app, &id).await?;
+        // Of the job as it is checked here, and of no other.
+        let version = seen.unwrap_or(stored.version);
+        check_task(&app, task.unwrap_or(stored.job.task().as_str()))?;
+        let jobs = jobs_as_seen(&app, Some(version));
+        let modified = jobs.modify(&id, &patch, app.job_defaults()).await;
+        rounds += 1;
+        match modified {
+            // Somebody else was quicker, which only matters to those who said what they had seen.
+            Err(JobsError::ChangedMeanwhile { .. }) if seen.is_none() && rounds < MAX_ROUNDS => {}
+            known => break known?,
+        }
+    };
+    match modified {
         Modified::Done(_) | Modified::Unchanged(_) => {
             Ok(with_etag(StatusCode::OK, &found(&app, &id).await?))
         }
@@ -417,11 +467,17 @@ pub(super) async fn run<S: Store>(
         (None, Some(args)) => jobs.run_now_with(&id, &args).await?,
     };
     match requested {
-        RunRequested::Made(run) => Ok(made(&run)),
-        RunRequested::Full { in_flight } => Err(Problem::conflict(format!(
-            "job {:?} has {in_flight} runs in flight, as many as it allows",
-            id.as_str()
-        ))),
+        RunRequested::Made(run) => {
+            app.link(&headers, &run);
+            Ok(made(&run))
+        }
+        RunRequested::Full { in_flight } => {
+            let detail = format!(
+                "job {:?} has {in_flight} runs in flight, as many as it allows",
+                id.as_str()
+            );
+            Err(Problem::conflict(detail).of_kind(RefusalKind::Full))
+        }
         // No fire time was asked for.
         RunRequested::TooEarly => Err(Problem::conflict("the run would be too early")),
         RunRequested::NotFound => Err(Problem::no_such("job", id.as_str())),

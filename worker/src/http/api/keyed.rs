@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::problem::Problem;
 use crate::http::app::App;
 use crate::jobs::retry::until_known;
+use crate::wire::RefusalKind;
 
 /// The header that holds the key.
 pub(super) const HEADER: &str = "idempotency-key";
@@ -53,10 +54,18 @@ pub(super) struct Keyed {
 impl Keyed {
     /// An id that is the same each time that this request is sent.
     pub(super) fn id(&self) -> Uuid {
+        self.made_of(self.key.0)
+    }
+
+    /// The same, for one of several things that are made of what has this name.
+    pub(super) fn id_for(&self, name: &str) -> Uuid {
+        self.made_of(hash(&[self.key.0.as_bytes(), name.as_bytes()]))
+    }
+
+    fn made_of(&self, bits: Uuid) -> Uuid {
         let ms = u64::try_from(self.since.as_ms()).unwrap_or(0);
         let mut random = [0; 10];
-        let bytes = *self.key.0.as_bytes();
-        random.copy_from_slice(&bytes[..10]);
+        random.copy_from_slice(&bits.as_bytes()[..10]);
         uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid()
     }
 }
@@ -208,7 +217,8 @@ fn answered(text: &str) -> Response {
 /// The same request is being done.
 fn going_on() -> Response {
     let detail = "the same request is being done: ask again in a moment";
-    let mut response = Problem::conflict(detail).into_response();
+    let problem = Problem::conflict(detail).of_kind(RefusalKind::GoingOn);
+    let mut response = problem.into_response();
     let soon = HeaderValue::from_static("1");
     response.headers_mut().insert(RETRY_AFTER, soon);
     response

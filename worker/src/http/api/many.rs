@@ -23,7 +23,7 @@ use crate::jobs::{
     Unlisted,
 };
 use crate::wire::{
-    self, ApplyRequest, BecameView, BulkDone, Counts, ImportDone, ItemRefused, PlanView,
+    self, ApplyRequest, BecameView, BulkDone, Counts, ImportDone, ItemRefused, PlanView, Refusal,
 };
 
 /// How many jobs one request may hold.
@@ -96,9 +96,9 @@ pub(super) async fn create<S: Store>(
     for (index, (wish, outcome)) in wishes.iter().zip(&outcomes).enumerate() {
         let id = wish.job.id().as_str();
         jobs.push(BecameView::new(id, outcome));
-        if let Some(why) = counts.count_put(id, outcome) {
+        if let Some(refusal) = counts.count_put(id, outcome) {
             let id = id.to_owned();
-            refused.push(ItemRefused { index, id, why });
+            refused.push(ItemRefused { index, id, refusal });
         }
     }
     Ok((
@@ -114,13 +114,12 @@ pub(super) async fn create<S: Store>(
 
 /// Why none of several jobs was put.
 fn none_put(wishes: &[PutWish], refused: &[(usize, Put)]) -> Problem {
-    let mut counts = Counts::default();
     let told = refused
         .iter()
         .take(MOST_TOLD)
         .filter_map(|(index, outcome)| {
-            let why = counts.count_put(wishes[*index].job.id().as_str(), outcome)?;
-            Some(FieldProblem::new(format!("jobs[{index}]"), why))
+            let refusal = Refusal::of_put(wishes[*index].job.id().as_str(), outcome)?;
+            Some(FieldProblem::refused(format!("jobs[{index}]"), refusal))
         });
     let errors = told.collect();
     let detail = format!(
@@ -247,9 +246,9 @@ pub(super) async fn import<S: Store>(
     let (mut counts, mut refused) = (Counts::default(), Vec::new());
     for (index, (saved, outcome)) in saved.iter().zip(&outcomes).enumerate() {
         let id = saved.job.id().as_str();
-        if let Some(why) = counts.count_restored(id, outcome) {
+        if let Some(refusal) = counts.count_restored(id, outcome) {
             let id = id.to_owned();
-            refused.push(ItemRefused { index, id, why });
+            refused.push(ItemRefused { index, id, refusal });
         }
     }
     Ok(Json(ImportDone {

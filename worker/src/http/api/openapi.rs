@@ -22,9 +22,9 @@ use crate::wire::{
     ImportDone, InFlight, ItemRefused, JobChecked, JobView, Jobs, JobsPage, Lateness, LeaderView,
     Leaders, LimitsRequest, LineView, LogView, MadeUp, NamespaceView, Namespaces, OnceRequest,
     PauseRequest, PauseView, PlanView, PolicyView, Position, PreviewView, ProgressView, PurgeDone,
-    QueueCount, QueueView, ReportView, RerunDone, RerunView, RunMade, RunRequest, RunView,
-    RunningView, RunsPage, SeriesView, SkipView, Stats, SteeredView, StepKind, StepView, Stretch,
-    TriggerRequest, UnreadableView, WorkerState, WorkerView, Workers,
+    QueueCount, QueueView, Refusal, RefusalKind, ReportView, RerunDone, RerunView, RunMade,
+    RunRequest, RunView, RunningView, RunsPage, SeriesView, SkipView, Stats, SteeredView, StepKind,
+    StepView, Stretch, TriggerRequest, UnreadableView, WorkerState, WorkerView, Workers,
 };
 
 /// Jobs as they are typed, which core reads in ways that no type tells.
@@ -77,7 +77,7 @@ fn components() -> Components {
         InFlight ItemRefused JobChecked JobView Jobs JobsPage Lateness LeaderView Leaders
         LimitsRequest LineView LogView MadeUp NamespaceView Namespaces OnceRequest PauseRequest
         PauseView PlanView PolicyView Position PreviewView Problem ProgressView PurgeDone
-        QueueCount QueueView ReportView RerunDone RerunView RunMade RunRequest RunView RunningView
+        QueueCount QueueView Refusal RefusalKind ReportView RerunDone RerunView RunMade RunRequest RunView RunningView
         RunsPage SeriesView SkipView Stats SteeredView StepKind StepView Stretch TriggerRequest
         UnreadableView WorkerState WorkerView Workers);
     let typed: serde_json::Map<String, serde_json::Value> =

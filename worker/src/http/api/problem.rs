@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::config::ConfigError;
 use crate::jobs::JobsError;
 use crate::mistake::join;
+use crate::wire::{Refusal, RefusalKind};
 
 /// A problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -22,6 +23,9 @@ pub(super) struct Problem {
     status: u16,
     /// What went wrong, on what.
     detail: String,
+    /// Which of the ways it is to be refused, for programs, where the status alone does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<RefusalKind>,
     /// Each field that breaks a rule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
@@ -37,14 +41,18 @@ pub(super) struct FieldProblem {
     value: Option<Value>,
     /// The rule that it breaks, with the value.
     rule: String,
+    /// Of many jobs: why this one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<Refusal>,
 }
 
 impl FieldProblem {
-    pub(super) fn new(field: String, rule: String) -> Self {
+    pub(super) fn refused(field: String, refusal: Refusal) -> Self {
         Self {
             field,
             value: None,
-            rule,
+            rule: refusal.why.clone(),
+            refusal: Some(refusal),
         }
     }
 }
@@ -55,6 +63,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or_default().to_owned(),
             status: status.as_u16(),
             detail: detail.into(),
+            kind: None,
             errors: Vec::new(),
         }
     }
@@ -117,6 +126,21 @@ impl Problem {
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }
+
+    pub(super) fn of_kind(self, kind: RefusalKind) -> Self {
+        Self {
+            kind: Some(kind),
+            ..self
+        }
+    }
+
+    /// A job that cannot be as it is.
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        match refusal.kind {
+            RefusalKind::Over => Self::field("trigger", refusal.why),
+            kind => Self::conflict(refusal.why).of_kind(kind),
+        }
+    }
 }
 
 /// What stands in a body at a path such as `jobs[2].trigger.minute`.
@@ -147,7 +171,18 @@ impl From<JobsError> for Problem {
             JobsError::ChangedMeanwhile { .. } => StatusCode::PRECONDITION_FAILED,
             _ => StatusCode::CONFLICT,
         };
-        Self::new(status, error.to_string())
+        let kind = match &error {
+            JobsError::ChangedMeanwhile { .. } | JobsError::Contended { .. } => {
+                Some(RefusalKind::ChangedMeanwhile)
+            }
+            JobsError::Unreadable { .. } => Some(RefusalKind::Unreadable),
+            JobsError::KeyTaken { .. } => Some(RefusalKind::KeyTaken),
+            JobsError::Store(_) | JobsError::Circle(_) => None,
+        };
+        Self {
+            kind,
+            ..Self::new(status, error.to_string())
+        }
     }
 }
 
@@ -174,7 +209,9 @@ impl From<PatchError> for Problem {
         match error {
             PatchError::Field(error) => Self::field(error.field, error.message),
             PatchError::Change(error) => Self::conflict(error.to_string()),
-            taken @ PatchError::KeyTaken { .. } => Self::conflict(taken.to_string()),
+            taken @ PatchError::KeyTaken { .. } => {
+                Self::conflict(taken.to_string()).of_kind(RefusalKind::KeyTaken)
+            }
         }
     }
 }

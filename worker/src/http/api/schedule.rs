@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono_tz::Tz;
 use scheduler_core::trigger::{Trigger, TriggerSpec, read_moment};
@@ -224,6 +224,7 @@ fn wish(job: scheduler_core::JobId, asked: &Backfill) -> Result<BackfillWish, Pr
 pub(super) async fn once<S: Store>(
     State(app): State<App<S>>,
     key: Key,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let mut body = json(body)?;
@@ -265,5 +266,5 @@ pub(super) async fn once<S: Store>(
     let date = serde_json::json!({"type": "date", "run_date": at.to_string()});
     fields.insert("trigger".to_owned(), date);
     let wish = described(&app, &body)?;
-    put_new(&app, wish, key).await
+    put_new(&app, wish, key, &headers).await
 }

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use scheduler_core::change;
@@ -265,11 +265,11 @@ async fn resume<S: Store>(State(app): State<App<S>>, id: Id) -> Answer {
     }
 }
 
-async fn run_now<S: Store>(State(app): State<App<S>>, id: Id) -> Answer {
+async fn run_now<S: Store>(State(app): State<App<S>>, id: Id, headers: HeaderMap) -> Answer {
     let id = id.checked()?;
     let stored = app.jobs().get(&id).await?.filter(is_there);
     let stored = stored.ok_or_else(|| Refusal::no_such_job(id.as_str()))?;
     Whole::of(&app).must_run().await?;
-    run::run(app.store(), &id).await?;
+    run::run(&app, &id, &headers).await?;
     Ok(shown(&Shown::of(&stored)))
 }

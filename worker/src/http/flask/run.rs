@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use scheduler_core::history::Record;
 use scheduler_core::run::Outcome;
 use scheduler_core::store::HistoryQuery;
@@ -13,7 +13,8 @@ use scheduler_core::{JobId, RunId, Store};
 use tokio::time::{Instant, sleep};
 
 use super::refusal::Refusal;
-use crate::jobs::{Jobs, JobsError, RunRequested};
+use crate::http::app::App;
+use crate::jobs::{JobsError, RunRequested};
 
 /// How long a run's end is waited for.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -25,10 +26,17 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_mi
 const RECORDS: usize = 500;
 
 /// Runs a job now, and waits for the end of the run.
-pub(super) async fn run<S: Store>(store: &S, id: &JobId) -> Result<(), Refusal> {
-    let position = newest(store).await?;
-    match Jobs::new(store.clone()).run_now(id).await? {
-        RunRequested::Made(run) => ended(store, &run, position).await,
+pub(super) async fn run<S: Store>(
+    app: &App<S>,
+    id: &JobId,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    let position = newest(app.store()).await?;
+    match app.jobs().run_now(id).await? {
+        RunRequested::Made(run) => {
+            app.link(headers, &run);
+            ended(app.store(), &run, position).await
+        }
         RunRequested::Full { in_flight } => Err(Refusal::conflict(format!(
             "Job {id} has {in_flight} runs in flight, as many as its max_instances allows"
         ))),

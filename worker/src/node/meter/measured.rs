@@ -16,6 +16,7 @@ use scheduler_core::store::{DispatchItem, StoreErrorKind};
 use scheduler_core::{RunId, StoreError, Timestamp};
 
 use super::LeaseChange;
+use super::labels::{LabelledJobs, QueueLabels, RunLabels, TaskLabels};
 
 /// Measures. Cheap to clone; all clones are one.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,7 @@ type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 #[derive(Debug)]
 struct Measured {
+    jobs: LabelledJobs,
     runs: Family<RunLabels, Counter>,
     lateness: Histograms<QueueLabels>,
     duration: Histograms<TaskLabels>,
@@ -36,23 +38,6 @@ struct Measured {
     call_errors: Family<ErrorLabels, Counter>,
     #[cfg(feature = "otlp")]
     spans: crate::otlp::Spans,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RunLabels {
-    task: String,
-    queue: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QueueLabels {
-    queue: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TaskLabels {
-    task: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -129,6 +114,7 @@ fn is_alike(one: &RunRecord, other: &RunRecord) -> bool {
 impl Default for Measured {
     fn default() -> Self {
         let measured = Self {
+            jobs: LabelledJobs::default(),
             runs: Family::default(),
             lateness: Family::new_with_constructor(lateness),
             duration: Family::new_with_constructor(duration),
@@ -153,20 +139,28 @@ impl Measured {
             .task
             .as_ref()
             .map_or_else(String::new, ToString::to_string);
+        let job = self.jobs.of(&record.run.job);
         let begun = record.started_at;
         let lateness = begun.map(|_| {
-            let queue = queue.clone();
-            self.lateness.get_or_create(&QueueLabels { queue }).clone()
+            let labels = QueueLabels {
+                queue: queue.clone(),
+                job: job.clone(),
+            };
+            self.lateness.get_or_create(&labels).clone()
         });
         let duration = begun.and(record.ended_at).map(|_| {
-            let task = task.clone();
-            self.duration.get_or_create(&TaskLabels { task }).clone()
+            let labels = TaskLabels {
+                task: task.clone(),
+                job: job.clone(),
+            };
+            self.duration.get_or_create(&labels).clone()
         });
         let outcome = record.outcome.as_str();
         let labels = RunLabels {
             task,
             queue,
             outcome,
+            job,
         };
         Kind {
             runs: self.runs.get_or_create(&labels).clone(),
@@ -192,6 +186,11 @@ impl Measured {
 }
 
 impl Meter {
+    /// From now on, so many jobs have a label of their own.
+    pub(crate) fn label_jobs(&self, most: usize) {
+        self.0.jobs.allow(most);
+    }
+
     /// Attempts of runs have ended, and the store knows.
     ///
     /// Those of one batch are mostly of one kind: what measures them is looked up once.
@@ -199,7 +198,11 @@ impl Meter {
         let mut kind: Option<(&RunRecord, Kind)> = None;
         for record in records {
             let kind = match &mut kind {
-                Some((like, kind)) if is_alike(like, record) => kind,
+                Some((like, kind))
+                    if is_alike(like, record) && !self.0.jobs.tell_apart(like, record) =>
+                {
+                    kind
+                }
                 kind => &kind.insert((record, self.0.kind(record))).1,
             };
             kind.runs.inc();

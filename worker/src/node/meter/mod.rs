@@ -1,8 +1,10 @@
 //! What a node measures of itself, for whoever watches it.
 //!
 //! Labels are bounded: tasks are those that are registered, queues those that are served, and jobs
-//! are none. Without the feature `http` nobody could read any of it, and nothing is measured.
+//! are none unless so many are allowed. Without the feature `http` nobody could read any of it, and nothing is measured.
 
+#[cfg(feature = "http")]
+mod labels;
 #[cfg(feature = "http")]
 mod measured;
 #[cfg(not(feature = "http"))]

@@ -54,7 +54,8 @@ pub(super) fn table<S: Store>() -> Table<S> {
                 ("POST", "/runs/{run}/rerun"),
                 (202, "RunMade"),
                 "Runs a failed run again",
-            ),
+            )
+            .keyed(),
             post(failed::rerun::<S>),
         ),
         (
