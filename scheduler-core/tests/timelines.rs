@@ -385,6 +385,7 @@ impl Driver {
         let request = Peek {
             token: self.token.clone(),
             ttl: TTL,
+            ahead: Duration::ZERO,
             limit: 100,
             queues: Vec::new(),
         };

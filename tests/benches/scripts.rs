@@ -118,6 +118,7 @@ impl Bench {
             peek: Peek {
                 token,
                 ttl: LEASE,
+                ahead: Duration::ZERO,
                 limit: batch,
                 queues: vec![QueueName::default_queue()],
             },

@@ -80,6 +80,7 @@ async fn nodes_live_on_and_hand_in_while_the_memory_is_full() -> Result<()> {
     let peek = Peek {
         token: token.clone(),
         ttl: TTL,
+        ahead: Duration::ZERO,
         limit: 10,
         queues: vec![],
     };

@@ -67,6 +67,7 @@ async fn entries_of_others_are_parked() -> Result<()> {
     let peek = Peek {
         token,
         ttl: TTL,
+        ahead: Duration::ZERO,
         limit: 10,
         queues: vec![],
     };

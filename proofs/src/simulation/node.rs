@@ -175,6 +175,7 @@ impl Session {
             Standing::Leader(token) => Request::Peek(Peek {
                 token: token.clone(),
                 ttl: LEASE_TTL,
+                ahead: Duration::ZERO,
                 limit: 100,
                 queues: vec![QueueName::default_queue()],
             }),

@@ -74,7 +74,8 @@ impl State {
         for queue in &request.queues {
             self.offer(queue, now);
         }
-        let due = self.schedule.overdue(now).take(request.limit);
+        let reach = now.after(request.ahead);
+        let due = self.schedule.overdue(reach).take(request.limit);
         let due = due.filter_map(|(due, job)| {
             Some(DueJob {
                 job: job.clone(),
@@ -93,7 +94,7 @@ impl State {
         PeekAnswer::Peeked(Peeked {
             now,
             due: due.collect(),
-            next_due: self.schedule.next_after(now),
+            next_due: self.schedule.next_after(reach),
             hold: self.gates.hold().cloned(),
             retries: self.runs.due_retries(now).take(request.limit).collect(),
             next_retry: self.runs.next_retry(now),
@@ -115,11 +116,8 @@ impl State {
         if self.tenure.token() != Some(&request.token) {
             return DispatchAnswer::LeaseLost;
         }
-        // In either direction: the clock may have stepped back since the plans were made.
-        let age = now
-            .since(request.planned_at)
-            .max(request.planned_at.since(now));
-        if age > MAX_PLAN_AGE {
+        // The clock may have stepped back since the plans were made.
+        if now < request.planned_at || now.since(request.planned_at) > MAX_PLAN_AGE {
             return DispatchAnswer::Stale;
         }
         let makes_runs = |item: &DispatchItem| !item.plan.runs.is_empty();

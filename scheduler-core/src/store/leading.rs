@@ -45,7 +45,9 @@ pub struct Peek {
     pub token: LeaseToken,
     /// How long the lease lives from now on.
     pub ttl: Duration,
-    /// How many due jobs to show at most.
+    /// How far to look ahead: jobs that come to be due within this time are shown behind those that are.
+    pub ahead: Duration,
+    /// How many of these jobs to show at most.
     pub limit: usize,
     /// Queues in which runs may wait, to be offered anew to idle nodes.
     pub queues: Vec<QueueName>,
@@ -90,9 +92,10 @@ pub struct DueRetry {
 pub struct Peeked {
     /// The store's clock at this moment.
     pub now: Timestamp,
-    /// Due jobs, the longest due first.
+    /// Due jobs, the longest due first; behind them those that come to be due within the time
+    /// [ahead](Peek::ahead).
     pub due: Vec<DueJob>,
-    /// When the next job is due that is not due yet.
+    /// When the next job is due after these.
     pub next_due: Option<Timestamp>,
     /// The pause of the namespace: what is due is to be recorded as skipped.
     pub hold: Option<Hold>,
@@ -152,7 +155,8 @@ pub struct DispatchItem {
 pub struct Dispatch {
     /// The caller's lease.
     pub token: LeaseToken,
-    /// The store's clock when the plans were made: plans that are older than a second are refused.
+    /// The store's clock when the plans were made, or the instant for which they were made ahead: they are
+    /// refused before it, and when they are older than a second.
     pub planned_at: Timestamp,
     /// The planned jobs, each at most once.
     pub items: Vec<DispatchItem>,
@@ -172,7 +176,7 @@ pub enum DispatchAnswer {
     },
     /// The lease is no longer the caller's. Nothing was done.
     LeaseLost,
-    /// The plans are too old. Nothing was done.
+    /// The plans are too old, or for later. Nothing was done.
     Stale,
 }
 

@@ -1,7 +1,7 @@
 -- Settles due fire times as planned: the due time moves and the runs appear, in one step per job.
 -- KEYS: leader beat due versions changed fired busy finished history lines packed events
 --   gates, then (high, ready, low, wake) of each queue
--- ARGV: token, planned at, greatest age ms, plain items, last items, other items (at most 500 in all),
+-- ARGV: token, planned at or for, greatest age ms, plain items, last items, other items (at most 500 in all),
 --   lists, what `changed` was when the jobs had these versions or "" where they are named. Then the plain
 --   items, which settle just their due time, by one run, of jobs that may have one run in flight and none
 --   lined up: columns of jobs, versions if they are named, (job, due), (next due, job), (job, "@"
@@ -18,7 +18,7 @@ if held_lease() ~= ARGV[1] then
 end
 local t = now()
 local age, oldest = t - tonumber(ARGV[2]), tonumber(ARGV[3])
-if age > oldest or age < -oldest then
+if age > oldest or age < 0 then
   return 'stale'
 end
 local FIRST, ARGS = 9, 10

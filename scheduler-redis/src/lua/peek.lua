@@ -1,7 +1,8 @@
 -- Renews the lease, shows progress, and looks at what is due.
 -- KEYS: leader beat due versions changed busy retry finished resume gates inuse buckets openings
 --   followers, then (high, ready, low, wake) of each queue
--- ARGV: token, ttl ms, limit (at most 500), queues, what `changed` was when the caller knew all versions, or ""
+-- ARGV: token, ttl ms, limit (at most 500), queues, what `changed` was when the caller knew all versions, or "",
+--   how many ms to look ahead for what comes to be due
 -- Answers: {now, {due jobs, their scores (one, if all have the same)}, versions (none if `changed` is
 --   as the caller says), runs in flight, next due or "", retries (member,
 --   score, ...), next retry or "", finished jobs, jobs whose pause has ended (at most 200), next end
@@ -15,16 +16,16 @@ local t = now()
 go_on_when_full(K.finished)
 renew_lease(tonumber(ARGV[2]))
 redis.call('INCR', K.beat)
-local till = int(t)
+local till, reach = int(t), int(t + tonumber(ARGV[6]))
 local limit = tonumber(ARGV[3])
-local head = redis.call('ZRANGE', K.due, '-inf', till, 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+local head = redis.call('ZRANGE', K.due, '-inf', reach, 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
 local jobs, scores = {}, {}
 if head[1] then
   -- A score is printed digit by digit, which takes Redis longer than finding a job.
   jobs = redis.call('ZRANGE', K.due, head[2], head[2], 'BYSCORE', 'LIMIT', 0, limit)
   scores[1] = head[2]
   if #jobs < limit then
-    local due = redis.call('ZRANGE', K.due, '-inf', till, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+    local due = redis.call('ZRANGE', K.due, '-inf', reach, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
     if #due > 2 * #jobs then
       jobs = {}
       for i = 1, #due, 2 do
@@ -44,7 +45,7 @@ if #jobs > 0 then
   end
 end
 local next_due =
-  redis.call('ZRANGE', K.due, '(' .. till, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+  redis.call('ZRANGE', K.due, '(' .. reach, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
 local retries =
   redis.call('ZRANGE', K.retry, '-inf', till, 'BYSCORE', 'LIMIT', 0, 200, 'WITHSCORES')
 local next_retry =

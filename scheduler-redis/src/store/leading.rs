@@ -162,7 +162,7 @@ impl RedisStore {
         let mut call = self.call(&self.scripts().peek, None, &self.queue_keys(&queues));
         call.arg(request.token.to_string()).arg(ms(request.ttl));
         call.arg(request.limit.min(500)).arg(queues.0.len());
-        call.arg(known);
+        call.arg(known).arg(ms(request.ahead));
         let answer: Value = call.send().await?;
         if is_word(&answer, "lost") {
             self.shared.attendance.end();

@@ -59,6 +59,7 @@ pub fn peek(token: &LeaseToken) -> Peek {
     Peek {
         token: token.clone(),
         ttl: LEASE,
+        ahead: Duration::ZERO,
         limit: 100,
         queues: vec![QueueName::default_queue()],
     }

@@ -64,6 +64,7 @@ macro_rules! conformance {
                 a_session_that_is_over_exchanges_nothing,
             }
             dispatch {
+                what_comes_to_be_due_is_planned_ahead_and_dispatched_no_earlier,
                 a_look_shows_what_is_due_and_what_comes_next,
                 the_due_time_moves_and_the_run_appears_in_one_step,
                 several_runs_of_one_plan_wait_in_their_order,

@@ -115,6 +115,7 @@ impl World {
         let peek = Peek {
             token: self.token.clone(),
             ttl: TTL,
+            ahead: Duration::ZERO,
             limit: 100,
             queues: vec![],
         };

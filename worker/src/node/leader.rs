@@ -14,6 +14,11 @@
 //! No outcome is ever waited for twice: after a lost answer the leader just looks again. What was
 //! done is no longer due.
 //!
+//! It looks a few milliseconds before the next due time, and plans then what comes to be due at one
+//! instant: all that is left to do on time is to send the dispatch. What might come out otherwise by then is
+//! planned when it is due: where runs are in flight, or the namespace is paused. A change meanwhile is
+//! refused by the dispatch, as ever.
+//!
 //! Where more is due than one batch takes, the next look goes out right behind the dispatch, and both
 //! are answered together. The store takes them in that order; where it does not (a connection was lost
 //! between the two), what was seen is what this very dispatch settles, and is refused when it is
@@ -33,7 +38,7 @@ use scheduler_core::store::{
     Dispatch, DispatchAnswer, DispatchItem, DueJob, ParkItem, Peek, PeekAnswer, Peeked, Refusal,
     Refused, StoreResult, Wake,
 };
-use scheduler_core::{Job, QueueName, RunId, Shard, Timestamp};
+use scheduler_core::{Job, JobId, QueueName, RunId, Shard, Timestamp, Version};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::boottime;
@@ -75,6 +80,10 @@ const NO_PROGRESS: Duration = Duration::from_millis(20);
 /// time; plans grow too old meanwhile, and a leader that only plans shows no progress.
 const PLANNING: Duration = Duration::from_millis(100);
 
+/// How long before the next due time it looks, to plan ahead: longer than it takes to look at 500 jobs, plan
+/// them and write that down.
+const AHEAD: Duration = Duration::from_millis(8);
+
 /// How often it forgets what is past keeping.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
@@ -114,6 +123,9 @@ pub(crate) struct Leader<S> {
     /// Whether to look again behind a dispatch, and what was seen so.
     looks_ahead: bool,
     seen: Option<Seen>,
+    /// What was planned ahead, and until when it has looked.
+    prepared: Option<Prepared>,
+    reach: Option<Timestamp>,
     /// Whether there are jobs that follow others.
     follows: bool,
     /// Whether all that ended was followed when it last looked.
@@ -125,6 +137,8 @@ pub(crate) struct Leader<S> {
 /// What was seen by one look.
 struct Seen {
     peeked: Peeked,
+    /// What comes to be due soon.
+    soon: Vec<DueJob>,
     /// How many due jobs it would have shown.
     limit: usize,
 }
@@ -134,6 +148,17 @@ impl Seen {
     fn is_full(&self) -> bool {
         self.peeked.due.len() >= self.limit
     }
+}
+
+/// Plans for what comes to be due.
+struct Prepared {
+    at: Timestamp,
+    items: Vec<DispatchItem>,
+    jobs: Vec<Arc<Job>>,
+    /// Whether that is all that is due then.
+    is_all: bool,
+    /// What comes next after that, as far as is known.
+    next: Option<Timestamp>,
 }
 
 /// What one dispatch did.
@@ -167,6 +192,8 @@ impl<S: Shard> Leader<S> {
             tidied_at: None,
             looks_ahead: false,
             seen: None,
+            prepared: None,
+            reach: None,
             follows: false,
             has_followed: false,
             // A leader before it may wait still for the wake-ups that are meant for this one.
@@ -195,8 +222,7 @@ impl<S: Shard> Leader<S> {
                 }
                 Ok(Round::RestUntil(next)) => {
                     backoff.reset();
-                    let left = next.map(|next| self.shared.clock.until(next));
-                    rest(self.beat(), left)
+                    rest(self.beat(), next.map(|next| self.until(next)))
                 }
                 trouble => {
                     let pause = trouble.map_or_else(|_| backoff.next(), |_| NO_PROGRESS);
@@ -212,6 +238,16 @@ impl<S: Shard> Leader<S> {
             }
         }
         Led::Stopped
+    }
+
+    /// How long until it is to look at what is due `at` a time: earlier, if it has not looked so far.
+    fn until(&self, at: Timestamp) -> Duration {
+        let left = self.shared.clock.until(at);
+        if self.reach.is_some_and(|reach| at <= reach) {
+            left
+        } else {
+            left.saturating_sub(AHEAD)
+        }
     }
 
     /// How long to sleep at most.
@@ -233,6 +269,11 @@ impl<S: Shard> Leader<S> {
 
     /// One round: looks at what is due, and settles it.
     pub(crate) async fn run_once(&mut self) -> StoreResult<Round> {
+        if let Some(prepared) = self.prepared.take()
+            && self.shared.clock.until(prepared.at).is_zero()
+        {
+            return self.settle_prepared(prepared).await;
+        }
         let seen = match self.seen.take() {
             Some(seen) => seen,
             None => match self.look().await? {
@@ -256,6 +297,11 @@ impl<S: Shard> Leader<S> {
         Peek {
             token: self.token.clone(),
             ttl: self.shared.settings.timing.lease_ttl,
+            ahead: if self.looks_ahead {
+                AHEAD
+            } else {
+                Duration::ZERO
+            },
             limit: self.batch.size(),
             queues: self.queues.iter().cloned().collect(),
         }
@@ -264,15 +310,22 @@ impl<S: Shard> Leader<S> {
     async fn ask_peek(&self, request: &Peek) -> StoreResult<Option<Seen>> {
         let link = &self.shared.link;
         let sent = boottime();
-        let PeekAnswer::Peeked(peeked) = link.ask("peek", link.store.peek(request)).await? else {
+        let PeekAnswer::Peeked(mut peeked) = link.ask("peek", link.store.peek(request)).await?
+        else {
             return Ok(None);
         };
         self.shared.clock.learn(sent, boottime(), peeked.now);
         for due in &peeked.due {
             self.shared.saw(due.version.0);
         }
+        let due = peeked.due.partition_point(|due| due.due <= peeked.now);
+        let soon = peeked.due.split_off(due);
         let limit = request.limit;
-        Ok(Some(Seen { peeked, limit }))
+        Ok(Some(Seen {
+            peeked,
+            soon,
+            limit,
+        }))
     }
 
     /// Settles what was seen to be due, and what else it calls for.
@@ -283,6 +336,9 @@ impl<S: Shard> Leader<S> {
         }
         let mut next = earliest(peeked.next_due, peeked.next_retry);
         next = earliest(next, peeked.next_resume);
+        let soon = seen.soon.first().map(|due| due.due);
+        next = earliest(soon, next);
+        self.reach = self.looks_ahead.then(|| peeked.now.after(AHEAD));
         let mut stuck = false;
         // What makes room must go on where nothing else does: a full store takes in nothing more.
         let mut trouble = None;
@@ -341,18 +397,89 @@ impl<S: Shard> Leader<S> {
         Ok(match next {
             Some(_) if stuck => Round::NoProgress,
             Some(next) if next <= peeked.now => Round::Again,
-            next => Round::RestUntil(next),
+            next => {
+                if soon.is_some() && soon == next {
+                    self.prepare(seen).await?;
+                }
+                Round::RestUntil(next)
+            }
         })
+    }
+
+    /// Plans what comes to be due first, as it is to be dispatched then.
+    async fn prepare(&mut self, seen: Seen) -> StoreResult<()> {
+        let Seen {
+            mut peeked,
+            mut soon,
+            limit,
+        } = seen;
+        let Some(at) = soon.first().map(|due| due.due) else {
+            return Ok(());
+        };
+        let is_full = soon.len() >= limit;
+        let later = soon.split_off(soon.partition_point(|due| due.due == at));
+        let together = soon.len();
+        // A run that ends by then makes room.
+        soon.retain(|due| due.in_flight == 0);
+        if soon.is_empty() || peeked.hold.is_some() {
+            return Ok(());
+        }
+        let mut next = earliest(later.first().map(|due| due.due), peeked.next_due);
+        next = earliest(next, earliest(peeked.next_retry, peeked.next_resume));
+        (peeked.now, peeked.due) = (at, soon);
+        let wanted: Vec<_> = peeked.due.iter().map(wanted).collect();
+        let definitions = self.shared.definitions.look_up(&wanted).await?;
+        let (mut items, mut jobs) = (Vec::new(), Vec::new());
+        for (due, definition) in peeked.due.iter().zip(definitions) {
+            if let Lookup::Found(job) = definition {
+                items.push(self.planned(due, &job, &peeked));
+                jobs.push(job);
+            }
+        }
+        self.prepared = Some(Prepared {
+            at,
+            is_all: items.len() == together && (!is_full || !later.is_empty()),
+            items,
+            jobs,
+            next,
+        });
+        Ok(())
+    }
+
+    /// Dispatches what was planned ahead, now that it is due.
+    async fn settle_prepared(&mut self, prepared: Prepared) -> StoreResult<Round> {
+        let Prepared {
+            at,
+            items,
+            jobs,
+            is_all,
+            next,
+        } = prepared;
+        self.stirred_at = boottime();
+        // What was seen then is past.
+        self.reach = None;
+        let planned = items.len();
+        let request = Dispatch {
+            token: self.token.clone(),
+            planned_at: at,
+            items,
+        };
+        let Some(moved) = self
+            .dispatch(request, &jobs, !is_all, Moved::default())
+            .await?
+        else {
+            return Ok(Round::LeaseLost);
+        };
+        if moved.jobs < planned || !is_all {
+            return Ok(Round::Again);
+        }
+        Ok(Round::RestUntil(earliest(next, moved.next)))
     }
 
     /// Plans what is due and dispatches it; none where the lease is lost.
     async fn settle_due(&mut self, seen: &Seen) -> StoreResult<Option<Moved>> {
         let peeked = &seen.peeked;
-        let wanted: Vec<_> = peeked
-            .due
-            .iter()
-            .map(|due| (due.job.clone(), due.version))
-            .collect();
+        let wanted: Vec<_> = peeked.due.iter().map(wanted).collect();
         let definitions = self.shared.definitions.look_up(&wanted).await?;
         let mut items = Vec::with_capacity(peeked.due.len());
         let mut jobs = Vec::with_capacity(peeked.due.len());
@@ -389,7 +516,12 @@ impl<S: Shard> Leader<S> {
         if items.is_empty() {
             return Ok(Some(moved));
         }
-        self.dispatch(items, &jobs, seen, moved).await
+        let request = Dispatch {
+            token: self.token.clone(),
+            planned_at: peeked.now,
+            items,
+        };
+        self.dispatch(request, &jobs, seen.is_full(), moved).await
     }
 
     fn planned(&mut self, due: &DueJob, job: &Job, peeked: &Peeked) -> DispatchItem {
@@ -414,21 +546,16 @@ impl<S: Shard> Leader<S> {
         }
     }
 
-    /// Dispatches these; those whose fire time was settled before are moved past it. None where the
-    /// lease is lost.
+    /// Dispatches these, and looks again behind them where more is due; those whose fire time was settled
+    /// before are moved past it. None where the lease is lost.
     async fn dispatch(
         &mut self,
-        items: Vec<DispatchItem>,
+        mut request: Dispatch,
         jobs: &[Arc<Job>],
-        seen: &Seen,
+        more_is_due: bool,
         mut moved: Moved,
     ) -> StoreResult<Option<Moved>> {
-        let mut request = Dispatch {
-            token: self.token.clone(),
-            planned_at: seen.peeked.now,
-            items,
-        };
-        let behind = (self.looks_ahead && seen.is_full()).then(|| self.peek());
+        let behind = (self.looks_ahead && more_is_due).then(|| self.peek());
         let Some(refused) = self.send(&request, behind, &mut moved).await? else {
             return Ok(None);
         };
@@ -520,6 +647,10 @@ impl<S: Shard> Leader<S> {
             });
         }
     }
+}
+
+fn wanted(due: &DueJob) -> (JobId, Version) {
+    (due.job.clone(), due.version)
 }
 
 /// How long a leader sleeps at most, so that its lease lives and no standby takes its sleep for a

@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use scheduler_core::history::{Record, SkipRecord};
-use scheduler_core::plan::{Plan, SkipReason};
+use scheduler_core::plan::{Plan, SkipReason, plan};
 use scheduler_core::policy::{Coalesce, Grace};
-use scheduler_core::store::{DispatchItem, DueJob, Peek, PeekAnswer};
+use scheduler_core::store::{Dispatch, DispatchAnswer, DispatchItem, DueJob, Peek, PeekAnswer};
 use scheduler_core::{JobId, Shard, StoredJob, Timestamp};
 
 use crate::conformance::{EVERY, Harness, Sight, World, done, job, name, peek};
@@ -77,6 +77,63 @@ pub async fn a_look_shows_what_is_due_and_what_comes_next<H: Harness>(mut world:
         "of those that are not due yet"
     );
     world.expect(&before, "looking").await;
+}
+
+pub async fn what_comes_to_be_due_is_planned_ahead_and_dispatched_no_earlier<H: Harness>(
+    mut world: World<H>,
+) {
+    let a = world.node("a").await;
+    let token = world.lead(&a).await;
+    let first = world.put(job("a")).await;
+    world.put(job("b")).await;
+    let ms = Duration::from_millis;
+    world.advance(EVERY - ms(5)).await;
+    let ahead = async |ahead| {
+        let request = Peek {
+            ahead: ms(ahead),
+            ..peek(&token)
+        };
+        match done(world.store.peek(&request).await) {
+            PeekAnswer::Peeked(peeked) => peeked,
+            PeekAnswer::LeaseLost => panic!("lease lost"),
+        }
+    };
+    let at = first.next_fire.expect("due");
+    let peeked = ahead(4).await;
+    assert_eq!((peeked.due, peeked.next_due), (Vec::new(), Some(at)));
+    let peeked = ahead(5).await;
+    let due: Vec<_> = peeked
+        .due
+        .iter()
+        .map(|due| (due.job.as_str(), due.due))
+        .collect();
+    assert_eq!(due, [("a", at), ("b", at)]);
+    assert_eq!((peeked.now, peeked.next_due), (world.now(), None));
+
+    let mut items = Vec::new();
+    for due in &peeked.due {
+        items.push(DispatchItem {
+            plan: plan(&first.job, at, at, 0),
+            ..world.plan(due, None).await
+        });
+    }
+    let request = Dispatch {
+        token: token.clone(),
+        planned_at: at,
+        items,
+    };
+    for left in [5, 1] {
+        world.set_clock(at.before(ms(left))).await;
+        let before = world.see().await;
+        let answer = done(world.store.dispatch(&request).await);
+        assert_eq!(answer, DispatchAnswer::Stale, "{left} ms too early");
+        world.expect(&before, "a dispatch that is too early").await;
+    }
+    world.set_clock(at).await;
+    let before = world.see().await;
+    world.dispatch(&request).await;
+    let after = dispatched(&before, &request.items, world.now());
+    world.expect(&after, "dispatching on time").await;
 }
 
 pub async fn the_due_time_moves_and_the_run_appears_in_one_step<H: Harness>(mut world: World<H>) {

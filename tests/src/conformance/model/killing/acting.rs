@@ -1,5 +1,7 @@
 //! What clients, leaders and nodes do, until they are killed.
 
+use std::time::Duration;
+
 use scheduler_core::change;
 use scheduler_core::run::Ending;
 use scheduler_core::store::{
@@ -76,6 +78,7 @@ impl<H: Harness> Killing<H> {
         let peek = Peek {
             token: token.clone(),
             ttl: EVERY,
+            ahead: Duration::ZERO,
             limit: 100,
             queues: vec![QueueName::default_queue()],
         };
