@@ -5,6 +5,9 @@
 //! how late fires were in both, how long the answers took, and whether that is as promised; the exit
 //! code is 1 where it is not. Build the node before: `cargo build --release -p carillon`.
 //!
+//! Node, Redis and clients need little more than one processor. Where others want them all, times tell of
+//! those others: `chrt -r 1 cargo bench -p tests --bench http_load`, as root, has the processors first.
+//!
 //! Arguments: `--fires N` (5000 a second), `--clients N` (200), `--seconds N` (60), `--pause MS` (100).
 
 use std::collections::{BTreeMap, BTreeSet};
