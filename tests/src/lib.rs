@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod conformance;
+pub mod gate;
 pub mod http;
 pub mod node;
 pub mod oracle;

@@ -1,12 +1,14 @@
-//! A TCP proxy between a node and its Redis that loses what it is told to lose.
+//! A TCP proxy between a node and its Redis that loses, holds up and delays what it is told to.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A proxy to one port on this machine. Ends when it is dropped.
@@ -27,8 +29,38 @@ struct Faults {
     refuse: AtomicBool,
     /// All connections are cut.
     broken: std::sync::Mutex<CancellationToken>,
+    /// All connections are reset.
+    reset: std::sync::Mutex<CancellationToken>,
     /// All connections stand still.
     stalled: std::sync::Mutex<CancellationToken>,
+    /// Requests, and replies, do not pass for now.
+    held: [watch::Sender<bool>; 2],
+    /// How many milliseconds longer each packet takes.
+    delay_ms: AtomicU64,
+}
+
+/// A direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From the node to its Redis.
+    Requests,
+    /// From the Redis to the node.
+    Replies,
+}
+
+impl Faults {
+    /// Waits for as long as a packet that came just now is held up.
+    async fn hold_up(&self, way: Way) {
+        let delay = self.delay_ms.load(Ordering::SeqCst);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
+        // The sender is here.
+        let _ = self.held[way as usize]
+            .subscribe()
+            .wait_for(|held| !held)
+            .await;
+    }
 }
 
 impl Proxy {
@@ -93,6 +125,33 @@ impl Proxy {
         std::mem::take(&mut *stalled).cancel();
     }
 
+    /// Resets all connections: whoever uses one gets an error at once. New ones work.
+    ///
+    /// # Panics
+    ///
+    /// Where another thread panicked while it held the lock.
+    pub fn reset(&self) {
+        let mut reset = self.faults.reset.lock().expect("no panic under this lock");
+        std::mem::take(&mut *reset).cancel();
+    }
+
+    /// Holds up what comes this way, on all connections, until [`let_pass`](Self::let_pass): then it
+    /// arrives.
+    pub fn hold(&self, way: Way) {
+        self.faults.held[way as usize].send_replace(true);
+    }
+
+    /// What was held up arrives, and what comes from now on.
+    pub fn let_pass(&self, way: Way) {
+        self.faults.held[way as usize].send_replace(false);
+    }
+
+    /// From now on each packet, in both directions, takes so much longer.
+    pub fn delay(&self, by: Duration) {
+        let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.faults.delay_ms.store(ms, Ordering::SeqCst);
+    }
+
     /// Lets connections in again.
     pub fn mend(&self) {
         self.faults.refuse.store(false, Ordering::SeqCst);
@@ -113,13 +172,14 @@ async fn accept(listener: TcpListener, port: u16, faults: Arc<Faults>, stop: Can
             token.lock().expect("no panic under this lock").clone()
         };
         let (broken, stalled) = (of_now(&faults.broken), of_now(&faults.stalled));
+        let reset = of_now(&faults.reset);
         let (faults, stop) = (Arc::clone(&faults), stop.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = broken.cancelled() => {}
                 // Either side may go away at any time; that ends both.
-                _ = forward(client, port, &faults, &stalled) => {}
+                _ = forward(client, port, &faults, &stalled, &reset) => {}
             }
         });
     }
@@ -130,16 +190,25 @@ async fn forward(
     port: u16,
     faults: &Faults,
     stalled: &CancellationToken,
+    reset: &CancellationToken,
 ) -> std::io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let forwarding = forward_both(&mut client, &mut server, faults);
-    match stalled.run_until_cancelled(forwarding).await {
-        Some(result) => result,
-        // Both sides stay open, and nobody reads from them.
-        None => std::future::pending().await,
+    let forwarding = async {
+        let both = forward_both(&mut client, &mut server, faults);
+        match stalled.run_until_cancelled(both).await {
+            Some(result) => result,
+            // Both sides stay open, and nobody reads from them.
+            None => std::future::pending().await,
+        }
+    };
+    if let Some(result) = reset.run_until_cancelled(forwarding).await {
+        return result;
     }
+    // Closed without lingering is closed by a reset.
+    client.set_zero_linger()?;
+    server.set_zero_linger()
 }
 
 async fn forward_both(
@@ -149,23 +218,34 @@ async fn forward_both(
 ) -> std::io::Result<()> {
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
-    let requests = tokio::io::copy(&mut from_client, &mut to_server);
+    let requests = async {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let n = from_client.read(&mut buffer).await?;
+            if n == 0 {
+                return Ok::<_, std::io::Error>(());
+            }
+            faults.hold_up(Way::Requests).await;
+            to_server.write_all(&buffer[..n]).await?;
+        }
+    };
     let replies = async {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let n = from_server.read(&mut buffer).await?;
             if n == 0 {
-                return Ok::<_, std::io::Error>(());
+                return Ok(());
             }
             if faults.cut_next_reply.swap(false, Ordering::SeqCst) {
                 faults.cut.fetch_add(1, Ordering::SeqCst);
                 return Ok(());
             }
+            faults.hold_up(Way::Replies).await;
             to_client.write_all(&buffer[..n]).await?;
         }
     };
     tokio::select! {
-        result = requests => result.map(drop),
+        result = requests => result,
         result = replies => result,
     }
 }

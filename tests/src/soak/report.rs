@@ -16,6 +16,7 @@ pub(super) fn report(soak: &Soak, verdict: &Verdict, strikes: &[Strike]) -> Stri
     let _ = head(&mut text, soak, strikes)
         .and_then(|()| promises(&mut text, verdict))
         .and_then(|()| figures(&mut text, verdict))
+        .and_then(|()| lost_tails(&mut text, verdict))
         .and_then(|()| longest(&mut text, verdict, strikes))
         .and_then(|()| faults(&mut text, verdict, strikes));
     text
@@ -99,6 +100,42 @@ fn figures(text: &mut String, verdict: &Verdict) -> std::fmt::Result {
     )
 }
 
+/// What the operator's guide says of them.
+fn lost_tails(text: &mut String, verdict: &Verdict) -> std::fmt::Result {
+    let lost = &verdict.of_lost_tails;
+    writeln!(
+        text,
+        "What Redis lost with what it wrote last (read from the part of its file that was cut off), and what came of \
+         [what cannot be made up for](operating.md#what-is-lost-and-what-is-made-up-for). All else is a breach, and \
+         counted above.\n"
+    )?;
+    writeln!(text, "| of the lost tails | |\n|---|---|")?;
+    let rows = [
+        ("runs that they were about", lost.runs),
+        (
+            "executed again, for who had executed it was gone, or late",
+            lost.again,
+        ),
+        (
+            "of these, while the earlier execution went on",
+            lost.at_once,
+        ),
+        (
+            "executed, and its end is told nowhere, for its node was gone",
+            lost.ends,
+        ),
+        (
+            "ended or skipped a second time, for the same reason",
+            lost.told_twice,
+        ),
+        ("fire times whose record of a skip is gone", lost.skips),
+    ];
+    for (what, count) in rows {
+        writeln!(text, "| {what} | {count} |")?;
+    }
+    writeln!(text)
+}
+
 /// What struck around the longest time without any start.
 fn longest(text: &mut String, verdict: &Verdict, strikes: &[Strike]) -> std::fmt::Result {
     let (gap, from) = verdict.longest_gap;
@@ -119,21 +156,38 @@ fn longest(text: &mut String, verdict: &Verdict, strikes: &[Strike]) -> std::fmt
 fn faults(text: &mut String, verdict: &Verdict, strikes: &[Strike]) -> std::fmt::Result {
     writeln!(
         text,
-        "Silence is the longest time without any start of a handler in the {} seconds from a fault on.\n",
+        "Silence is the longest time without any start of a handler in the {} seconds from a fault on; recovery the \
+         time from its mending to the next start.\n",
         AFTERMATH_MS / 1000
     )?;
-    writeln!(text, "| fault | times | silence, ms |\n|---|---|---|")?;
+    writeln!(
+        text,
+        "| fault | times | silence, ms | recovery, ms |\n|---|---|---|---|"
+    )?;
     for fault in Fault::ALL {
-        let mut silences: Vec<i64> = strikes
-            .iter()
-            .filter(|strike| strike.fault == fault)
+        let of_fault = || strikes.iter().filter(|strike| strike.fault == fault);
+        let silences: Vec<i64> = of_fault()
             .map(|strike| silence(&verdict.starts, strike.at_ms))
             .collect();
-        silences.sort_unstable();
-        let (times, spread) = (silences.len(), spread(&silences));
-        writeln!(text, "| {} | {times} | {spread} |", fault.describe())?;
+        let recoveries: Vec<i64> = of_fault()
+            .filter_map(|strike| next_start(&verdict.starts, strike.mended_ms))
+            .collect();
+        writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            fault.describe(),
+            silences.len(),
+            spread(&silences),
+            spread(&recoveries)
+        )?;
     }
     Ok(())
+}
+
+/// How long after `at` the next handler began.
+fn next_start(starts: &[i64], at: i64) -> Option<i64> {
+    let next = starts.partition_point(|start| *start < at);
+    Some(starts.get(next)? - at)
 }
 
 /// The longest time without a start from `at` on.

@@ -1,26 +1,25 @@
 //! One soak: a cluster, faults, a calm, and the verdict.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use carillon::Jobs;
 use carillon::jobs::OnConflict;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use scheduler_core::Store;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::faults::{Fault, Strike};
+use super::clock::Clock;
+use super::faults::{Fault, Strike, Target};
+use super::lost::Lost;
 use super::record::{self, now_ms};
 use super::report::report;
 use super::schedule::{Scheduled, jobs};
+use super::slot::Slot;
 use super::verdict::judge;
 use crate::proxy::Proxy;
-use crate::redis_server::{Persistence, RedisServer};
+use crate::redis_server::{Moment, Persistence, RedisServer};
 
 /// What to do for how long.
 #[derive(Clone, Debug)]
@@ -43,30 +42,26 @@ const CALM: Duration = Duration::from_secs(12);
 /// What may still be on its way when the nodes are told to end.
 const LAST_MS: i64 = 3_000;
 
-struct Slot {
-    name: String,
-    proxy: Proxy,
-    child: Option<Child>,
-    /// Until it is mended, nothing else is done to it.
-    is_struck: bool,
-}
-
-struct Mend {
+/// A fault that is to be mended.
+pub(super) struct Mend {
     at: Instant,
-    fault: Fault,
-    node: Option<usize>,
-    strike: usize,
+    pub(super) fault: Fault,
+    pub(super) node: Option<usize>,
+    pub(super) strike: usize,
 }
 
-struct Ground {
-    server: RedisServer,
-    slots: Vec<Slot>,
-    file: PathBuf,
-    random: fastrand::Rng,
-    mends: Vec<Mend>,
-    strikes: Vec<Strike>,
-    redis_is_struck: bool,
-    _dir: TempDir,
+/// What is struck.
+pub(super) struct Ground {
+    pub(super) server: RedisServer,
+    pub(super) slots: Vec<Slot>,
+    pub(super) random: fastrand::Rng,
+    pub(super) mends: Vec<Mend>,
+    pub(super) strikes: Vec<Strike>,
+    /// Where Redis stood when it began to write what it is to lose.
+    pub(super) moment: Option<Moment>,
+    faults: Vec<Fault>,
+    all_are_struck: bool,
+    dir: TempDir,
 }
 
 /// Runs a soak. Answers with the report, and whether every promise held.
@@ -75,7 +70,6 @@ struct Ground {
 ///
 /// Where the cluster could not be started or looked into.
 pub async fn soak(soak: &Soak) -> Result<(String, bool)> {
-    let dir = tempfile::tempdir()?;
     let server = RedisServer::with(Persistence::AppendOnly, None)?;
     let store = server.store("default");
     let begin = now_ms() + 3_000;
@@ -89,13 +83,18 @@ pub async fn soak(soak: &Soak) -> Result<(String, bool)> {
     let mut ground = Ground {
         server,
         slots: Vec::new(),
-        file: dir.path().join("record"),
         random: fastrand::Rng::with_seed(soak.seed),
         mends: Vec::new(),
         strikes: Vec::new(),
-        redis_is_struck: false,
-        _dir: dir,
+        moment: None,
+        faults: Fault::ALL.to_vec(),
+        all_are_struck: false,
+        dir: tempfile::tempdir()?,
     };
+    if Clock::library().is_none() {
+        // Told in the report as a fault that never struck.
+        ground.faults.retain(|fault| *fault != Fault::StepClock);
+    }
     for number in 0..soak.nodes {
         ground.add(&format!("node-{number}")).await?;
     }
@@ -106,7 +105,7 @@ pub async fn soak(soak: &Soak) -> Result<(String, bool)> {
     let until = now_ms() - LAST_MS;
     ground.end().await?;
 
-    let executions = record::read(&ground.file)?;
+    let executions = record::read(&ground.dir.path().join("record"))?;
     // Connections from before the faults are not worth asking.
     let store = ground.server.store("default");
     let history = crate::oracle::history(&store).await?;
@@ -118,14 +117,9 @@ pub async fn soak(soak: &Soak) -> Result<(String, bool)> {
 impl Ground {
     async fn add(&mut self, name: &str) -> Result<()> {
         let proxy = Proxy::start(self.server.port()).await?;
-        let mut slot = Slot {
-            name: name.to_owned(),
-            proxy,
-            child: None,
-            is_struck: false,
-        };
-        slot.start(&self.server, &self.file)?;
-        self.slots.push(slot);
+        let url = self.server.url_on(proxy.port());
+        self.slots
+            .push(Slot::start(name, proxy, url, self.dir.path())?);
         Ok(())
     }
 
@@ -155,37 +149,26 @@ impl Ground {
     }
 
     async fn strike(&mut self) -> Result<()> {
-        let fault = Fault::ALL[self.random.usize(0..Fault::ALL.len())];
+        let fault = self.faults[self.random.usize(0..self.faults.len())];
         let lasts = fault.lasts(&mut self.random);
         let any = self.random.usize(0..self.slots.len());
-        let leader = matches!(fault, Fault::KillLeader | Fault::StopLeader);
-        let chosen = if leader {
-            self.leader().await
-        } else {
-            Some(any)
+        let node = match fault.target() {
+            Target::Node => Some(any),
+            Target::Leader => match self.leader().await {
+                Some(leader) => Some(leader),
+                None => return Ok(()),
+            },
+            Target::All => None,
         };
-        let node = match fault {
-            Fault::KillRedis
-            | Fault::StopRedis
-            | Fault::FlushScripts
-            | Fault::KillConnections
-            | Fault::CutAll
-            | Fault::LoseReply => None,
-            _ => chosen,
-        };
-        let is_about_redis = node.is_none();
-        let is_free = match node {
-            Some(node) => !self.slots[node].is_struck,
-            None => !self.redis_is_struck && !leader,
-        };
-        if !is_free {
+        let is_struck = node.map_or(self.all_are_struck, |node| self.slots[node].is_struck);
+        if is_struck {
             return Ok(());
         }
         let at_ms = now_ms();
         self.act(fault, node).await?;
         match node {
             Some(node) => self.slots[node].is_struck = true,
-            None => self.redis_is_struck = is_about_redis,
+            None => self.all_are_struck = true,
         }
         self.mends.push(Mend {
             at: Instant::now() + lasts,
@@ -198,88 +181,23 @@ impl Ground {
             node: node.map(|node| self.slots[node].name.clone()),
             at_ms,
             mended_ms: i64::MAX,
+            lost: Lost::default(),
         });
         Ok(())
-    }
-
-    async fn act(&mut self, fault: Fault, node: Option<usize>) -> Result<()> {
-        match (fault, node) {
-            (Fault::KillNode | Fault::KillLeader, Some(node)) => self.slots[node].kill().await,
-            (Fault::StopBriefly | Fault::StopPastTtl | Fault::StopLeader, Some(node)) => {
-                self.slots[node].signal(Signal::STOP)
-            }
-            (Fault::Terminate, Some(node)) => self.slots[node].signal(Signal::TERM),
-            (Fault::CutNode, Some(node)) => {
-                self.slots[node].proxy.break_down();
-                Ok(())
-            }
-            (Fault::StallNode, Some(node)) => {
-                self.slots[node].proxy.stall();
-                Ok(())
-            }
-            (Fault::KillRedis, _) => self.server.kill(),
-            (Fault::StopRedis, _) => self.server.signal(Signal::STOP),
-            (Fault::FlushScripts, _) => self.ask(&["SCRIPT", "FLUSH"]).await,
-            (Fault::KillConnections, _) => self.ask(&["CLIENT", "KILL", "TYPE", "normal"]).await,
-            (Fault::CutAll, _) => {
-                self.slots.iter().for_each(|slot| slot.proxy.break_down());
-                Ok(())
-            }
-            (Fault::LoseReply, _) => {
-                self.slots
-                    .iter()
-                    .for_each(|slot| slot.proxy.cut_next_reply());
-                Ok(())
-            }
-            (_, None) => Ok(()),
-        }
     }
 
     async fn mend(&mut self, at: Instant) -> Result<()> {
         let due = self.mends.iter().position(|mend| mend.at <= at);
         let Some(due) = due else { return Ok(()) };
-        let Mend {
-            fault,
-            node,
-            strike,
-            ..
-        } = self.mends.remove(due);
-        match (fault, node) {
-            (Fault::KillNode | Fault::KillLeader | Fault::Terminate, Some(node)) => {
-                let slot = &mut self.slots[node];
-                slot.ended().await?;
-                slot.start(&self.server, &self.file)?;
-            }
-            (Fault::StopBriefly | Fault::StopPastTtl | Fault::StopLeader, Some(node)) => {
-                self.slots[node].signal(Signal::CONT)?;
-            }
-            (Fault::CutNode, Some(node)) => self.slots[node].proxy.mend(),
-            (Fault::KillRedis, _) => self.server.run()?,
-            (Fault::StopRedis, _) => self.server.signal(Signal::CONT)?,
-            (Fault::CutAll, _) => {
-                for (slot, cut) in self.slots.iter().zip(self.cut_alone()) {
-                    if !cut {
-                        slot.proxy.mend();
-                    }
-                }
-            }
-            _ => {}
-        }
+        let mend = self.mends.remove(due);
+        self.undo(&mend).await?;
+        let Mend { node, strike, .. } = mend;
         match node {
             Some(node) => self.slots[node].is_struck = false,
-            None => self.redis_is_struck = false,
+            None => self.all_are_struck = false,
         }
         self.strikes[strike].mended_ms = now_ms();
         Ok(())
-    }
-
-    /// Which nodes are cut off by a fault of their own.
-    fn cut_alone(&self) -> Vec<bool> {
-        let is_cut = |node| {
-            let own = |mend: &Mend| mend.fault == Fault::CutNode && mend.node == Some(node);
-            self.mends.iter().any(own)
-        };
-        (0..self.slots.len()).map(is_cut).collect()
     }
 
     async fn leader(&self) -> Option<usize> {
@@ -290,15 +208,6 @@ impl Ground {
         self.slots.iter().position(|slot| slot.name == name)
     }
 
-    async fn ask(&self, words: &[&str]) -> Result<()> {
-        let mut command = redis::cmd(words[0]);
-        command.arg(&words[1..]);
-        let mut connection = self.server.connect().await?;
-        // It may kill this very connection.
-        let _: redis::RedisResult<redis::Value> = command.query_async(&mut connection).await;
-        Ok(())
-    }
-
     /// Lets all nodes end in order.
     async fn end(&mut self) -> Result<()> {
         for slot in &self.slots {
@@ -306,44 +215,6 @@ impl Ground {
         }
         for slot in &mut self.slots {
             slot.ended().await?;
-        }
-        Ok(())
-    }
-}
-
-impl Slot {
-    fn start(&mut self, server: &RedisServer, file: &Path) -> Result<()> {
-        let child = Command::new(std::env::current_exe()?)
-            .arg("node")
-            .arg(&self.name)
-            .arg(server.url_on(self.proxy.port()))
-            .arg(file)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .context("a node")?;
-        self.child = Some(child);
-        Ok(())
-    }
-
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let child = self.child.as_ref().context("a node that runs")?;
-        let pid = child.id().context("a node that has not ended")?;
-        let pid = Pid::from_raw(i32::try_from(pid)?).context("no process")?;
-        Ok(kill_process(pid, signal)?)
-    }
-
-    async fn kill(&mut self) -> Result<()> {
-        Ok(self.child.as_mut().context("a node")?.kill().await?)
-    }
-
-    /// Waits for its end: it takes its grace, and no more.
-    async fn ended(&mut self) -> Result<()> {
-        if let Some(mut child) = self.child.take() {
-            let ended = tokio::time::timeout(Duration::from_secs(40), child.wait());
-            let mut why = String::new();
-            write!(why, "{} does not end", self.name)?;
-            ended.await.context(why)??;
         }
         Ok(())
     }

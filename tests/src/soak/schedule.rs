@@ -48,8 +48,8 @@ pub(super) const LONG_MS: u64 = 3_000;
 /// So many jobs of mixed triggers, due from `begin` on, spread over each second.
 pub(super) fn jobs(count: usize, begin: i64, length_ms: i64, seed: u64) -> Result<Vec<Scheduled>> {
     let mut random = fastrand::Rng::with_seed(seed);
-    // The whole second after which everything is due.
-    let begin = begin - begin.rem_euclid(5_000) + 5_000;
+    // Ten seconds after a half or a whole minute: cron expressions are due then, too.
+    let begin = begin - (begin - 10_000).rem_euclid(30_000) + 30_000;
     (0..count)
         .map(|number| {
             let offset = i64::try_from(number * 1000 / count)?;
@@ -62,15 +62,18 @@ pub(super) fn jobs(count: usize, begin: i64, length_ms: i64, seed: u64) -> Resul
                     json!({ "type": "interval", "seconds": seconds, "start_date": start.to_string() });
                 Ok::<_, anyhow::Error>((trigger, Due::Every { first, every }))
             };
+            let cron = |every: i64, trigger| (trigger, Due::Every { first: begin, every });
             let (kind, (trigger, due)) = match number % 20 {
-                0..=11 => ("second", every(1_000)?),
-                12..=14 => ("odd", every(2_500)?),
-                15..=16 => {
-                    let trigger = json!({ "type": "cron", "second": "*/5" });
-                    let (first, every) = (begin, 5_000);
-                    ("cron", (trigger, Due::Every { first, every }))
+                0..=3 => ("second", every(1_000)?),
+                4..=6 => ("odd", every(2_500)?),
+                7..=9 => ("seven", every(7_000)?),
+                10..=12 => ("cron", cron(5_000, json!({ "type": "cron", "second": "*/5" }))),
+                13..=14 => {
+                    let at = |second: u8| json!({ "type": "cron", "second": second });
+                    let either = json!({ "type": "or", "triggers": [at(10), at(40)] });
+                    ("either", cron(30_000, either))
                 }
-                17..=18 => ("long", every(10_000)?),
+                15..=17 => ("long", every(10_000)?),
                 _ => {
                     let at = begin + random.i64(0..length_ms.max(1));
                     let run_date = Timestamp::from_ms(at).to_string();

@@ -35,6 +35,8 @@ pub(super) struct Verdict {
     pub(super) starts: Vec<i64>,
     /// Two executions of one run at once that nobody promised to prevent: moments after a thaw.
     pub(super) overlaps_after_thaw: Vec<i64>,
+    /// What a lost tail may repeat, or leave out: only of what it held.
+    pub(super) of_lost_tails: OfLostTails,
     // What must not be.
     pub(super) duplicates: Vec<String>,
     pub(super) lost: Vec<String>,
@@ -43,6 +45,23 @@ pub(super) struct Verdict {
     pub(super) unexplained_again: Vec<String>,
     pub(super) two_owners: Vec<String>,
     pub(super) unordered_fences: Vec<String>,
+}
+
+/// What the operator's guide says of a Redis that comes back without what it acknowledged.
+#[derive(Debug, Default)]
+pub(super) struct OfLostTails {
+    /// Runs that any lost tail was about.
+    pub(super) runs: usize,
+    /// Executed again, for nobody who had executed it could tell in time.
+    pub(super) again: usize,
+    /// The same, while the earlier execution still went on: of a node that told late, or not at all.
+    pub(super) at_once: usize,
+    /// Executed, and its end is told nowhere: its node was gone, too.
+    pub(super) ends: usize,
+    /// Ended or skipped again, for the same reason.
+    pub(super) told_twice: usize,
+    /// Skipped, and the record of that is gone.
+    pub(super) skips: usize,
 }
 
 impl Verdict {
@@ -102,7 +121,8 @@ pub(super) fn judge(
         .windows(2)
         .map(|pair| (pair[1] - pair[0], pair[0]));
     verdict.longest_gap = gaps.max().unwrap_or_default();
-    let told = verdict.read(history);
+    let told = verdict.read(history, strikes);
+    verdict.of_lost_tails.runs = strikes.iter().map(|strike| strike.lost.runs.len()).sum();
     let mut by_run: HashMap<&str, Vec<&Execution>> = HashMap::new();
     for execution in executions {
         by_run.entry(&execution.run).or_default().push(execution);
@@ -114,9 +134,9 @@ pub(super) fn judge(
         let fires: Vec<i64> = due.fires(until).collect();
         for fire in &fires {
             let run = format!("{id}@{fire}");
-            verdict.judge_fire(&run, *fire, by_run.get(&*run), told);
+            verdict.judge_fire(&run, *fire, by_run.get(&*run), told, strikes);
         }
-        verdict.judge_skips(id, &fires, told);
+        verdict.judge_skips(id, &fires, told, strikes);
     }
     let due: HashMap<&str, Due> = scheduled
         .iter()
@@ -137,7 +157,7 @@ pub(super) fn judge(
 }
 
 impl Verdict {
-    fn read(&mut self, history: &[HistoryEntry]) -> HashMap<String, Told> {
+    fn read(&mut self, history: &[HistoryEntry], strikes: &[Strike]) -> HashMap<String, Told> {
         let mut told: HashMap<String, Told> = HashMap::new();
         for entry in history {
             let of = told.entry(entry.record.job().to_string()).or_default();
@@ -145,7 +165,12 @@ impl Verdict {
                 Record::Run(run) if run.outcome == Outcome::Retrying => {}
                 Record::Run(run) => {
                     let fire = run.run.scheduled_at().as_ms();
-                    if of.ended.insert(fire, entry.at.as_ms()).is_some() {
+                    if of.ended.insert(fire, entry.at.as_ms()).is_none() {
+                        continue;
+                    }
+                    if was_lost(strikes, &run.run.to_string(), i64::MAX) {
+                        self.of_lost_tails.told_twice += 1;
+                    } else {
                         self.contradictions.push(format!("{} ended twice", run.run));
                     }
                 }
@@ -170,6 +195,7 @@ impl Verdict {
         fire: i64,
         attempts: Option<&Vec<&Execution>>,
         told: &Told,
+        strikes: &[Strike],
     ) {
         self.fires += 1;
         let skips = told
@@ -178,7 +204,13 @@ impl Verdict {
             .filter(|s| (s.first..=s.last).contains(&fire));
         let skips: Vec<_> = skips.map(|skip| skip.reason).collect();
         let ended = told.ended.contains_key(&fire);
+        let was_lost = was_lost(strikes, run, i64::MAX);
+        let job = run.rsplit_once('@').map_or(run, |(job, _)| job);
         match (attempts, skips.len()) {
+            (None, 0) if !ended && strikes.iter().any(|s| s.lost.skipped(job, fire)) => {
+                self.of_lost_tails.skips += 1;
+            }
+            (Some(_), 0) if !ended && was_lost => self.of_lost_tails.ends += 1,
             (None, 0) if !ended => self.lost.push(format!("{run}: neither run nor skipped")),
             (Some(_), 0) if !ended => self.lost.push(format!("{run}: begun, and never ended")),
             (None, 0) | (Some(_), 0) => {
@@ -186,6 +218,7 @@ impl Verdict {
                 let first = attempts.and_then(|attempts| attempts.first());
                 self.delays.extend(first.map(|first| first.begun_ms - fire));
             }
+            (Some(_), _) if was_lost => self.of_lost_tails.told_twice += 1,
             (None, 1) if !ended => *self.skipped.entry(skips[0].as_str()).or_default() += 1,
             _ => self
                 .contradictions
@@ -194,7 +227,7 @@ impl Verdict {
     }
 
     /// Each skip has the reason that it says.
-    fn judge_skips(&mut self, job: &str, fires: &[i64], told: &Told) {
+    fn judge_skips(&mut self, job: &str, fires: &[i64], told: &Told, strikes: &[Strike]) {
         for skip in &told.skips {
             let Some(&last) = fires.last() else { continue };
             if skip.last > last || skip.first < fires[0] {
@@ -207,10 +240,11 @@ impl Verdict {
                 // A later one was due by then, and stands for it.
                 SkipReason::Coalesced => following.is_none_or(|next| *next <= skip.at),
                 // An earlier run was in flight still.
-                SkipReason::MaxInstances => told
-                    .ended
-                    .range(..skip.first)
-                    .any(|(_, ended)| *ended >= skip.at - 1_000),
+                SkipReason::MaxInstances => {
+                    let earlier = told.ended.range(..skip.first);
+                    let mut ends = earlier.map(|(_, ended)| *ended);
+                    ends.any(|ended| ended >= skip.at - 1_000) || lost_an_end(strikes, job, skip)
+                }
                 _ => false,
             };
             if !is_explained || count != skip.count {
@@ -229,7 +263,10 @@ impl Verdict {
         for pair in attempts.windows(2) {
             let [earlier, later] = pair else { continue };
             self.again += 1;
-            if earlier.attempt >= later.attempt {
+            let was_lost = was_lost(strikes, run, later.begun_ms);
+            if was_lost && earlier.attempt >= later.attempt {
+                self.of_lost_tails.again += 1;
+            } else if earlier.attempt >= later.attempt {
                 self.duplicates
                     .push(format!("{run}: {earlier:?} {later:?}"));
             }
@@ -278,9 +315,26 @@ impl Verdict {
                 self.overlaps_after_thaw
                     .push((ended - strike.mended_ms).max(0));
             }
+            _ if was_lost(strikes, run, later.begun_ms) => self.of_lost_tails.at_once += 1,
             _ => self
                 .two_owners
                 .push(format!("{run}: {earlier:?} {later:?}")),
         }
     }
+}
+
+/// Whether anything about this run had been lost by then.
+fn was_lost(strikes: &[Strike], run: &str, by: i64) -> bool {
+    let is_it = |strike: &Strike| strike.at_ms <= by && strike.lost.runs.contains(run);
+    strikes.iter().any(is_it)
+}
+
+/// Whether the end of a run of this job was lost around this skip, so that nobody can say how long it was in
+/// flight.
+fn lost_an_end(strikes: &[Strike], job: &str, skip: &Skipped) -> bool {
+    let is_of = |run: &String| run.rsplit_once('@').is_some_and(|(of, _)| of == job);
+    strikes
+        .iter()
+        .filter(|s| (s.at_ms - 10_000..=s.mended_ms.saturating_add(10_000)).contains(&skip.at))
+        .any(|strike| strike.lost.runs.iter().any(is_of))
 }
