@@ -12,8 +12,8 @@
 //! ```
 //!
 //! The store counts *generations*. Whoever meets it on another server than before **attaches** it: a new
-//! generation begins, nobody holds the lease, and numbers go on far above all that may have been
-//! given out in the lost tail ([`LEAP`]). A session takes part in a generation only after it has
+//! generation begins, nobody holds the lease, and numbers go on above all that may have been given out
+//! in the lost tail, or in a whole generation that was lost ([`leap`]). A session takes part in a generation only after it has
 //! **reconciled**: it names the claims that it holds, and those of runs that it handed in lately
 //! ([`Recall`]). For each of these, [`fate`] decides.
 //!
@@ -26,10 +26,28 @@ use std::time::Duration;
 use crate::id::{Fence, RunId};
 use crate::run::Claim;
 use crate::store::Settled;
+use crate::time::Timestamp;
 
-/// How far the shard's numbers leap when a generation begins: further than any tail that is lost in
-/// practice. So no epoch, version or fence is given twice, whoever remembers the first time.
+/// How far the shard's numbers leap at least when a generation begins: further than any tail that is lost
+/// in practice, whatever the server's clock says.
 pub const LEAP: u64 = 1_000_000;
+
+/// What the clock adds to the shard's numbers each millisecond: more than a shard gives out on average.
+pub const LEAP_PER_MS: u64 = 50;
+
+/// The number after which a generation goes on that begins at `now`, by the server's clock, where the store
+/// stood at `number`.
+///
+/// No epoch, version or fence is given twice, whoever remembers the first time: the lost tail gave out
+/// numbers up to [`LEAP`] above `number`; and a generation that was lost as a whole, with what it gave out,
+/// began earlier, so that its numbers are below what the clock says. That asks two things: that a shard
+/// gives out fewer than [`LEAP_PER_MS`] numbers a millisecond over the whole life of a generation, and that
+/// the clock of the next server is not further behind than that generation lasted.
+#[must_use]
+pub fn leap(number: u64, now: Timestamp) -> u64 {
+    let by_clock = u64::try_from(now.as_ms()).unwrap_or(0) * LEAP_PER_MS;
+    (number + LEAP).max(by_clock)
+}
 
 /// How long a node remembers what it handed in.
 pub const RECALL_FOR: Duration = Duration::from_secs(30);
@@ -65,7 +83,9 @@ pub struct Found {
     pub lost_after: u64,
     /// Where the run is.
     pub place: Place,
-    /// Whether the generation's grace is over, so that runs may have been claimed since.
+    /// Whether runs may have been claimed since: the generation's grace is over, or the session has missed a
+    /// whole generation in which numbers were given out, as far as the store knows, and the claim is from
+    /// before that.
     pub is_late: bool,
 }
 
@@ -134,11 +154,16 @@ impl Recall {
         self.runs.iter().map(|(_, settled)| &settled.claim)
     }
 
-    /// What it remembers at `now`, the earliest first. It is forgotten with that: who hands it in again
-    /// remembers it again.
-    pub fn take(&mut self, now: Duration) -> Vec<Settled> {
+    /// What it remembers at `now` of claims that are held again, the earliest first. That is forgotten: who
+    /// hands it in again remembers it again. What is over is remembered on: another failover may lose that
+    /// it is, and then nobody is to begin it anew.
+    pub fn take(&mut self, now: Duration, is_held: impl Fn(&Claim) -> bool) -> Vec<Settled> {
         self.forget(now);
-        self.runs.drain(..).map(|(_, settled)| settled).collect()
+        let (held, over): (Vec<_>, Vec<_>) = std::mem::take(&mut self.runs)
+            .into_iter()
+            .partition(|(_, settled)| is_held(&settled.claim));
+        self.runs = over.into();
+        held.into_iter().map(|(_, settled)| settled).collect()
     }
 
     fn forget(&mut self, now: Duration) {
@@ -272,13 +297,26 @@ mod tests {
         recall.remember(settled("a@2", 2), RECALL_FOR);
         let later = RECALL_FOR + Duration::from_millis(1);
         assert_eq!(recall.claims(later).count(), 1);
-        assert_eq!(recall.take(later).len(), 1);
-        assert!(recall.take(RECALL_FOR).is_empty(), "taken");
+        assert_eq!(recall.take(later, |_| false), [], "over");
+        assert_eq!(recall.take(later, |_| true).len(), 1);
+        assert_eq!(recall.take(RECALL_FOR, |_| true), [], "taken");
         for fence in 0..RECALL_MOST as u64 + 7 {
             recall.remember(settled("a@3", fence), Duration::ZERO);
         }
-        let left = recall.take(Duration::ZERO);
+        let left = recall.take(Duration::ZERO, |_| true);
         assert_eq!((left.len(), left[0].claim.fence), (RECALL_MOST, Fence(7)));
+    }
+
+    #[test]
+    fn numbers_leap_above_the_tail_and_above_whatever_a_lost_generation_gave_out() {
+        let at = |s: i64| Timestamp::from_ms(1_900_000_000_000 + s * 1000);
+        assert_eq!(leap(7, Timestamp::from_ms(1)), LEAP + 7);
+        let first = leap(7, at(0));
+        // A second later it is all lost, and the store stands at 7 again.
+        let given_out = first + 40_000;
+        assert!(leap(7, at(1)) > given_out);
+        assert!(leap(first, at(-3600)) > first, "a clock that went back");
+        assert!(first < 99_999_999_999_999, "Lua prints fourteen digits");
     }
 
     #[test]

@@ -630,3 +630,91 @@ async fn without_replicas_that_are_waited_for_a_run_whose_node_is_lost_with_the_
         "but never under a number that was used"
     );
 }
+
+#[tokio::test]
+async fn numbers_of_a_generation_that_is_lost_as_a_whole_are_not_given_again() {
+    let mut test = Test::new().await;
+    let (mut a, mut b) = (test.world.node("a").await, test.world.node("b").await);
+    test.world.put(job("j")).await;
+    test.world.advance(EVERY).await;
+    let before = test.moment();
+    let mut last = Fence(0);
+    for _ in 0..3 {
+        // Each time it is the same store again, which never heard of the generation before.
+        test.lose_since(&before).await;
+        a.generation = Generation(1);
+        b.generation = Generation(1);
+        assert_eq!(test.reconcile(&mut a, &[]).await, []);
+        assert_eq!(test.reconcile(&mut b, &[]).await, []);
+        let token = test.world.lead(&b).await;
+        assert!(token.epoch.0 > last.0, "{token}");
+        test.settle_due(&token).await;
+        let claim = test.world.claim_one(&mut a).await;
+        assert!(claim.fence > last, "{claim:?}");
+        last = claim.fence;
+        test.world.advance(GRACE).await;
+    }
+}
+
+#[tokio::test]
+async fn who_missed_a_generation_in_which_runs_were_claimed_is_late_in_the_next() {
+    let mut test = Test::new().await;
+    let (mut a, mut b) = (test.world.node("a").await, test.world.node("b").await);
+    test.world.put(job("j")).await;
+    let token = test.world.lead(&b).await;
+    let run = test.world.fire(&token, "j").await;
+    let before = test.moment();
+    let first = test.world.claim_one(&mut a).await;
+    test.lose_since(&before).await;
+
+    // The first node is cut off for the whole generation; another one executes its run.
+    assert_eq!(test.reconcile(&mut b, &[]).await, []);
+    test.world.advance(GRACE).await;
+    let second = test.world.claim_one(&mut b).await;
+    assert_eq!(second.run, run);
+    test.world
+        .hand_in(&mut b, &second, &Ending::Succeeded(None))
+        .await;
+    let again = test.moment();
+    test.lose_since(&again).await;
+
+    assert_eq!(
+        test.reconcile(&mut a, std::slice::from_ref(&first)).await,
+        [first.fence],
+        "it is over, in time as this is for this generation"
+    );
+    assert_eq!(test.reconcile(&mut b, &[second]).await.len(), 1);
+    assert_eq!(test.holders("j").await, []);
+    assert_eq!(test.ends("j").await, [(run, Outcome::Succeeded)]);
+}
+
+#[tokio::test]
+async fn who_missed_a_generation_in_which_nothing_happened_has_missed_nothing() {
+    let mut test = Test::new().await;
+    let (mut a, mut b) = (test.world.node("a").await, test.world.node("b").await);
+    test.world.put(job("j")).await;
+    let token = test.world.lead(&a).await;
+    let run = test.world.fire(&token, "j").await;
+    let first = test.world.claim_one(&mut a).await;
+    let before = test.moment();
+    // The first attempt goes back, and another node has the second: all of that is lost, and then lost again
+    // with what the other told.
+    let settled = test.world.settled(&first, &Ending::Interrupted).await;
+    test.hand_in(&mut a, settled).await;
+    let second = test.world.claim_one(&mut b).await;
+    test.lose_since(&before).await;
+    assert!(test.is_behind(&mut b).await, "it has begun");
+    let began = test.moment();
+    assert_eq!(
+        test.reconcile(&mut b, std::slice::from_ref(&second)).await,
+        []
+    );
+    test.lose_since(&began).await;
+
+    assert_eq!(
+        test.reconcile(&mut b, std::slice::from_ref(&second)).await,
+        []
+    );
+    assert_eq!(test.reconcile(&mut a, &[first]).await.len(), 1);
+    assert_eq!(test.holders("j").await, [held_by(&run, "b")]);
+}

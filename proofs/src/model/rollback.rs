@@ -50,11 +50,13 @@ pub enum Guard {
     DrainLooks,
     /// Nodes remember what they handed in.
     Recall,
+    /// Who missed a whole generation is late in the next.
+    Missed,
 }
 
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Leap,
         Self::Behind,
         Self::Grace,
@@ -64,6 +66,7 @@ impl Guard {
         Self::Fired,
         Self::DrainLooks,
         Self::Recall,
+        Self::Missed,
     ];
 }
 
@@ -126,6 +129,8 @@ struct Past {
     executed: [Option<usize>; RUNS],
     /// Runs and fire times that somebody executed, or that were recorded, at whatever time.
     known: [bool; RUNS],
+    /// The fence under which a run was restored to a node that told it late, if it was.
+    late: [u8; RUNS],
     /// Who missed a grace, and has not asked since what it holds.
     missed: [bool; NODES],
     breaches: [bool; 3],
@@ -279,7 +284,15 @@ impl Model for Rollback {
                 self.hand_in(&mut state, at, run, false);
             }
             Action::Replicate => state.replica = state.store.clone(),
-            Action::FailOver => self.fail_over(&mut state),
+            Action::FailOver => {
+                // Who has missed this generation comes late to the next.
+                for at in 0..NODES {
+                    if state.nodes[at].generation != state.store.generation {
+                        doubt(&mut state.past, at);
+                    }
+                }
+                self.fail_over(&mut state);
+            }
             Action::Reconcile(at) => self.reconcile(&mut state, at),
             Action::GraceEnds => {
                 state.store.is_ready = true;
@@ -331,7 +344,7 @@ impl Model for Rollback {
 impl Rollback {
     /// Small worlds that are searched in the tests.
     #[must_use]
-    pub const fn small() -> [Self; 2] {
+    pub const fn small() -> [Self; 5] {
         let nothing = Self {
             without: None,
             failovers: 1,
@@ -349,6 +362,22 @@ impl Rollback {
             Self {
                 crashes: 1,
                 retries: 1,
+                late: true,
+                ..nothing
+            },
+            Self {
+                failovers: 2,
+                retries: 1,
+                ..nothing
+            },
+            Self {
+                failovers: 2,
+                unknowns: 1,
+                ..nothing
+            },
+            Self {
+                failovers: 2,
+                crashes: 1,
                 late: true,
                 ..nothing
             },
@@ -398,7 +427,9 @@ impl Rollback {
         if is_over {
             store.busy[run] = false;
             store.recorded[run] = true;
-            state.past.executed[run] = Some(at);
+            if state.past.late[run] != claim.0 {
+                state.past.executed[run] = Some(at);
+            }
         } else {
             store.ready.push((number(run), claim.1 + 1));
         }
@@ -414,7 +445,8 @@ impl Rollback {
         store.generation = 1 + self.failovers - state.failovers;
         store.lost_after.push((store.generation, store.seq));
         if self.on(Guard::Leap) {
-            store.seq += LEAP;
+            // By the clock, as the generation's number: one that was lost gave out no number of these.
+            store.seq = LEAP * (store.generation - 1);
         }
         store.is_ready = false;
         store.has_told = [false; NODES];
@@ -423,6 +455,7 @@ impl Rollback {
 
     fn reconcile(&self, state: &mut State, at: usize) {
         let known = state.nodes[at].generation;
+        let is_late = state.store.is_ready;
         let named: Vec<_> = (0..RUNS)
             .filter_map(|run| {
                 let held = state.nodes[at].held[run].map(|claim| (claim, None));
@@ -436,11 +469,19 @@ impl Rollback {
             state.nodes[at].held[run] = None;
             match (is_held, handed_in) {
                 (false, _) => {}
-                (true, None) => state.nodes[at].held[run] = Some(claim),
+                (true, None) => {
+                    state.nodes[at].held[run] = Some(claim);
+                    if is_late {
+                        state.past.late[run] = claim.0;
+                    }
+                }
                 (true, Some(is_over)) => {
                     // It hands it in again at once: nobody else may do anything with it meanwhile.
                     state.nodes[at].held[run] = Some(claim);
+                    let executed = state.past.executed[run];
                     self.hand_in(state, at, run, is_over);
+                    // It was executed then, not now: where that was in doubt, it still is.
+                    state.past.executed[run] = executed;
                 }
             }
         }
@@ -471,7 +512,15 @@ impl Rollback {
         let lost_after = began_since.map_or(u8::MAX, |(_, number)| *number);
         let told = store.told[run].filter(|_| self.on(Guard::Told));
         let waits = store.ready.iter().position(|(r, _)| *r == number(run));
-        let is_late = store.is_ready;
+        // Runs may have been claimed in a generation that it missed: where numbers were given out in it, and the
+        // claim is from before.
+        let has_missed = store.lost_after.windows(2).any(|pair| {
+            let (began, ended_at) = (pair[0].0, pair[1].1);
+            let from = LEAP * (began - 1);
+            began > kept && ended_at > from && claim.0 <= from
+        });
+        let has_missed = has_missed && self.on(Guard::Missed);
+        let is_late = store.is_ready || has_missed;
         let is_fired = usize::from(store.fired) >= run;
         let place = match waits {
             Some(_) => Place::Waits,

@@ -27,11 +27,17 @@ local generation = tonumber(meta.generation)
 local took_part = tonumber(redis.call('HGET', K.session, 'generation') or '')
 local kept = math.min(known, took_part or known)
 -- What is lost to this session is what came after the first generation began that it did not see.
+-- And whoever missed a whole generation in which numbers were given out is late with what it had before.
 local first, lost_after
-for field, after in pairs(meta) do
+local missed_from = 0
+for field, value in pairs(meta) do
   local began = tonumber(string.match(field, '^lost_after:(%d+)$'))
   if began and began > kept and (not first or began < first) then
-    first, lost_after = began, tonumber(after)
+    first, lost_after = began, tonumber(value)
+  end
+  local used = tonumber(string.match(field, '^used:(%d+)$'))
+  if used and used > kept then
+    missed_from = math.max(missed_from, tonumber(value))
   end
 end
 -- It was on a server with a faster clock, which is gone: what came after this generation began is lost to it.
@@ -44,7 +50,7 @@ if redis.call('ZSCORE', K.dead, session) or (not lives and number <= lost_after)
   return { 'gone' }
 end
 local t = now()
-local is_late = grace_left(meta.ready_at, meta.grace, t) == 0
+local is_ready = grace_left(meta.ready_at, meta.grace, t) == 0
 
 local others, at = {}, 9
 local queues = tonumber(ARGV[8])
@@ -139,6 +145,8 @@ for i, c in ipairs(claims) do
     is_over = true
   else
     local words, settled_to = busy[c.job], tonumber(fired[c.job] or '')
+    -- Runs may have been claimed since.
+    local is_late = is_ready or c.fence <= missed_from
     local waits
     if has_word(words, '~' .. c.word) then
       c.lined_up = true
@@ -263,7 +271,7 @@ if ARGV[7] == 'last' then
       end
     end
   end
-  if redis.call('SREM', K.awaited, session) == 1 and redis.call('SCARD', K.awaited) == 0 and not is_late then
+  if redis.call('SREM', K.awaited, session) == 1 and redis.call('SCARD', K.awaited) == 0 and not is_ready then
     -- All that are known have told what they know: nobody else is waited for.
     redis.call('HSET', K.meta, 'ready_at', int(t))
     redis.call('ZADD', K['wake-lease'], 0, 1, 0, 2)

@@ -61,8 +61,10 @@ const MEANWHILES: [Meanwhile; 3] = [
     Meanwhile::GivesBack,
 ];
 
+type IsMeant = fn(&[u8]) -> bool;
+
 /// Which requests are meant: dispatches, looks, and whatever else needs the lease.
-const REQUESTS: [(&str, fn(&[u8]) -> bool); 3] = [
+const REQUESTS: [(&str, IsMeant); 3] = [
     ("dispatch", is_dispatch),
     ("peek", is_peek),
     ("any of the leader's", is_of_a_leader),
@@ -119,7 +121,8 @@ async fn a_leader_that_thaws_at_the_worst_instant_dispatches_nothing_after_anoth
             *tried.entry(what).or_insert(0) += times;
         }
     }
-    println!("{tried:#?}");
+    let kinds = REQUESTS.len() * ATS.len() * MEANWHILES.len();
+    ensure!(tried.len() == kinds || thaws < kinds * WORLDS, "{tried:?}");
     Ok(())
 }
 

@@ -50,8 +50,9 @@ impl<S: Shard> Work<S> {
                 let named: HashSet<_> = claims.iter().map(|claim| claim.fence).collect();
                 let is_held = |fence: &Fence| named.contains(fence) && !over.contains(fence);
                 self.let_go(is_held);
-                let handed_in = self.recall.take(boottime());
-                self.hand_in_again(handed_in, is_held);
+                let is_held = |claim: &Claim| is_held(&claim.fence);
+                let handed_in = self.recall.take(boottime(), is_held);
+                self.hand_in_again(handed_in);
                 tracing::info!(
                     session = %session.id,
                     %generation,
@@ -85,8 +86,8 @@ impl<S: Shard> Work<S> {
     }
 
     /// Hands in again what the store has lost of that.
-    fn hand_in_again(&mut self, handed_in: Vec<Settled>, is_held: impl Fn(&Fence) -> bool) {
-        for settled in handed_in.into_iter().filter(|s| is_held(&s.claim.fence)) {
+    fn hand_in_again(&mut self, handed_in: Vec<Settled>) {
+        for settled in handed_in {
             let order = Order::new(settled.claim.clone(), CancellationToken::new());
             if self.held.insert(settled.claim.fence, order).is_none() {
                 self.to_settle.push(settled);
