@@ -21,7 +21,7 @@ use carillon::jobs::OnConflict;
 use carillon::{Context, Event, Events, Jobs, Scheduler, Timing};
 use scheduler_core::history::Record;
 use scheduler_core::run::Outcome;
-use scheduler_core::{Job, JobDefaults, JobSpec, Namespace, NodeName, Store, Timestamp};
+use scheduler_core::{Job, JobDefaults, JobSpec, Namespace, NodeName, Shard, Timestamp};
 use scheduler_redis::{RedisConfig, RedisStore};
 use tests::gate::{At, Gate, Moment};
 use tests::oracle;

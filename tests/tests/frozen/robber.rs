@@ -12,7 +12,7 @@ use scheduler_core::store::{
     Acquire, AcquireAnswer, Dispatch, DispatchAnswer, DispatchItem, NodeInfo, Peek, PeekAnswer,
     Register,
 };
-use scheduler_core::{Job, Namespace, NodeName, QueueName, SessionId, Store, Timestamp};
+use scheduler_core::{Job, Namespace, NodeName, QueueName, SessionId, Shard, Timestamp};
 use scheduler_redis::RedisStore;
 use uuid::Uuid;
 
@@ -113,6 +113,7 @@ impl Robber {
         let peek = Peek {
             token: token.clone(),
             ttl: super::LONG,
+            ahead: Duration::ZERO,
             limit: 100,
             queues: vec![QueueName::default_queue()],
         };
