@@ -99,6 +99,11 @@ impl StoreClock {
         }
     }
 
+    /// Whether it goes by another clock than this machine's.
+    pub(crate) const fn is_pinned(&self) -> bool {
+        self.pinned.is_some()
+    }
+
     /// Takes in that the store said `now`, in an answer to what was asked at `sent` and received
     /// at `received` (by [`boottime`]).
     ///

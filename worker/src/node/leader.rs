@@ -30,6 +30,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_timer::Delay;
 use scheduler_core::history::SkipRecord;
 use scheduler_core::lease::LeaseToken;
 use scheduler_core::plan::{move_past, plan, plan_paused};
@@ -231,8 +232,11 @@ impl<S: Shard> Leader<S> {
                     continue;
                 }
             };
+            // The runtime's timers count whole milliseconds, and round up.
+            let is_on_time = self.prepared.is_some() && !self.shared.clock.is_pinned();
             tokio::select! {
                 () = stop.cancelled() => {}
+                () = Delay::new(pause), if is_on_time => {}
                 () = tokio::time::sleep(pause) => {}
                 () = wake.woken() => {}
             }
