@@ -142,7 +142,9 @@ keep = true
     let more = ["--namespace", "traced", "--log-format", "json"];
     let args = [&["--config", config], &ANY_PORT[..], &more[..]].concat();
     let mut node = Node::start_with("one", &args, &[("CARILLON_LOG", "trace")])?;
+    // Its log is JSON, in which a quote follows.
     let url = served_by(&node).await?;
+    let url = url.split('"').next().context("a URL")?;
     let is_run = |span: &&Value| {
         span["name"]
             .as_str()
