@@ -310,6 +310,11 @@ impl Feed {
         Self(Box::new(source))
     }
 
+    /// The same as [`next`](Self::next), for who polls.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Vec<Event>>> {
+        self.0.poll_next(context)
+    }
+
     /// The next events; none once the way to the store was cut: then whoever goes on listens anew,
     /// and has missed what happened in between. Cancel-safe.
     pub async fn next(&mut self) -> Option<Vec<Event>> {

@@ -68,6 +68,13 @@ impl Job {
         })
     }
 
+    /// The same job under another id.
+    #[must_use]
+    pub fn with_id(mut self, id: JobId) -> Self {
+        self.id = id;
+        self
+    }
+
     /// The same job with other args.
     #[must_use]
     pub fn with_args(mut self, args: Value) -> Self {

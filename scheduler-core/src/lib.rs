@@ -4,7 +4,7 @@
 //! Read in this order: [`id`] and [`time`] (names and instants), [`trigger`] (rules that yield fire
 //! times), [`job`], [`policy`] and [`unique`] (what users define), [`plan`], [`change`] and [`patch`] (what
 //! becomes of fire times), [`after`] (runs that follow runs), [`run`] (what becomes of runs), [`share`] (which of them a node takes
-//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`audit`] (who changed what), [`notes`] (what handlers tell while they run), [`lease`] and [`session`] (who may do what), [`failover`] (a store that lost its latest writes), and
+//! first), [`queue`] (limits and pauses), [`ledger`] (what became of them all), [`event`] (what listeners are told), [`audit`] (who changed what), [`notes`] (what handlers tell while they run), [`lease`] and [`session`] (who may do what), [`failover`] (a store that lost its latest writes), [`shard`] (a namespace in several parts), and
 //! [`store`], the contract behind which all of it is kept. [`memory`] keeps it in one process.
 #![forbid(unsafe_code)]
 
@@ -28,6 +28,7 @@ pub mod queue;
 pub mod retention;
 pub mod run;
 pub mod session;
+pub mod shard;
 pub mod share;
 pub mod spread;
 pub mod store;

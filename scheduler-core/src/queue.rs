@@ -70,6 +70,12 @@ impl Rate {
         Ok(Self { runs, per })
     }
 
+    /// So many runs in the same time; none where that is too many.
+    #[must_use]
+    pub fn with_runs(self, runs: NonZeroU32) -> Option<Self> {
+        Self::new(runs, self.per).ok()
+    }
+
     /// How many runs.
     #[must_use]
     pub const fn runs(self) -> u64 {

@@ -13,6 +13,7 @@ use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use crate::config::RedisConfig;
 use crate::durability::{Durability, try_disk};
 use crate::keys::Keys;
+use crate::numbering::{Numbering, Unfit};
 use crate::script::Scripts;
 
 /// What scripts answer where nobody has taken note of the server: all that was there was deleted.
@@ -34,22 +35,35 @@ pub(crate) struct Greeting {
     keys: Keys,
     grace: Duration,
     durability: Durability,
+    pub(crate) numbering: Numbering,
     /// The highest generation that was met.
     generation: AtomicU64,
 }
 
 impl Greeting {
-    pub(crate) fn new(scripts: Arc<Scripts>, keys: Keys, config: &RedisConfig) -> Self {
+    pub(crate) fn new(
+        scripts: Arc<Scripts>,
+        keys: Keys,
+        config: &RedisConfig,
+        numbering: Numbering,
+    ) -> Self {
         Self {
             scripts,
             keys,
             grace: config.failover_grace,
             durability: config.durability,
+            numbering,
             generation: AtomicU64::new(0),
         }
     }
 
-    pub(crate) async fn greet(&self, connection: &mut MultiplexedConnection) -> RedisResult<Met> {
+    /// `is_numbered`: whether it was written down how many shards there are.
+    pub(crate) async fn greet(
+        &self,
+        connection: &mut MultiplexedConnection,
+        operation: &'static str,
+        is_numbered: bool,
+    ) -> Result<Met, Unfit> {
         let mut info = redis::pipe();
         info.cmd("INFO").arg("server");
         info.cmd("INFO").arg("replication");
@@ -58,7 +72,7 @@ impl Greeting {
             Ok(told) => told,
             // Somebody who may not ask still may work: on a server that is never another one.
             Err(error) if is_forbidden(&error) => Default::default(),
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         if field(&replication, "role") == Some("slave") {
             return Ok(Met::Replica);
@@ -66,8 +80,15 @@ impl Greeting {
         if self.durability == Durability::Aof {
             try_disk(connection).await?;
         }
-        self.attach(connection, field(&server, "run_id").unwrap_or_default())
-            .await?;
+        let server = field(&server, "run_id").unwrap_or_default();
+        if is_numbered {
+            self.attach(connection, server).await?;
+        } else {
+            self.numbering.write_down(connection, operation).await?;
+            self.attach(connection, server).await?;
+            // Somebody who splits it may have come first.
+            self.numbering.compare(connection, operation).await?;
+        }
         Ok(Met::Primary)
     }
 

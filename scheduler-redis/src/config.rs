@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::certificates::Certificates;
 use crate::durability::Durability;
+use scheduler_core::shard::ShardCount;
 
 /// A password. Never shown: not by `Debug`, not by `Display`, not in errors.
 #[derive(Clone, PartialEq, Eq)]
@@ -86,6 +87,8 @@ pub struct RedisConfig {
     pub failover_grace: Duration,
     /// When claims and what clients change count as written. Defaults to at once.
     pub durability: Durability,
+    /// How many shards the namespace has: in a cluster, they may be on as many servers. Defaults to 1.
+    pub shards: ShardCount,
 }
 
 /// How long nodes have to tell a store what it has lost, unless it is said otherwise.
@@ -96,6 +99,13 @@ impl RedisConfig {
     #[must_use]
     pub const fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// The same with so many shards.
+    #[must_use]
+    pub const fn with_shards(mut self, shards: ShardCount) -> Self {
+        self.shards = shards;
         self
     }
 
@@ -159,7 +169,11 @@ impl fmt::Display for RedisConfig {
                 write!(f, "+sentinel://{hosts}/{}/{}", sentinels.primary, self.db)
             }
             Address::Cluster(hosts) => write!(f, "-cluster://{}", joined(hosts)),
+        }?;
+        if self.shards.is_one() {
+            return Ok(());
         }
+        write!(f, "?shards={}", self.shards)
     }
 }
 

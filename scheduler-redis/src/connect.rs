@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind,
@@ -24,6 +25,7 @@ use tokio::sync::Mutex;
 
 use crate::attaching::{Greeting, Met, UNATTACHED};
 use crate::durability::Waiting;
+use crate::numbering::refused;
 use crate::script::Script;
 use crate::server::{Server, Tenure};
 
@@ -55,6 +57,8 @@ struct Shared {
     server: Server,
     greeting: Arc<Greeting>,
     settings: AsyncConnectionConfig,
+    /// Whether the shard is not where this leads.
+    is_elsewhere: bool,
     held: Mutex<Held>,
     /// Up to this generation connections are used no more.
     distrusted: AtomicU64,
@@ -65,6 +69,8 @@ struct Held {
     /// Counts connections, so that a late failure of an old one does not cost the new one.
     generation: u64,
     connection: Option<(MultiplexedConnection, Tenure)>,
+    /// Whether it was compared how many shards there are, and whether that was written down.
+    is_numbered: Option<bool>,
     /// Whether its server has been taken note of.
     is_greeted: bool,
 }
@@ -74,12 +80,26 @@ impl Link {
         Self::with_patience(server, greeting, RESPONSE_TIMEOUT)
     }
 
+    /// To where a key of others is: nothing of the shard need be there, and nothing is asked of it.
+    pub(crate) fn elsewhere(server: Server, greeting: Arc<Greeting>) -> Self {
+        Self::made(server, greeting, RESPONSE_TIMEOUT, true)
+    }
+
     /// For commands that wait up to [`BLOCK`] on the server.
     pub(crate) fn blocking(server: Server, greeting: Arc<Greeting>) -> Self {
         Self::with_patience(server, greeting, BLOCK + RESPONSE_TIMEOUT)
     }
 
     fn with_patience(server: Server, greeting: Arc<Greeting>, response: Duration) -> Self {
+        Self::made(server, greeting, response, false)
+    }
+
+    fn made(
+        server: Server,
+        greeting: Arc<Greeting>,
+        response: Duration,
+        is_elsewhere: bool,
+    ) -> Self {
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(response));
@@ -87,6 +107,7 @@ impl Link {
             server,
             greeting,
             settings,
+            is_elsewhere,
             held: Mutex::default(),
             distrusted: AtomicU64::default(),
         };
@@ -188,6 +209,16 @@ impl Link {
         }
     }
 
+    /// Makes sure that there is a connection which is good for this. Boxed: a shard's may need the first
+    /// shard's.
+    pub(crate) fn prepared(
+        &self,
+        operation: &'static str,
+        purpose: Purpose,
+    ) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async move { self.connection(operation, purpose).await.map(drop) })
+    }
+
     /// The connection, shared with whoever else uses the link.
     pub(crate) async fn shared_connection(
         &self,
@@ -234,15 +265,28 @@ impl Link {
                 let connecting = self.shared.server.connect(&self.shared.settings).boxed();
                 let made = connecting.await.map_err(unreachable)?;
                 held.generation += 1;
+                held.is_numbered = None;
                 held.is_greeted = false;
                 made
             }
         };
+        let greeting = &self.shared.greeting;
+        let is_numbered = match held.is_numbered {
+            Some(is_numbered) => is_numbered,
+            None if self.shared.is_elsewhere => true,
+            None => {
+                let comparing = greeting.numbering.compare(&mut connection, operation);
+                let compared = tenure.within_or(comparing).boxed().await;
+                let is_numbered = refused(compared, unreachable)?;
+                held.is_numbered = Some(is_numbered);
+                is_numbered
+            }
+        };
         if purpose == Purpose::Changing && !held.is_greeted {
-            let greeting = self.shared.greeting.greet(&mut connection);
-            let greeting = tenure.within(greeting).boxed();
+            let greeted = greeting.greet(&mut connection, operation, is_numbered);
+            let greeted = tenure.within_or(greeted).boxed().await;
             // A replica may become a primary at any moment, and is to be greeted as that then.
-            held.is_greeted = greeting.await.map_err(unreachable)? == Met::Primary;
+            held.is_greeted = refused(greeted, unreachable)? == Met::Primary;
         }
         held.connection = Some((connection.clone(), tenure.clone()));
         Ok((held.generation, connection, tenure))

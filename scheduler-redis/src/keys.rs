@@ -2,6 +2,7 @@
 //!
 //! All keys of one shard share a hash tag, and so a slot: `carillon:{default/0}:due`.
 
+use scheduler_core::shard::ShardNumber;
 use scheduler_core::{JobId, Namespace, Priority, QueueName, RunId, SessionId};
 
 /// The keys of one shard.
@@ -11,7 +12,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    pub(crate) fn new(namespace: &Namespace, shard: u16) -> Self {
+    pub(crate) fn new(namespace: &Namespace, shard: ShardNumber) -> Self {
         Self {
             prefix: format!("carillon:{{{namespace}/{shard}}}:"),
         }
@@ -62,7 +63,7 @@ mod tests {
 
     #[test]
     fn keys_are_readable_and_share_a_slot() {
-        let keys = Keys::new(&Namespace::default_namespace(), 0);
+        let keys = Keys::new(&Namespace::default_namespace(), ShardNumber(0));
         let session = SessionId::new("web~00000000000000000000000000000001").unwrap();
         assert_eq!(keys.named("due", None), "carillon:{default/0}:due");
         assert_eq!(
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_queue_may_be_called_as_anything_that_a_shard_has_one_of() {
-        let keys = Keys::new(&Namespace::default_namespace(), 0);
+        let keys = Keys::new(&Namespace::default_namespace(), ShardNumber(0));
         for name in ["leader", "lease"] {
             let queue = QueueName::new(name).unwrap();
             assert_ne!(keys.wake(&queue), keys.named(&format!("wake-{name}"), None));

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `keys` (what every key is called), `lua/` (one script per operation, each
 //! with a header that says what it takes, checks and answers), `script` (how they are called),
-//! `codec` (what stands in the values), `server` and `cluster` (which server is asked), `connect` (connections and what
+//! `codec` (what stands in the values), `server` and `cluster` (which server is asked), `numbering` (how many shards there are), `connect` (connections and what
 //! their failures mean), and
 //! [`RedisStore`], which keeps the contract of [`scheduler_core::Store`] with all of these.
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ mod config;
 mod connect;
 mod durability;
 mod keys;
+mod numbering;
 mod script;
 mod server;
 mod store;

@@ -188,6 +188,7 @@ scripts! {
     bury [],
     cancel [SETTLE],
     dispatch [],
+    divide [],
     drain [SETTLE GATES],
     exchange [SETTLE GATES GENERATION],
     fence_session [],

@@ -65,12 +65,20 @@ impl Tenure {
         &self,
         work: impl Future<Output = RedisResult<T>>,
     ) -> RedisResult<T> {
+        self.within_or(work).await
+    }
+
+    /// The same for work that may fail otherwise, too.
+    pub(crate) async fn within_or<T, E: From<RedisError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         match &self.0 {
             None => work.await,
             Some(over) => tokio::select! {
                 biased;
                 done = work => done,
-                () = over.cancelled() => Err(moved()),
+                () = over.cancelled() => Err(moved().into()),
             },
         }
     }

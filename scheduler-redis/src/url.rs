@@ -3,13 +3,15 @@
 use crate::certificates::Certificates;
 use crate::config::{Address, FAILOVER_GRACE, Host, RedisConfig, Secret, Sentinels};
 use crate::durability::Durability;
+use scheduler_core::shard::ShardCount;
 
 /// A URL that is not one of ours. Never repeats what may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0}; a store's URL is redis://[user[:password]@]host[:port][/db], or \
      redis+sentinel://[user[:password]@]host[:port],host[:port]/primary[/db], or \
-     redis-cluster://[user[:password]@]host[:port],host[:port], with rediss in place of redis for TLS"
+     redis-cluster://[user[:password]@]host[:port],host[:port], with rediss in place of redis for TLS, and \
+     ?shards=N at the end for a namespace in N shards"
 )]
 pub struct UrlError(String);
 
@@ -22,7 +24,8 @@ impl RedisConfig {
     /// that the sentinels know it by, or `redis-cluster://user:password@host:port,host:port` with some
     /// servers of a cluster; everything but the hosts and that name may be missing, and
     /// `rediss` means TLS. User and password of the sentinels themselves, where they ask for one, stand
-    /// at the end: `?sentinel_user=...&sentinel_password=...`.
+    /// at the end: `?sentinel_user=...&sentinel_password=...`. So does the number of shards:
+    /// `?shards=4`.
     ///
     /// The password may hold any characters as they are: what stands before the last `@` is user and
     /// password, and the first `:` in it parts the two. Percent-escapes are understood, too, where
@@ -49,8 +52,14 @@ fn read(url: &str) -> Result<RedisConfig, String> {
         None => ("", rest),
     };
     let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    let (place, query) = place.split_once('?').unwrap_or((place, ""));
+    let (query, shards) = read_shards(query)?;
+    if !query.is_empty() && kind != "+sentinel" {
+        // Not repeated: it may be a piece of a password.
+        return Err("after the ? stands only shards".to_owned());
+    }
     let (address, db) = match kind {
-        "+sentinel" => sentinels(place)?,
+        "+sentinel" => sentinels(place, &query)?,
         "-cluster" => (cluster(place)?, ""),
         _ => {
             let (host, db) = place.split_once('/').unwrap_or((place, ""));
@@ -66,12 +75,29 @@ fn read(url: &str) -> Result<RedisConfig, String> {
         certificates: Certificates::default(),
         failover_grace: FAILOVER_GRACE,
         durability: Durability::None,
+        shards,
     })
 }
 
+/// The number of shards, and what else stands after the `?`.
+fn read_shards(query: &str) -> Result<(Vec<&str>, ShardCount), String> {
+    let mut rest = Vec::new();
+    let mut shards = ShardCount::ONE;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.strip_prefix("shards=") {
+            None => rest.push(pair),
+            Some(number) => {
+                // Not repeated: it may be a piece of a password.
+                let number = number.parse();
+                shards = number.map_err(|_| "shards is no number of shards, 1 to 64")?;
+            }
+        }
+    }
+    Ok((rest, shards))
+}
+
 /// The sentinels, and the text of the database.
-fn sentinels(place: &str) -> Result<(Address, &str), String> {
-    let (place, query) = place.split_once('?').unwrap_or((place, ""));
+fn sentinels<'p>(place: &'p str, query: &[&str]) -> Result<(Address, &'p str), String> {
     let (hosts, path) = place.split_once('/').unwrap_or((place, ""));
     let (primary, db) = path.split_once('/').unwrap_or((path, ""));
     if primary.is_empty() {
@@ -84,7 +110,7 @@ fn sentinels(place: &str) -> Result<(Address, &str), String> {
         username: None,
         password: None,
     };
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+    for pair in query {
         match pair.split_once('=') {
             Some(("sentinel_user", user)) => sentinels.username = non_empty(user),
             Some(("sentinel_password", password)) => {
@@ -92,7 +118,7 @@ fn sentinels(place: &str) -> Result<(Address, &str), String> {
             }
             // Not repeated: it may be a piece of a password.
             _ => {
-                let message = "after the ? stand only sentinel_user and sentinel_password";
+                let message = "after the ? stand only shards, sentinel_user and sentinel_password";
                 return Err(message.to_owned());
             }
         }
@@ -267,6 +293,32 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_shards_stands_at_the_end() {
+        for (url, shown) in [
+            (
+                "redis://app:p?shards=9@cache?shards=4",
+                "redis://cache:6379/0?shards=4",
+            ),
+            ("redis://cache/2?shards=4", "redis://cache:6379/2?shards=4"),
+            (
+                "redis-cluster://a,b?shards=6",
+                "redis-cluster://a:6379,b:6379?shards=6",
+            ),
+            ("redis://cache?shards=1", "redis://cache:6379/0"),
+        ] {
+            assert_eq!(read(url).to_string(), shown);
+        }
+        let config = read("redis+sentinel://a/main?shards=2&sentinel_password=x");
+        assert_eq!(config.shards, ShardCount::new(2).unwrap());
+        let password = &config.sentinels().unwrap().password;
+        assert_eq!(*password, Some(Secret::new("x".to_owned())));
+        let error = |url: &str| RedisConfig::from_url(url).unwrap_err().to_string();
+        assert!(error("redis://h?shards=0").contains("1 to 64"));
+        assert!(error("redis-cluster://h?shards=x").contains("1 to 64"));
+        assert!(error("redis://h?shard=2").contains("only shards"));
+    }
+
+    #[test]
     fn a_password_is_never_shown() {
         for url in [
             "redis://app:hunter2@cache",
@@ -286,6 +338,8 @@ mod tests {
             "redis+sentinel://h/main?hunter2",
             "redis-cluster://app:hunter2,b",
             "redis-cluster://h/hunter2",
+            "redis://h?shards=hunter2",
+            "redis://h?hunter2",
             "redis+sentinel://h/main?sentinel_password=hunter2@h",
         ];
         for url in wrong {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use redis::aio::MultiplexedConnection;
 use rustix::process::Signal;
+use scheduler_core::shard::Shards;
 use scheduler_core::store::Store;
 use scheduler_redis::{RedisConfig, RedisStore};
 use tempfile::TempDir;
@@ -25,7 +26,7 @@ pub struct Cluster<S = RedisServer> {
     /// A connection for looking into it.
     pub redis: MultiplexedConnection,
     /// The store as the nodes use it.
-    pub store: RedisStore,
+    pub store: Shards<RedisStore>,
     /// The configuration file of all nodes.
     pub config: PathBuf,
     _dir: TempDir,
@@ -65,7 +66,7 @@ impl<S> Cluster<S> {
             )?;
         }
         std::fs::write(&config, text)?;
-        let store = RedisStore::new(RedisConfig::from_url(url)?, NAMESPACE.parse()?);
+        let store = RedisStore::shards(RedisConfig::from_url(url)?, NAMESPACE.parse()?);
         Ok(Self {
             server,
             redis,
@@ -117,7 +118,7 @@ impl<S> Cluster<S> {
     pub async fn leader(&self) -> Result<String> {
         let found = std::cell::RefCell::new(None);
         until("a leader", || async {
-            let leader = self.store.overview().await?.leader;
+            let leader = self.store.overview().await?.leader().cloned();
             *found.borrow_mut() = leader.map(|token| token.session.node().to_owned());
             Ok(found.borrow().is_some())
         })

@@ -119,6 +119,17 @@ impl RedisCluster {
         self.owner_of(self.slot).await
     }
 
+    /// Where in `servers` another shard of the nodes' namespace is.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody has it.
+    pub async fn owner_of_shard(&self, shard: u16) -> Result<usize> {
+        let key = format!("carillon:{{{NAMESPACE}/{shard}}}:due");
+        let slot = self.slot_of(&key).await?;
+        self.owner_of(slot).await
+    }
+
     /// A connection to the server that has this key.
     ///
     /// # Errors

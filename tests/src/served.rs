@@ -55,7 +55,7 @@ impl Served {
         // A date that is now must not be missed for want of a leader.
         until("a leader", || {
             let store = store.clone();
-            async move { Ok(store.overview().await?.leader.is_some()) }
+            async move { Ok(store.overview().await?.leader().is_some()) }
         })
         .await?;
         Ok(Self {

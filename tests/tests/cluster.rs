@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use redis::AsyncCommands;
 use rustix::process::Signal;
 use scheduler_core::Timestamp;
+use scheduler_core::shard::{ShardCount, Shards};
 use scheduler_core::store::Store;
 use tempfile::TempDir;
 use tests::cluster::{Cluster, NAMESPACE, take};
@@ -203,7 +204,8 @@ async fn nodes_wait_for_a_redis_that_went_away_and_go_on() -> Result<()> {
     }
     cluster.server.run()?;
     cluster.redis = cluster.server.connect().await?;
-    cluster.store = cluster.server.store(NAMESPACE);
+    let store = cluster.server.store(NAMESPACE);
+    cluster.store = Shards::new(ShardCount::ONE, |_| store.clone());
     cluster.ring(3).await?;
     for node in &nodes {
         node.says("the store answers again").await?;
@@ -237,7 +239,7 @@ async fn jobs_that_left_after_their_run_do_not_come_back_with_the_file() -> Resu
         let store = &cluster.store;
         until("the job has left", || async move {
             let overview = store.overview().await?;
-            Ok(overview.leader.is_some() && overview.jobs == 0 && overview.busy == 0)
+            Ok(overview.leader().is_some() && overview.jobs == 0 && overview.busy == 0)
         })
         .await?;
         node.signal(Signal::TERM)?;

@@ -17,6 +17,7 @@ use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use carillon::core::shard::Shards;
 use carillon::redis::RedisStore;
 use carillon::{Args, NewJob, Scheduler, State, Wait, shutdown_signal};
 use serde::Deserialize;
@@ -41,7 +42,7 @@ async fn remind(State(outbox): State<Outbox>, Args(text): Args<String>) {
 
 /// A request: on the process that it was sent to.
 async fn add(
-    Shared(scheduler): Shared<Scheduler<RedisStore>>,
+    Shared(scheduler): Shared<Scheduler<Shards<RedisStore>>>,
     Json(reminder): Json<Reminder>,
 ) -> Result<StatusCode, (StatusCode, String)> {
     let job = NewJob::new(reminder.id, "remind")

@@ -98,7 +98,11 @@ async fn loses_answers_of(operation: &'static str, when: When) {
     let succeeded = records.iter().filter(|r| r.outcome == Outcome::Succeeded);
     assert_eq!(succeeded.count(), log.read().len(), "{operation}");
     assert!(store.nodes().await.unwrap().is_empty(), "{operation}");
-    assert_eq!(store.overview().await.unwrap().leader, None, "{operation}");
+    assert_eq!(
+        store.overview().await.unwrap().leader(),
+        None,
+        "{operation}"
+    );
 }
 
 macro_rules! lost_answers {

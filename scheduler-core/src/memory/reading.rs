@@ -59,6 +59,7 @@ impl State {
             since: Some(session.since),
             deadline: session.deadline,
             running: session.running,
+            led: Vec::new(),
             leads: self.tenure.token().is_some_and(|t| t.session == *id),
             dead,
         };
@@ -77,7 +78,7 @@ impl State {
             lined_up: self.runs.lined_up_count() as u64,
             retries: self.runs.retry_count() as u64,
             queues: self.runs.queues(),
-            leader: self.tenure.token().cloned(),
+            leaders: vec![self.tenure.token().cloned()],
         }
     }
 }

@@ -13,6 +13,9 @@ pub enum StoreErrorKind {
     Unknown,
     /// The store's answer or a stored record makes no sense to this version.
     Corrupt,
+    /// The namespace's [shards](crate::shard) are not as the operation needs them: others than the caller
+    /// was told, or what must be in one of them is not.
+    Mismatch,
 }
 
 /// A store could not answer. What was attempted, on what, and why.
@@ -40,6 +43,13 @@ impl StoreError {
         self.kind
     }
 
+    /// The same, of an operation of which some part may have run.
+    #[must_use]
+    pub(crate) fn into_unknown(self) -> Self {
+        let kind = StoreErrorKind::Unknown;
+        Self { kind, ..self }
+    }
+
     /// Whether the operation may have run, or may run still.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
@@ -63,6 +73,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Refused => "refused by the store",
             StoreErrorKind::Unknown => "no answer from the store (the operation may have run)",
             StoreErrorKind::Corrupt => "unreadable",
+            StoreErrorKind::Mismatch => "other shards",
         };
         write!(f, "{}: {what}: {}", self.operation, self.message)
     }

@@ -72,6 +72,7 @@ use crate::id::{JobId, QueueName, RunId, SessionId, UniqueKey, Version};
 use crate::lease::{LeaseToken, LeaseView};
 use crate::notes::{Note, NoteAnswer, RunNotes};
 use crate::session::SessionSample;
+use crate::shard::ShardCount;
 use crate::time::Timestamp;
 use crate::unique::Holder;
 
@@ -101,6 +102,12 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// What the store is, for people: kind and address, never a password.
     fn describe(&self) -> String;
+
+    /// How many shards the namespace has: [what must be together](ShardCount::check) must be in one. A
+    /// store that is made of others says what they are.
+    fn shard_count(&self) -> ShardCount {
+        ShardCount::ONE
+    }
 
     // ----- jobs -----------------------------------------------------------------------------
 
@@ -253,7 +260,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 /// One shard of a namespace, as nodes see it: they live in it, lead it, and execute its runs. All that is one
 /// operation here is one atomic step.
 ///
-/// All that is one operation of a [`Store`] is one atomic step here, too.
+/// A namespace has one shard, or [several](crate::shard). All that is one operation of a [`Store`] is one
+/// atomic step here, too.
 pub trait Shard: Store {
     // ----- a node's life --------------------------------------------------------------------
 
@@ -447,7 +455,7 @@ pub trait Shard: Store {
 
 /// A store that nodes can work for: one that can say which shards it is made of.
 ///
-/// Each [`Shard`] is one by itself.
+/// Each [`Shard`] is one by itself; [`Shards`](crate::shard::Shards) are several.
 pub trait Sharded: Store {
     /// What each of them is.
     type Shard: Shard;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::history::{Became, Record};
 use crate::id::{Fence, JobId, QueueName, RunId, SessionId};
 use crate::lease::LeaseToken;
+use crate::shard::ShardNumber;
 use crate::store::NodeInfo;
 use crate::time::Timestamp;
 
@@ -28,9 +29,10 @@ pub struct HistoryQuery {
     /// Only what was written at this instant or before it. Defaults to all.
     pub until: Option<Timestamp>,
     /// Onward from this position, of a page or of a record, oldest first; without it, the newest first.
+    /// `0` is before all that was ever written.
     pub after: Option<String>,
     /// With the newest first: only what is older than this position, which an earlier page gave as
-    /// [`HistoryPage::older`].
+    /// [`HistoryPage::older`], or as that of a record.
     pub before: Option<String>,
     /// How many records at most.
     pub limit: usize,
@@ -159,6 +161,8 @@ pub struct NodeView {
     pub running: usize,
     /// Whether it leads.
     pub leads: bool,
+    /// Which shards it leads, where the namespace has several.
+    pub led: Vec<ShardNumber>,
     /// Whether it was declared dead, and is being cleared up after.
     pub dead: bool,
 }
@@ -194,6 +198,14 @@ pub struct Overview {
     pub retries: u64,
     /// The queues.
     pub queues: Vec<QueueView>,
-    /// Today's leader.
-    pub leader: Option<LeaseToken>,
+    /// Today's leaders: of each shard, in order.
+    pub leaders: Vec<Option<LeaseToken>>,
+}
+
+impl Overview {
+    /// Today's leader; of the first shard that has one, where there are several.
+    #[must_use]
+    pub fn leader(&self) -> Option<&LeaseToken> {
+        self.leaders.iter().flatten().next()
+    }
 }

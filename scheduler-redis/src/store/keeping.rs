@@ -150,11 +150,17 @@ impl fmt::Display for Place {
 impl FromStr for Place {
     type Err = StoreError;
 
+    /// Or the position of a record: `<entry>/<its number, from 1>`.
     fn from_str(text: &str) -> StoreResult<Self> {
         let mut words = text.split('/');
         let entry = words.next().filter(|id| !id.is_empty());
         let mut number = || words.next().and_then(|word| word.parse().ok());
         match (entry, number(), number()) {
+            (Some(entry), Some(nth @ 1..), None) => Ok(Self {
+                entry: Some(entry.to_owned()),
+                left: nth - 1,
+                newer: 0,
+            }),
             (Some(entry), Some(left), Some(newer)) => Ok(Self {
                 entry: Some(entry.to_owned()).filter(|id| id != "+"),
                 left,
@@ -199,6 +205,9 @@ mod tests {
         let (id, nth, rest) = Place::of_kept(member).unwrap();
         assert_eq!((id.as_str(), nth), ("1763863200000-2", 3));
         assert_eq!(rest, "1763863200001\t{}");
-        assert!("1763863200000-2/3".parse::<Place>().is_err());
+        let behind: Place = "1763863200000-2/3".parse().unwrap();
+        assert_eq!(behind.to_string(), "1763863200000-2/2/0");
+        assert!("1763863200000-2/0".parse::<Place>().is_err());
+        assert!("1763863200000-2".parse::<Place>().is_err());
     }
 }

@@ -33,6 +33,7 @@ use scheduler_core::lease::{LeaseToken, LeaseView};
 use scheduler_core::notes::{Note, NoteAnswer, RunNotes};
 use scheduler_core::run::Claim;
 use scheduler_core::session::SessionSample;
+use scheduler_core::shard::{ShardCount, ShardNumber, Shards};
 use scheduler_core::store::{
     Acquire, AcquireAnswer, Admit, Begin, BeginAnswer, Cancel, CancelAnswer, Changed, Definition,
     Dispatch, DispatchAnswer, Drain, DrainAnswer, Exchange, ExchangeAnswer, FailedPage,
@@ -54,6 +55,7 @@ use crate::config::RedisConfig;
 use crate::connect::Link;
 use crate::durability::{Durability, Waiting};
 use crate::keys::Keys;
+use crate::numbering::Numbering;
 use crate::script::{Script, Scripts, ServerClock};
 use crate::server::Server;
 use crate::wait::Waiter;
@@ -85,9 +87,15 @@ struct Durable {
     changes: Link,
 }
 
+/// Which shard it is, of how many.
+type Place = (ShardNumber, ShardCount);
+
 struct Shared {
     config: RedisConfig,
     namespace: Namespace,
+    place: Place,
+    /// The first shard's connection, unless this is it.
+    first: Option<Link>,
     clock: ServerClock,
     scripts: Arc<Scripts>,
     keys: Keys,
@@ -108,21 +116,67 @@ impl std::fmt::Debug for RedisStore {
 }
 
 impl RedisStore {
-    /// The store of `namespace` on this Redis.
+    /// The store of `namespace` on this Redis, where that is not split: see [`shards`](Self::shards).
     ///
-    /// Nothing is sent yet: an address where no Redis is shows with the first operation.
+    /// Nothing is sent yet: an address where no Redis is shows with the first operation, and so does a
+    /// namespace that is split.
     #[must_use]
     pub fn new(config: RedisConfig, namespace: Namespace) -> Self {
-        let clock = ServerClock::Time;
-        Self::build(config, namespace, clock, Arc::new(Scripts::new(clock)))
+        Self::one(config, namespace, ServerClock::Time)
+    }
+
+    /// All shards of `namespace`, as many as the configuration says: what nodes and clients work with that
+    /// need not know whether it is split. In a cluster, each shard finds the server that has it.
+    ///
+    /// ```no_run
+    /// use scheduler_core::Namespace;
+    /// use scheduler_redis::{RedisConfig, RedisStore};
+    ///
+    /// let config = RedisConfig::from_url("redis-cluster://a,b,c?shards=6")?;
+    /// let store = RedisStore::shards(config, Namespace::default_namespace());
+    /// # Ok::<(), scheduler_redis::UrlError>(())
+    /// ```
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "as `new` takes them")]
+    pub fn shards(config: RedisConfig, namespace: Namespace) -> Shards<Self> {
+        Self::several(&config, &namespace, ServerClock::Time)
     }
 
     /// The same with a clock that stands at what the key `carillon:{<namespace>/0}:clock` says, in
     /// milliseconds: for tests. The scripts of [`new`](Self::new) never read that key.
     #[must_use]
     pub fn with_pinned_clock(config: RedisConfig, namespace: Namespace) -> Self {
-        let clock = ServerClock::Pinned;
-        Self::build(config, namespace, clock, Arc::new(Scripts::new(clock)))
+        Self::one(config, namespace, ServerClock::Pinned)
+    }
+
+    /// The same of all [`shards`](Self::shards), each with the key `carillon:{<namespace>/<shard>}:clock`.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "as `new` takes them")]
+    pub fn shards_with_pinned_clocks(config: RedisConfig, namespace: Namespace) -> Shards<Self> {
+        Self::several(&config, &namespace, ServerClock::Pinned)
+    }
+
+    fn one(config: RedisConfig, namespace: Namespace, clock: ServerClock) -> Self {
+        let scripts = Arc::new(Scripts::new(clock));
+        let place = (ShardNumber(0), ShardCount::ONE);
+        Self::build(config, namespace, clock, scripts, place, None)
+    }
+
+    fn several(config: &RedisConfig, namespace: &Namespace, clock: ServerClock) -> Shards<Self> {
+        let scripts = Arc::new(Scripts::new(clock));
+        let mut first = None;
+        Shards::new(config.shards, |number| {
+            let store = Self::build(
+                config.clone(),
+                namespace.clone(),
+                clock,
+                Arc::clone(&scripts),
+                (number, config.shards),
+                first.clone(),
+            );
+            first.get_or_insert_with(|| store.shared.link.clone());
+            store
+        })
     }
 
     fn build(
@@ -130,14 +184,23 @@ impl RedisStore {
         namespace: Namespace,
         clock: ServerClock,
         scripts: Arc<Scripts>,
+        place: Place,
+        first: Option<Link>,
     ) -> Self {
-        let keys = Keys::new(&namespace, 0);
+        let keys = Keys::new(&namespace, place.0);
         let server = match Server::new(&config, keys.named("due", None)) {
             Ok(server) => server,
             // The library refuses only what a `RedisConfig` cannot hold.
             Err(error) => unreachable!("a checked address was refused: {error}"),
         };
-        let greeting = Greeting::new(Arc::clone(&scripts), keys.clone(), &config);
+        let numbering = Numbering::new(
+            place,
+            config.shards,
+            keys.clone(),
+            Arc::clone(&scripts),
+            first.clone(),
+        );
+        let greeting = Greeting::new(Arc::clone(&scripts), keys.clone(), &config, numbering);
         let greeting = Arc::new(greeting);
         let new_link = || Link::new(server.clone(), Arc::clone(&greeting));
         let link = new_link();
@@ -150,6 +213,8 @@ impl RedisStore {
         let shared = Shared {
             config,
             namespace,
+            place,
+            first,
             clock,
             scripts,
             keys,
@@ -431,6 +496,8 @@ impl Store for RedisStore {
         let Shared {
             config,
             namespace,
+            place,
+            first,
             clock,
             scripts,
             ..
@@ -440,14 +507,22 @@ impl Store for RedisStore {
             namespace.clone(),
             *clock,
             Arc::clone(scripts),
+            *place,
+            first.clone(),
         )
     }
 
     fn describe(&self) -> String {
-        format!(
-            "{} (namespace {})",
-            self.shared.config, self.shared.namespace
-        )
+        let Shared {
+            config,
+            namespace,
+            place: (number, shards),
+            ..
+        } = &*self.shared;
+        if shards.is_one() {
+            return format!("{config} (namespace {namespace})");
+        }
+        format!("{config} (namespace {namespace}, shard {number})")
     }
 
     async fn jobs(&self, ids: &[JobId]) -> StoreResult<Vec<JobWrite>> {

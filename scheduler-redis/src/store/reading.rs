@@ -110,6 +110,7 @@ impl RedisStore {
         let told: Vec<Told> = self.shared.link.pipeline("nodes", &pipeline).await?;
         let nodes = sessions.into_iter().zip(told).map(
             |((session, deadline, dead), (info, since, running))| NodeView {
+                led: Vec::new(),
                 leads: leader
                     .as_ref()
                     .is_some_and(|token| token.session == session),
@@ -183,7 +184,7 @@ impl RedisStore {
             lined_up,
             retries,
             queues,
-            leader,
+            leaders: vec![leader],
         })
     }
 

@@ -51,7 +51,7 @@ impl RedisStore {
             StoreError::new(kind, "append", error.to_string())
         })?;
         // It is sent commands only, which need no greeting.
-        let link = Link::new(server, Arc::clone(&self.shared.greeting));
+        let link = Link::elsewhere(server, Arc::clone(&self.shared.greeting));
         if kept.len() >= MOST_KEPT {
             kept.clear();
         }

@@ -76,7 +76,7 @@ impl Sight {
             dead,
             nodes: nodes.map(|node| (node.session.clone(), node)).collect(),
             samples: samples.collect(),
-            leader: overview.leader.clone(),
+            leader: overview.leader().cloned(),
             history,
         };
         sight.held = sight.count_held();

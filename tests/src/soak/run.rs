@@ -203,7 +203,7 @@ impl Ground {
     async fn leader(&self) -> Option<usize> {
         let store = self.server.store("default");
         let asking = tokio::time::timeout(Duration::from_secs(1), store.overview());
-        let leader = asking.await.ok()?.ok()?.leader?;
+        let leader = asking.await.ok()?.ok()?.leader()?.clone();
         let name = leader.session.node().to_owned();
         self.slots.iter().position(|slot| slot.name == name)
     }

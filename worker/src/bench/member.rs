@@ -206,8 +206,8 @@ pub async fn member(config: &RedisConfig, bench: &Bench) -> Result<()> {
     let Ask::Start { namespace, windows } = serde_json::from_str(&first)? else {
         bail!("{first:?} does not start anything");
     };
-    let store = RedisStore::new(config.clone(), Namespace::new(&namespace)?);
-    let mut probe = Probe::of_redis(store.connection().await?, namespace);
+    let store = RedisStore::shards(config.clone(), Namespace::new(&namespace)?);
+    let mut probe = Probe::of_redis(&store, namespace).await?;
     let clock = ServerTime::compare(&mut probe).await?;
     let tallies = [Tally::new(), Tally::new()];
     let mut nodes = Nodes::default();

@@ -119,9 +119,11 @@ pub async fn run(
     match target {
         Target::Redis(config) => {
             let name = format!("bench-{}", Uuid::now_v7().simple());
-            let store = RedisStore::new(config.as_ref().clone(), Namespace::new(&name)?);
-            store.load_scripts().await?;
-            let probe = Probe::of_redis(store.connection().await?, name);
+            let store = RedisStore::shards(config.as_ref().clone(), Namespace::new(&name)?);
+            for shard in store.shards() {
+                shard.load_scripts().await?;
+            }
+            let probe = Probe::of_redis(&store, name).await?;
             play(store, probe, bench, &shutdown, &mut tell).await
         }
         Target::Memory => {

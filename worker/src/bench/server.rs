@@ -1,26 +1,38 @@
 //! What the Redis server says of its own work.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result};
 use redis::aio::MultiplexedConnection;
+use scheduler_core::Sharded;
+use scheduler_core::shard::Shards;
+use scheduler_redis::RedisStore;
 
 /// Commands that a script's own figures do not hold already: those that clients send.
 const FROM_CLIENTS: [&str; 3] = ["evalsha", "eval", "bzpopmin"];
 
-/// A look at the server, if there is one.
+/// A look at the servers of the shards, if there are any: each server once.
 #[derive(Clone)]
-pub(super) struct Probe(Option<Server>);
+pub(super) struct Probe(Option<Servers>);
 
 #[derive(Clone)]
-struct Server {
-    redis: MultiplexedConnection,
+struct Servers {
+    redis: Vec<MultiplexedConnection>,
     namespace: String,
 }
 
 impl Probe {
-    pub(super) const fn of_redis(redis: MultiplexedConnection, namespace: String) -> Self {
-        Self(Some(Server { redis, namespace }))
+    /// Of the servers of all shards.
+    pub(super) async fn of_redis(store: &Shards<RedisStore>, namespace: String) -> Result<Self> {
+        let mut servers = BTreeMap::new();
+        for shard in store.shards() {
+            let mut redis = shard.connection().await?;
+            let server = section(&mut redis, "server").await?;
+            let id = server.get("run_id").context("no id of the server")?;
+            servers.insert(id.clone(), redis);
+        }
+        let redis = servers.into_values().collect();
+        Ok(Self(Some(Servers { redis, namespace })))
     }
 
     /// Where the store is in this process.
@@ -30,41 +42,54 @@ impl Probe {
 
     /// Where the jobs are, if that is on a server.
     pub(super) fn namespace(&self) -> Option<&str> {
-        self.0.as_ref().map(|server| server.namespace.as_str())
+        self.0.as_ref().map(|servers| servers.namespace.as_str())
     }
 
-    /// The server's clock.
+    /// The clock of one of the servers.
     pub(super) async fn time_us(&mut self) -> Result<Option<i64>> {
-        let Some(server) = &mut self.0 else {
+        let Some(redis) = self.servers().first_mut() else {
             return Ok(None);
         };
-        let (seconds, us): (i64, i64) = redis::cmd("TIME").query_async(&mut server.redis).await?;
+        let (seconds, us): (i64, i64) = redis::cmd("TIME").query_async(redis).await?;
         Ok(Some(seconds * 1_000_000 + us))
     }
 
-    /// The server's work so far.
+    /// The servers' work so far.
     pub(super) async fn work(&mut self) -> Result<Option<Work>> {
-        let Some(server) = &mut self.0 else {
-            return Ok(None);
-        };
-        Ok(Some(Work::read(&mut server.redis).await?))
+        let mut all = None;
+        for redis in self.servers() {
+            let work = Work::read(redis).await?;
+            all = Some(all.map_or(work, |all| work.and(all)));
+        }
+        Ok(all)
     }
 
-    /// The memory that the server's data takes.
+    /// The memory that the servers' data takes.
     pub(super) async fn memory(&mut self) -> Result<Option<u64>> {
-        let Some(server) = &mut self.0 else {
-            return Ok(None);
-        };
-        let memory = section(&mut server.redis, "memory").await?;
-        let bytes = memory.get("used_memory").context("no memory figures")?;
-        Ok(Some(bytes.parse()?))
+        let mut all = None;
+        for redis in self.servers() {
+            let memory = section(redis, "memory").await?;
+            let bytes = memory.get("used_memory").context("no memory figures")?;
+            all = Some(all.unwrap_or(0) + bytes.parse::<u64>()?);
+        }
+        Ok(all)
     }
 
     /// Removes all keys of the namespace.
     pub(super) async fn clean_up(&mut self) -> Result<()> {
+        let Some(Servers { redis, namespace }) = &mut self.0 else {
+            return Ok(());
+        };
+        for redis in redis {
+            clean_up(redis, namespace).await?;
+        }
+        Ok(())
+    }
+
+    fn servers(&mut self) -> &mut [MultiplexedConnection] {
         match &mut self.0 {
-            Some(server) => clean_up(&mut server.redis, &server.namespace).await,
-            None => Ok(()),
+            Some(servers) => &mut servers.redis,
+            None => &mut [],
         }
     }
 }
@@ -111,6 +136,15 @@ impl Work {
         Ok(work)
     }
 
+    /// What two servers did.
+    const fn and(self, other: Self) -> Self {
+        Self {
+            command_us: self.command_us + other.command_us,
+            commands: self.commands + other.commands,
+            cpu_us: self.cpu_us + other.cpu_us,
+        }
+    }
+
     /// What was done since `earlier`; nothing where somebody reset the statistics meanwhile.
     pub(super) const fn since(self, earlier: Self) -> Self {
         Self {
@@ -142,10 +176,12 @@ async fn clean_up(redis: &mut MultiplexedConnection, namespace: &str) -> Result<
             .query_async(redis)
             .await?;
         if !keys.is_empty() {
-            redis::cmd("UNLINK")
-                .arg(keys)
-                .query_async::<()>(redis)
-                .await?;
+            // One by one: in a cluster, those of several shards are in several slots.
+            let mut pipeline = redis::pipe();
+            for key in &keys {
+                pipeline.cmd("UNLINK").arg(key).ignore();
+            }
+            pipeline.query_async::<()>(redis).await?;
         }
         if next == 0 {
             return Ok(());

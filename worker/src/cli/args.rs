@@ -94,6 +94,16 @@ pub(super) struct Global {
         hide_short_help = true
     )]
     pub(super) durability: Option<String>,
+    /// How many shards the namespace has, from its first use on [default: the URL's ?shards=, or 1]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NUMBER",
+        env = "CARILLON_SHARDS",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub(super) shards: Option<String>,
     /// Ask a worker over HTTP in place of the store: http://host:8080
     #[arg(
         long,

@@ -44,7 +44,7 @@ impl Failure {
     pub(super) fn of_store(store: &str, error: &StoreError) -> Self {
         let message = format!("{store}: {error}");
         match error.kind() {
-            StoreErrorKind::Corrupt => Self::Refused(message),
+            StoreErrorKind::Corrupt | StoreErrorKind::Mismatch => Self::Refused(message),
             StoreErrorKind::Unreachable | StoreErrorKind::Refused | StoreErrorKind::Unknown => {
                 Self::Unreachable(message)
             }

@@ -53,7 +53,7 @@ fn table(nodes: &[WorkerView], zone: Tz) -> Table {
         table.push(&[
             node.node.clone(),
             node.state.as_str().to_owned(),
-            if node.leads { "yes" } else { "" }.to_owned(),
+            leads(node),
             running,
             weighted_queues(node),
             node.host.clone().unwrap_or_default(),
@@ -63,6 +63,15 @@ fn table(nodes: &[WorkerView], zone: Tz) -> Table {
         ]);
     }
     table
+}
+
+/// Whether it leads; which shards, where there are several.
+fn leads(node: &WorkerView) -> String {
+    if node.leads_shards.is_empty() {
+        return if node.leads { "yes" } else { "" }.to_owned();
+    }
+    let shards: Vec<_> = node.leads_shards.iter().map(u16::to_string).collect();
+    shards.join(",")
 }
 
 /// Its queues as they are typed: `mail=3,default`.

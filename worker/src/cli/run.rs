@@ -42,8 +42,8 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Result<(), Failure> {
                 work(store, None, settings, at_start, shutdown).await
             }
             StoreSettings::Redis(config) => {
-                let store = RedisStore::new(*config, settings.namespace.clone());
-                let streams: Arc<dyn Streams> = Arc::new(store.clone());
+                let store = RedisStore::shards(*config, settings.namespace.clone());
+                let streams: Arc<dyn Streams> = Arc::new(store.first().clone());
                 work(store, Some(streams), settings, at_start, shutdown).await
             }
         }

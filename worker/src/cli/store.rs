@@ -7,6 +7,7 @@ use carillon::audit::acting_as;
 use carillon::config::{
     Overrides, PASSWORD_VARIABLE, Password, SENTINEL_PASSWORD_VARIABLE, Settings, StoreSettings,
 };
+use carillon::core::shard::Shards;
 use scheduler_redis::RedisStore;
 use tokio::runtime::{Builder, Runtime};
 
@@ -38,6 +39,7 @@ impl Global {
             cert_file: self.cert_file.clone().filter(non_empty),
             key_file: self.key_file.clone().filter(non_empty),
             durability: given(&self.durability),
+            shards: given(&self.shards),
             namespace: given(&self.namespace),
             ..Overrides::default()
         }
@@ -78,12 +80,15 @@ fn given(text: &Option<String>) -> Option<String> {
     text.clone().filter(|text| !text.is_empty())
 }
 
+/// All shards of a namespace.
+pub(super) type RedisShards = Shards<RedisStore>;
+
 /// The store that running workers share.
-pub(super) fn shared(settings: &Settings) -> Result<RedisStore, Failure> {
+pub(super) fn shared(settings: &Settings) -> Result<RedisShards, Failure> {
     match &settings.store {
         StoreSettings::Redis(config) => {
             let namespace = settings.namespace.clone();
-            Ok(RedisStore::new(config.as_ref().clone(), namespace))
+            Ok(RedisStore::shards(config.as_ref().clone(), namespace))
         }
         StoreSettings::Memory => Err(Failure::Usage(format!(
             "no shared store is configured: the embedded store lives inside `carillon run` only\n\

@@ -53,6 +53,8 @@ pub struct Overrides {
     pub key_file: Option<PathBuf>,
     /// When claims and changes count as written.
     pub durability: Option<String>,
+    /// How many shards the namespace has.
+    pub shards: Option<String>,
     /// The namespace.
     pub namespace: Option<String>,
     /// The node's name.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use scheduler_core::shard::{ShardCount, ShardCountError};
 use scheduler_redis::{Durability, RedisConfig};
 
 use super::certificates;
@@ -28,6 +29,15 @@ struct Typed<'a> {
 }
 
 impl StoreSettings {
+    /// How many shards the namespace has.
+    #[must_use]
+    pub fn shards(&self) -> ShardCount {
+        match self {
+            Self::Memory => ShardCount::ONE,
+            Self::Redis(config) => config.shards,
+        }
+    }
+
     /// Settles which store it is.
     ///
     /// A password that stands by itself comes before one in a URL, and one from the command line
@@ -85,6 +95,7 @@ impl StoreSettings {
             None => config,
         };
         let config = with_grace(config, table, document)?;
+        let config = with_shards(config, overrides, table, document)?;
         let durability = durability(overrides, table, document)?;
         let config = config.with_durability(durability);
         certificates::add(config, overrides, table, document, directory)
@@ -115,6 +126,7 @@ fn in_memory(
     table: &StoreTable,
     document: &Document,
 ) -> Result<StoreSettings, Problem> {
+    not_split(overrides, table, document)?;
     let asked_for = durability(overrides, table, document)?;
     if asked_for == Durability::None {
         return Ok(StoreSettings::Memory);
@@ -124,6 +136,22 @@ fn in_memory(
         Some(_) => Problem::new("--durability (CARILLON_DURABILITY)", message),
         None => document.problem("store.durability", message),
     })
+}
+
+/// The embedded store is one process's: there is nothing to spread.
+fn not_split(
+    overrides: &Overrides,
+    table: &StoreTable,
+    document: &Document,
+) -> Result<(), Problem> {
+    let message = "the embedded store is not split; give the URL of a Redis";
+    match (&overrides.shards, table.shards) {
+        (Some(shards), _) if shards != "1" => {
+            Err(Problem::new("--shards (CARILLON_SHARDS)", message))
+        }
+        (None, Some(shards)) if shards != 1 => Err(document.problem("store.shards", message)),
+        _ => Ok(()),
+    }
 }
 
 fn with_grace(
@@ -139,6 +167,38 @@ fn with_grace(
             Err(document.problem("store.failover_grace", message))
         }
     }
+}
+
+/// What the command line or the environment says comes first, then the URL, then the file. Whoever means the
+/// wrong number would look for jobs where they are not, so the URL and the file must not differ.
+fn with_shards(
+    config: RedisConfig,
+    overrides: &Overrides,
+    table: &StoreTable,
+    document: &Document,
+) -> Result<RedisConfig, Problem> {
+    if let Some(text) = &overrides.shards {
+        let shards = text.parse();
+        let place = "--shards (CARILLON_SHARDS)";
+        let shards =
+            shards.map_err(|error: ShardCountError| Problem::new(place, error.to_string()));
+        return shards.map(|shards| config.with_shards(shards));
+    }
+    let Some(typed) = table.shards else {
+        return Ok(config);
+    };
+    let shards: ShardCount = typed
+        .to_string()
+        .parse()
+        .map_err(|error: ShardCountError| document.problem("store.shards", error.to_string()))?;
+    if config.shards.is_one() || config.shards == shards {
+        return Ok(config.with_shards(shards));
+    }
+    let message = format!(
+        "{shards}, and the URL says {}: give one of them",
+        config.shards
+    );
+    Err(document.problem("store.shards", message))
 }
 
 impl Typed<'_> {

@@ -487,3 +487,34 @@ fn a_durability_is_checked_where_it_was_said() {
         "{said:?}"
     );
 }
+
+#[test]
+fn the_number_of_shards_is_said_once() {
+    let shards = |settings: Settings| settings.store.shards().get();
+    let text = |url: &str, more: &str| format!("[store]\nurl = \"{url}\"\n{more}");
+    assert_eq!(shards(check(&text("redis://a", "")).unwrap()), 1);
+    assert_eq!(
+        shards(check(&text("redis://a", "shards = 4\n")).unwrap()),
+        4
+    );
+    assert_eq!(shards(check(&text("redis://a?shards=4", "")).unwrap()), 4);
+    assert_eq!(
+        shards(check(&text("redis://a?shards=4", "shards = 4\n")).unwrap()),
+        4
+    );
+    let said = errors(&text("redis://a?shards=4", "shards = 2\n"));
+    assert!(
+        said[0].contains("carillon.toml:3: store.shards: 2, and the URL says 4"),
+        "{said:?}"
+    );
+    let said = errors(&text("redis://a", "shards = 65\n"));
+    assert!(
+        said[0].contains("store.shards: \"65\" is no number of shards: 1 to 64"),
+        "{said:?}"
+    );
+    let said = errors("[store]\nshards = 2\n");
+    assert!(
+        said[0].contains("the embedded store is not split"),
+        "{said:?}"
+    );
+}

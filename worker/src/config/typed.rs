@@ -76,6 +76,9 @@ pub(crate) struct StoreTable {
     /// When claims and changes count as written: `none` (at once), `replicas:1` (when so many replicas
     /// have them), `aof` (when they are on disk). Defaults to `none`.
     pub(crate) durability: Option<String>,
+    /// How many shards the namespace has: 1 to 64. It stays as it was when the namespace was first used.
+    /// Defaults to the URL's `?shards=`, or 1.
+    pub(crate) shards: Option<i64>,
     /// How long nothing is dispatched or claimed after a failover or restart of the store, so that workers
     /// can tell it what it has lost. Shorter where all have. Defaults to 1 s.
     #[serde(with = "duration::option")]

@@ -122,8 +122,8 @@ fn register_overview(registry: &mut Registry, overview: &Overview) {
         ),
         (
             "leader_elected",
-            "Whether the cluster has a leader",
-            u64::from(overview.leader.is_some()),
+            "Whether the cluster has a leader; with several shards, how many have one",
+            overview.leaders.iter().flatten().count() as u64,
         ),
     ] {
         add(registry, name, help, value);

@@ -13,6 +13,7 @@ use std::future::Future;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use scheduler_core::shard::ShardCount;
 use scheduler_core::store::MAX_ALL_OR_NONE;
 use scheduler_core::unique::OnDuplicate;
 use scheduler_core::{JobId, Store};
@@ -123,7 +124,7 @@ impl<S: Store> Jobs<S> {
                 Ok(known) => known,
                 Err(refused) => return Ok(PutAll::Refused(refused)),
             };
-            if !is_one_step(wishes) {
+            if !is_one_step(wishes, self.store().shard_count()) {
                 return self.put_known(wishes, &known, told).await.map(PutAll::Done);
             }
             if let Some(outcomes) = self.put_at_once(wishes, &known).await? {
@@ -171,8 +172,15 @@ impl<S: Store> Jobs<S> {
     }
 }
 
-/// Whether so many jobs, of these kinds, can be put in one step.
-fn is_one_step(wishes: &[PutWish]) -> bool {
+/// Whether so many jobs, of these kinds, can be put in one step: which one shard does.
+fn is_one_step(wishes: &[PutWish], shards: ShardCount) -> bool {
+    let place = |wish: &PutWish| shards.of_job(wish.job.id());
+    if wishes
+        .windows(2)
+        .any(|two| place(&two[0]) != place(&two[1]))
+    {
+        return false;
+    }
     let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
     wishes.len() <= MAX_ALL_OR_NONE
         && wishes.iter().all(|wish| {

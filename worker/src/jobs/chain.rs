@@ -11,11 +11,16 @@ use super::retry::until_known;
 use super::{Jobs, JobsError};
 
 impl<S: Store> Jobs<S> {
-    /// Refuses changes after which jobs would follow one another in a circle.
+    /// Refuses changes after which jobs would follow one another in a circle, or would be apart from what
+    /// they must be together with.
     pub(super) async fn check_chains(
         &self,
         changes: &[(Option<Version>, Change)],
     ) -> Result<(), JobsError> {
+        let shards = self.store().shard_count();
+        for (_, change) in changes {
+            shards.check(&change.job)?;
+        }
         let jobs = changes.iter().map(|(_, change)| &change.job);
         let mut leads: HashMap<JobId, Option<JobId>> = jobs
             .map(|job| (job.id().clone(), job.after().map(|after| after.job.clone())))

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use scheduler_core::change::{Change, UnreadableJob};
+use scheduler_core::shard::{MAX_SHARDS, ShardCount};
 use scheduler_core::store::{Changed, JobWrite, PutJob, RequestId};
-use scheduler_core::{JobId, Store, StoredJob, Timestamp, Version};
+use scheduler_core::{JobId, Store, StoredJob, Timestamp, UniqueKey, Version};
 use uuid::{NoContext, Uuid};
 
 use super::retry::until_known;
@@ -214,6 +215,33 @@ impl<'a> Rounds<'a> {
 #[must_use]
 pub fn new_id(task: &str, now: Timestamp) -> String {
     format!("{task}-{}", uuid_at(now))
+}
+
+/// The first of these ids that is in the shard of the job's unique key, where it has one.
+pub(crate) fn fitting(
+    shards: ShardCount,
+    unique: Option<&str>,
+    mut ids: impl Iterator<Item = String>,
+) -> Option<String> {
+    let key = unique.and_then(|key| UniqueKey::new(key).ok());
+    let Some(shard) = key.map(|key| shards.of_key(&key)) else {
+        return ids.next();
+    };
+    // Of the most shards there may be, so many draws all but surely hit each.
+    ids.take(64 * usize::from(MAX_SHARDS))
+        .find(|id| JobId::new(id).is_ok_and(|id| shards.of_job(&id) == shard))
+}
+
+/// An id as [`new_id`] makes them, of the shard of this unique key.
+#[must_use]
+pub fn new_id_beside(
+    shards: ShardCount,
+    unique: Option<&str>,
+    task: &str,
+    now: Timestamp,
+) -> String {
+    let mut ids = std::iter::repeat_with(|| new_id(task, now));
+    fitting(shards, unique, &mut ids).unwrap_or_else(|| new_id(task, now))
 }
 
 pub(super) fn new_request() -> RequestId {

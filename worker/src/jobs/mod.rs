@@ -57,7 +57,9 @@ mod unique;
 pub use apply::{Applied, FieldChange, Foreign, Manifest, Plan, Step, Unlisted};
 pub use backfill::{BackfillPlan, BackfillWish};
 pub use bulk::PutAll;
-pub use client::{Jobs, new_id};
+#[cfg(feature = "http")]
+pub(crate) use client::fitting;
+pub use client::{Jobs, new_id, new_id_beside};
 #[cfg(feature = "http")]
 pub(crate) use decided::Decided;
 #[cfg(any(feature = "cli", feature = "http"))]

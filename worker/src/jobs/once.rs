@@ -3,7 +3,7 @@
 use scheduler_core::trigger::{DateSpec, TriggerSpec};
 use scheduler_core::{Job, JobBuilder, JobId, Store, TaskName};
 
-use super::client::{Jobs, new_id};
+use super::client::{Jobs, new_id_beside};
 use super::{JobsError, OnConflict, Once, Put};
 
 impl<S: Store> Jobs<S> {
@@ -43,14 +43,25 @@ impl<S: Store> Jobs<S> {
             Once::At(at) => at,
             Once::After(delay) => now.after(delay),
         };
-        let id = JobId::new(new_id(task.as_str(), now)).expect("a word and a number are an id");
+        let shards = self.store().shard_count();
+        let new_id = |key: Option<&str>| {
+            let id = new_id_beside(shards, key, task.as_str(), now);
+            JobId::new(id).expect("a word and a number are an id")
+        };
         let date = TriggerSpec::Date(DateSpec {
             run_date: Some(at.to_string()),
             ..DateSpec::default()
         });
         let trigger = date.resolve(chrono_tz::UTC).expect("an instant is a date");
-        let job = with(Job::builder(id.clone(), task, trigger)).build();
+        let job = with(Job::builder(new_id(None), task.clone(), trigger)).build();
         let key = job.unique().map(|unique| unique.key.clone());
+        let is_placed = shards.check(&job).is_ok();
+        // Made for it: where its key is in another shard, another id will do.
+        let job = match &key {
+            Some(key) if !is_placed => job.with_id(new_id(Some(key.as_str()))),
+            _ => job,
+        };
+        let id = job.id().clone();
         match (self.put(job, OnConflict::Refuse).await?, key) {
             (Put::Ignored(holder), _) => Ok(holder),
             (Put::KeyTaken(by), Some(key)) => Err(JobsError::KeyTaken { key, by }),

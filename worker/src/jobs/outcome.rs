@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use scheduler_core::after::Circle;
 use scheduler_core::change::ChangeError;
+use scheduler_core::shard::Apart;
 use scheduler_core::{
     Job, JobId, PatchError, Pause, RunId, StoreError, StoredJob, Timestamp, UniqueKey, Version,
 };
@@ -260,4 +261,7 @@ pub enum JobsError {
     /// Jobs would follow one another in a circle. Nothing was written.
     #[error("job {}: {_0}", _0.0[0])]
     Circle(#[from] Circle),
+    /// What must be in one shard would be in two. Nothing was written.
+    #[error(transparent)]
+    Apart(#[from] Apart),
 }

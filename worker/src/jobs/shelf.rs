@@ -276,7 +276,7 @@ impl Store for Shelf {
             busy: 0,
             retries: 0,
             queues: Vec::new(),
-            leader: None,
+            leaders: vec![None],
         })
     }
 }

@@ -27,25 +27,30 @@ pub(crate) async fn run<S: Shard>(
     while let Some(token) = watcher.win(&stop).await {
         session.set_standing(Standing::Leader);
         let epoch = token.epoch;
-        tracing::info!(%epoch, "leading");
+        let shard = shared.told_shard();
+        tracing::info!(%epoch, shard, "leading");
         let node = || shared.settings.info.node.clone();
         shared.events.tell(|| Event::LeaseWon {
             node: node(),
             epoch,
         });
-        shared.link.meter.lease(LeaseChange::Won);
+        shared.meter.lease(shared.number, LeaseChange::Won);
+        // It ends with the node, or where another node should lead.
+        let term = stop.child_token();
+        session.seat().begins(term.clone());
         let led = Leader::new(Arc::clone(&shared), token.clone())
-            .lead(&stop)
+            .lead(&term)
             .await;
+        session.seat().has_ended();
         session.set_standing(Standing::Unknown);
         match led {
             Led::LeaseLost => {
-                tracing::info!(%epoch, "the lease is another node's now");
+                tracing::info!(%epoch, shard, "the lease is another node's now");
                 shared.events.tell(|| Event::LeaseLost {
                     node: node(),
                     epoch,
                 });
-                shared.link.meter.lease(LeaseChange::Lost);
+                shared.meter.lease(shared.number, LeaseChange::Lost);
                 watcher.stand_back();
             }
             Led::Stopped => {
@@ -54,7 +59,7 @@ pub(crate) async fn run<S: Shard>(
                     node: node(),
                     epoch,
                 });
-                shared.link.meter.lease(LeaseChange::Released);
+                shared.meter.lease(shared.number, LeaseChange::Released);
             }
         }
     }

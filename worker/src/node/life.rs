@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use scheduler_core::store::{Register, StoreErrorKind};
+use scheduler_core::store::Register;
 use scheduler_core::{SessionId, Shard};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::clock::boottime;
 use crate::event::{Announcer, Event};
+use crate::node::balance;
 use crate::node::error::NodeError;
 use crate::node::heart::Heart;
 use crate::node::leadership;
@@ -132,9 +133,7 @@ async fn register<S: Shard>(
                     &registered,
                 ))));
             }
-            Err(error)
-                if at_start == AtStart::GiveUp || error.kind() == StoreErrorKind::Corrupt =>
-            {
+            Err(error) if at_start == AtStart::GiveUp || !error.is_transient() => {
                 return Err(NodeError::register(shared.link.store.describe(), error));
             }
             Err(_) => {
@@ -178,6 +177,10 @@ async fn live<S: Shard>(
         Arc::clone(&session),
         stop.clone(),
     ));
+    if !shared.shards.is_one() {
+        let balancing = balance::run(Arc::clone(shared), Arc::clone(&session), stop.clone());
+        loops.spawn(balancing);
+    }
     loops.spawn(Recovery::new(Arc::clone(shared), Arc::clone(&session)).run(stop.clone()));
     let mut work = JoinSet::new();
     work.spawn(Work::new(Arc::clone(shared), Arc::clone(&session), stop.clone()).run());

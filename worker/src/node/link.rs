@@ -125,7 +125,7 @@ impl Reachability {
         drop(told);
         let trouble = match error.kind() {
             // It is there, and will not: it is full, say, or loads its data.
-            StoreErrorKind::Refused => "refuses requests",
+            StoreErrorKind::Refused | StoreErrorKind::Mismatch => "refuses requests",
             StoreErrorKind::Unreachable | StoreErrorKind::Unknown | StoreErrorKind::Corrupt => {
                 "does not answer"
             }

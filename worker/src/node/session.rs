@@ -28,6 +28,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::boottime;
+use crate::node::balance::Seat;
 
 /// Why handlers were told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,7 @@ pub(crate) struct Session {
     over: CancellationToken,
     /// 0 for the leader, rank + 1 for standbys, the greatest number for unknown.
     standing: AtomicUsize,
+    seat: Seat,
     book: ClaimBook,
     resync_wanted: AtomicBool,
     /// What the store said of its claims that were cancelled, since the work loop looked.
@@ -102,6 +104,7 @@ impl Session {
             }),
             over: CancellationToken::new(),
             standing: AtomicUsize::new(usize::MAX),
+            seat: Seat::default(),
             book: ClaimBook::default(),
             resync_wanted: AtomicBool::new(false),
             cancelled: Mutex::default(),
@@ -267,6 +270,11 @@ impl Session {
             Standing::Unknown => usize::MAX,
         };
         self.standing.store(number, Ordering::Relaxed);
+    }
+
+    /// Who should lead the shard.
+    pub(crate) const fn seat(&self) -> &Seat {
+        &self.seat
     }
 
     pub(crate) fn standing(&self) -> Standing {

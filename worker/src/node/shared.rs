@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use scheduler_core::Shard;
+use scheduler_core::shard::{ShardCount, ShardNumber};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::StoreClock;
@@ -15,6 +16,7 @@ use crate::node::link::Link;
 use crate::node::meter::Meter;
 use crate::node::scribe::Desk;
 use crate::node::settings::Settings;
+use crate::node::slots::Slots;
 use crate::node::status::NodeStatus;
 use crate::task::{States, Tasks};
 
@@ -29,6 +31,9 @@ pub(crate) struct Node {
     pub(crate) counters: Counters,
     pub(crate) status: NodeStatus,
     pub(crate) meter: Meter,
+    /// How many shards it works for.
+    pub(crate) shards: ShardCount,
+    pub(crate) slots: Slots,
     /// The store's clock, where it is known.
     clock: Option<Arc<StoreClock>>,
     /// Whether the node lives at this moment.
@@ -40,22 +45,25 @@ pub(crate) struct Node {
 impl Node {
     /// A node that is set up so; with a clock in place of what it learns of the store's.
     pub(crate) fn new(
+        shards: ShardCount,
         settings: Settings,
         tasks: Tasks,
         states: States,
         clock: Option<StoreClock>,
     ) -> Self {
         Self {
-            settings,
             tasks,
             states,
             events: EventSender::new(),
             counters: Counters::default(),
             status: NodeStatus::default(),
             meter: Meter::default(),
+            shards,
+            slots: Slots::new(settings.slots, usize::from(shards.get())),
             clock: clock.map(Arc::new),
             lives: AtomicBool::new(false),
             hurry: Mutex::default(),
+            settings,
         }
     }
 
@@ -121,6 +129,17 @@ impl<S: Shard> Shared<S> {
             number,
             node,
         }
+    }
+
+    /// Its number.
+    pub(crate) fn shard(&self) -> ShardNumber {
+        // No namespace has more than fit.
+        ShardNumber(u16::try_from(self.number).unwrap_or(u16::MAX))
+    }
+
+    /// Its number for people, where there are several.
+    pub(crate) fn told_shard(&self) -> Option<u16> {
+        Some(self.shard().0).filter(|_| !self.shards.is_one())
     }
 
     /// The highest number from the shard's counter that this node has seen: a store that lost its

@@ -35,6 +35,10 @@ const SOON: Duration = Duration::from_millis(5);
 /// How long after a due time the first of them looks: a leader that does its work has done it then.
 const AFTER_DUE: Duration = Duration::from_millis(50);
 
+/// For how long a free lease is left to the node that should have it. Shorter than a takeover of a leader that
+/// stands still, and long against the look of a node that is awake.
+const COURTESY: Duration = Duration::from_millis(500);
+
 /// One session's wait for the lease.
 pub(crate) struct Watcher<S> {
     shared: Arc<Shared<S>>,
@@ -44,6 +48,10 @@ pub(crate) struct Watcher<S> {
     backoff: Backoff,
     /// Until when this node stands back, because it lost the lease: by [`boottime`].
     stands_back_until: Duration,
+    /// Who led when it last looked.
+    led_by: Option<String>,
+    /// Since when the lease is free, by [`boottime`].
+    free_since: Option<Duration>,
 }
 
 /// What to do after one look.
@@ -62,6 +70,8 @@ impl<S: Shard> Watcher<S> {
             session,
             backoff: Backoff::new(),
             stands_back_until: Duration::ZERO,
+            led_by: None,
+            free_since: None,
         }
     }
 
@@ -76,6 +86,7 @@ impl<S: Shard> Watcher<S> {
             let pause = match self.look().await {
                 Ok(Look::Won(token)) => {
                     self.wake.forget();
+                    self.led_by = Some(self.session.id.node().to_owned());
                     return Some(token);
                 }
                 Ok(Look::Again(pause)) => {
@@ -100,7 +111,8 @@ impl<S: Shard> Watcher<S> {
 
     /// Looks once, and asks for the lease if there is reason to.
     async fn look(&mut self) -> StoreResult<Look> {
-        let link = &self.shared.link;
+        let shared = Arc::clone(&self.shared);
+        let link = &shared.link;
         let sent = boottime();
         let view = link
             .ask("observe", link.store.observe(&self.session.id))
@@ -111,6 +123,10 @@ impl<S: Shard> Watcher<S> {
         let standing = rank.map_or(Standing::Unknown, Standing::Standby);
         self.session.set_standing(standing);
         let is_close = rank.is_some_and(|rank| rank < CLOSE_RANKS);
+        if let Some(token) = &view.token {
+            self.led_by = Some(token.session.node().to_owned());
+            self.free_since = None;
+        }
         let steal = match self.watch.sample(sent, received, &view) {
             // A lost answer to an earlier wish: the lease is this session's without its knowing.
             _ if view
@@ -120,7 +136,10 @@ impl<S: Shard> Watcher<S> {
             {
                 None
             }
-            Standby::Acquire => None,
+            Standby::Acquire => match self.courtesy(received) {
+                Some(left) => return Ok(Look::Again(left)),
+                None => None,
+            },
             Standby::Steal(steal) if is_close => Some(steal),
             Standby::Steal(_) | Standby::Wait => {
                 return Ok(Look::Again(self.pause(rank, &view)));
@@ -154,6 +173,24 @@ impl<S: Shard> Watcher<S> {
         }
     }
 
+    /// For how long to leave the lease, which is free, to the node that should have it; none where that is
+    /// this one, is not known, or has just let it go.
+    fn courtesy(&mut self, now: Duration) -> Option<Duration> {
+        let since = *self.free_since.get_or_insert(now);
+        let first = self.session.seat().node()?;
+        if first == self.session.id.node() || Some(&first) == self.led_by.as_ref() {
+            return None;
+        }
+        let left = COURTESY.saturating_sub(now.saturating_sub(since));
+        Some(left).filter(|left| !left.is_zero())
+    }
+
+    /// Whether this node should lead.
+    fn should_lead(&self) -> bool {
+        let first = self.session.seat().node();
+        first.is_some_and(|node| node == self.session.id.node())
+    }
+
     /// This node's place in the line: behind all that look often while it stands back.
     fn rank(&self, view: &LeaseView) -> Option<usize> {
         let behind = if boottime() < self.stands_back_until {
@@ -167,6 +204,10 @@ impl<S: Shard> Watcher<S> {
     /// How long until the next look.
     fn pause(&self, rank: Option<usize>, view: &LeaseView) -> Duration {
         let now_and_then = (self.session.ttl / 4).min(LONGEST_WAIT);
+        if self.should_lead() {
+            // Whoever leads gives the lease back soon.
+            return CLOSE_LOOK.min(now_and_then);
+        }
         let Some(rank) = rank else {
             return now_and_then;
         };

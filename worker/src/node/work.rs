@@ -168,6 +168,7 @@ impl<S: Shard> Work<S> {
         if tokio::time::timeout(last_grace * 2, idle).await.is_err() {
             tracing::warn!("some handlers block their threads and cannot be stopped");
         }
+        self.shared.slots.leaves(self.shared.number);
     }
 
     /// One request, or one wait for a reason to send one.
@@ -199,8 +200,7 @@ impl<S: Shard> Work<S> {
 
     /// How many more runs could be executed.
     fn free_slots(&self) -> usize {
-        let slots = self.shared.settings.slots;
-        slots.saturating_sub(self.executing())
+        self.shared.slots.free(self.shared.number, self.executing())
     }
 
     fn can_claim(&self) -> bool {
@@ -213,8 +213,12 @@ impl<S: Shard> Work<S> {
     /// What to claim now. A request that goes out anyway always asks for what there is room for.
     fn wish(&mut self) -> Option<ClaimWish> {
         let worth_asking = self.hungry || !self.to_settle.is_empty();
-        let slots = self.free_slots();
-        (worth_asking && self.can_claim()).then(|| self.shares.wish(slots))
+        if !worth_asking || !self.can_claim() {
+            return None;
+        }
+        let (shard, executing) = (self.shared.number, self.executing());
+        let slots = self.shared.slots.take(shard, executing, self.hungry);
+        (slots > 0).then(|| self.shares.wish(slots))
     }
 
     /// Whether to ask if there still is a session, now and then while nobody hears of it: a node
@@ -297,6 +301,10 @@ impl<S: Shard> Work<S> {
 
     /// Waits for a reason to send a request. Cancel-safe.
     async fn wait(&mut self) {
+        let shard = self.shared.number;
+        let may_claim = self.session.is_trusted() && !self.stopping.is_cancelled();
+        let slots = &self.shared.slots;
+        slots.holds(shard, self.executing(), may_claim);
         let can_claim = self.can_claim();
         if !can_claim {
             // A wake-up that this node takes and cannot use is one that an idle node misses.
@@ -318,6 +326,7 @@ impl<S: Shard> Work<S> {
             () = self.ready.woken(), if can_claim => self.hungry = true,
             () = tokio::time::sleep(longest) => self.hungry = true,
             () = self.session.attention() => self.hungry = true,
+            () = self.shared.slots.freed(shard) => self.hungry = true,
             () = self.stopping.cancelled() => {}
         }
     }

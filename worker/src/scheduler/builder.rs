@@ -179,7 +179,8 @@ impl<S: Sharded> SchedulerBuilder<S> {
         self
     }
 
-    /// How many runs the node executes at once; with 0 it only leads. Defaults to 64.
+    /// How many runs the node executes at once; with 0 it only leads. Defaults to 64. The shards of a store
+    /// share them, and each needs one at least.
     pub const fn concurrency(mut self, runs: usize) -> Self {
         self.concurrency = runs;
         self
@@ -234,7 +235,7 @@ impl<S: Sharded> SchedulerBuilder<S> {
     ///
     /// # Errors
     ///
-    /// A task's name that breaks the rule for names; a job that breaks a rule, or is declared twice; a
+    /// Fewer slots than shards; a task's name that breaks the rule for names; a job that breaks a rule, or is declared twice; a
     /// task that takes a [`State`](crate::State)
     /// that there is none of.
     pub fn build(mut self) -> Result<Scheduler<S>, BuildError> {
@@ -271,7 +272,11 @@ impl<S: Sharded> SchedulerBuilder<S> {
             secrets: self.secrets,
             tracing: Arc::new(self.tracing),
         };
-        let node = Node::new(settings, self.tasks, self.states, self.clock);
+        let shards = self.store.shard_count();
+        if (1..usize::from(shards.get())).contains(&self.concurrency) {
+            return Err(BuildError::concurrency(self.concurrency, shards));
+        }
+        let node = Node::new(shards, settings, self.tasks, self.states, self.clock);
         Ok(Scheduler {
             store: self.store,
             node: Arc::new(node),

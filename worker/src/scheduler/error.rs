@@ -4,6 +4,7 @@ use std::fmt;
 
 use scheduler_core::change::ChangeError;
 use scheduler_core::patch::PatchError;
+use scheduler_core::shard::ShardCount;
 use scheduler_core::{JobError, JobId, NameError, StoreError, TaskName};
 
 use crate::jobs::JobsError;
@@ -20,6 +21,7 @@ enum Kind {
     Timezone { name: String },
     Job { job: String, error: JobError },
     DeclaredTwice { what: &'static str, name: String },
+    Concurrency { slots: usize, shards: ShardCount },
 }
 
 impl BuildError {
@@ -40,6 +42,10 @@ impl BuildError {
 
     pub(super) fn job(job: String, error: JobError) -> Self {
         Self(Kind::Job { job, error })
+    }
+
+    pub(super) const fn concurrency(slots: usize, shards: ShardCount) -> Self {
+        Self(Kind::Concurrency { slots, shards })
     }
 
     pub(super) fn declared_twice(what: &'static str, name: &str) -> Self {
@@ -65,6 +71,10 @@ impl fmt::Display for BuildError {
             ),
             Kind::Job { job, error } => write!(f, "job {job:?}: {error}"),
             Kind::DeclaredTwice { what, name } => write!(f, "{what} {name:?} is declared twice"),
+            Kind::Concurrency { slots, shards } => write!(
+                f,
+                "a concurrency of {slots} is too low for {shards} shards: each needs one slot at least"
+            ),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "redis")]
+use scheduler_core::shard::Shards;
 use scheduler_core::{JobDefaults, MemoryStore, NodeName, Sharded};
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +84,7 @@ impl Scheduler<MemoryStore> {
 }
 
 #[cfg(feature = "redis")]
-impl Scheduler<scheduler_redis::RedisStore> {
+impl Scheduler<Shards<scheduler_redis::RedisStore>> {
     /// Begins to put together a node on the Redis at this URL, in the namespace `default`: one of all
     /// the processes that share it.
     ///
@@ -98,18 +100,20 @@ impl Scheduler<scheduler_redis::RedisStore> {
     /// # }
     /// ```
     ///
-    /// For another namespace, put a [`RedisStore`](crate::redis::RedisStore) into
-    /// [`builder`](Self::builder). The server is asked for nothing before the scheduler runs.
+    /// For another namespace, put [`RedisStore::shards`](crate::redis::RedisStore::shards) into
+    /// [`builder`](Self::builder). With `?shards=4` at its end, the URL is that of a namespace in 4
+    /// [shards](scheduler_core::shard). The server is asked for nothing before the scheduler runs.
     ///
     /// # Errors
     ///
     /// No URL of a Redis.
     pub fn redis(
         url: &str,
-    ) -> Result<SchedulerBuilder<scheduler_redis::RedisStore>, scheduler_redis::UrlError> {
+    ) -> Result<SchedulerBuilder<Shards<scheduler_redis::RedisStore>>, scheduler_redis::UrlError>
+    {
         let config = scheduler_redis::RedisConfig::from_url(url)?;
         let namespace = scheduler_core::Namespace::default_namespace();
-        Ok(Self::builder(scheduler_redis::RedisStore::new(
+        Ok(Self::builder(scheduler_redis::RedisStore::shards(
             config, namespace,
         )))
     }

@@ -21,6 +21,9 @@ pub struct WorkerView {
     pub state: WorkerState,
     /// Whether it leads.
     pub leads: bool,
+    /// Which shards it leads, where the namespace has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leads_shards: Vec<u16>,
     /// How many runs it executes.
     pub running: usize,
     /// How many it executes at most.
@@ -81,6 +84,7 @@ impl WorkerView {
                 false => WorkerState::Alive,
             },
             leads: view.leads,
+            leads_shards: view.led.iter().map(|shard| shard.0).collect(),
             running: view.running,
             concurrency: info.map(|info| info.concurrency),
             queues: queues.unwrap_or_default(),
@@ -127,6 +131,9 @@ impl Workers {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct LeaderView {
+    /// The shard that it leads, where the namespace has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<u16>,
     /// The worker.
     pub node: String,
     /// Its session.
@@ -142,6 +149,7 @@ impl LeaderView {
     #[must_use]
     pub fn new(token: &LeaseToken) -> Self {
         Self {
+            shard: None,
             node: token.session.node().to_owned(),
             session: token.session.to_string(),
             epoch: token.epoch.0,
@@ -156,6 +164,24 @@ impl LeaderView {
 pub struct Leaders {
     /// The leaders; none where nobody leads.
     pub items: Vec<LeaderView>,
+}
+
+impl Leaders {
+    /// The view of all leases.
+    #[must_use]
+    pub fn new(overview: &Overview) -> Self {
+        let is_split = overview.leaders.len() > 1;
+        let leaders = (0..).zip(&overview.leaders);
+        let items = leaders.filter_map(|(shard, token)| {
+            Some(LeaderView {
+                shard: Some(shard).filter(|_| is_split),
+                ..LeaderView::new(token.as_ref()?)
+            })
+        });
+        Self {
+            items: items.collect(),
+        }
+    }
 }
 
 /// A namespace.

@@ -45,6 +45,7 @@ pub async fn a_node_that_registered_is_seen<H: Harness>(world: World<H>) {
             deadline: START.after(SESSION),
             running: 0,
             leads: false,
+            led: Vec::new(),
             dead: false,
         };
         let sample = SessionSample {

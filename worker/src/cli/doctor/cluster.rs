@@ -48,7 +48,8 @@ fn workers(overview: &Overview, alive: &[&NodeView]) -> Finding {
     const CHECK: &str = "workers";
     let waits =
         overview.due + overview.retries + overview.queues.iter().map(|q| q.ready).sum::<u64>();
-    match (alive.len(), &overview.leader) {
+    let leaderless = overview.leaders.iter().filter(|led| led.is_none()).count();
+    match (alive.len(), overview.leader()) {
         (0, _) if waits > 0 => Finding::problem(
             CHECK,
             format!("none is alive, and {waits} fire times and runs wait"),
@@ -65,6 +66,27 @@ fn workers(overview: &Overview, alive: &[&NodeView]) -> Finding {
             "takeover: somebody leads within seconds",
             "ask again; where it stays so, look into the workers' logs",
         ),
+        (alive, Some(_)) if leaderless > 0 => Finding::warning(
+            CHECK,
+            format!(
+                "{alive} alive, and {leaderless} of {} shards have no leader",
+                overview.leaders.len()
+            ),
+            "takeover: somebody leads each shard within seconds",
+            "ask again; where it stays so, look into the workers' logs",
+        ),
+        (alive, Some(_)) if overview.leaders.len() > 1 => {
+            let leaders = overview.leaders.iter().flatten();
+            let leaders: BTreeSet<_> = leaders.map(|token| token.session.node()).collect();
+            let shards = overview.leaders.len();
+            Finding::fine(
+                CHECK,
+                format!(
+                    "{alive} alive, {} of them lead {shards} shards",
+                    leaders.len()
+                ),
+            )
+        }
         (alive, Some(leader)) => Finding::fine(
             CHECK,
             format!("{alive} alive, {} leads", leader.session.node()),

@@ -7,7 +7,7 @@
 mod cluster;
 mod trial;
 
-use carillon::core::Store;
+use carillon::core::{Sharded, Store};
 use carillon::redis::checkup::{Finding, Level};
 use clap::Args;
 use serde::Serialize;
@@ -52,15 +52,21 @@ pub(super) fn run(global: &Global, args: &DoctorArgs) -> Result<(), Failure> {
     let store = store::shared(&settings)?;
     let findings = store::runtime()?.block_on(async {
         let failed = |error| Failure::of_store(&store.describe(), &error);
-        let mut findings = store.facts().await.map_err(failed)?.findings();
+        let mut findings = Vec::new();
+        for shard in store.shards() {
+            let found = shard.facts().await.map_err(failed)?.findings();
+            add(&mut findings, found);
+        }
         // Where the server is unfit, the rest would only say so again.
         if findings
             .iter()
             .all(|finding| finding.check != "role" || finding.level == Level::Fine)
         {
             if args.fix {
-                let done = store.repair().await.map_err(failed)?.into_iter();
-                findings.extend(done.map(|done| Finding::fine("fixed", done)));
+                for shard in store.shards() {
+                    let done = shard.repair().await.map_err(failed)?.into_iter();
+                    findings.extend(done.map(|done| Finding::fine("fixed", done)));
+                }
             }
             findings.extend(trial::run(&settings).await);
             findings.extend(cluster::look(&store).await.map_err(failed)?);
@@ -91,6 +97,15 @@ pub(super) fn run(global: &Global, args: &DoctorArgs) -> Result<(), Failure> {
         0 => Ok(()),
         1 => Err(Failure::Refused("1 finding wants mending".to_owned())),
         more => Err(Failure::Refused(format!("{more} findings want mending"))),
+    }
+}
+
+/// Adds what is found of one more shard: often the server is the same, and has the same to tell.
+fn add(findings: &mut Vec<Finding>, more: Vec<Finding>) {
+    for finding in more {
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
     }
 }
 

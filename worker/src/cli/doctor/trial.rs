@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use carillon::config::{Settings, StoreSettings};
+use carillon::core::shard::ShardCount;
 use carillon::core::{JobId, Namespace, NodeName, QueueName};
 use carillon::redis::RedisStore;
 use carillon::redis::checkup::Finding;
@@ -25,7 +26,8 @@ pub(super) async fn run(settings: &Settings) -> Option<Finding> {
         return None;
     };
     let namespace = Namespace::new(format!("doctor-{}", Uuid::now_v7().simple())).ok()?;
-    let store = RedisStore::new(config.as_ref().clone(), namespace);
+    let config = config.as_ref().clone().with_shards(ShardCount::ONE);
+    let store = RedisStore::new(config, namespace);
     let rung = ring(store.clone()).await;
     let jobs: Vec<JobId> = JobId::new(NAME).into_iter().collect();
     let erased = store.erase(&jobs, &[QueueName::default_queue()]).await;

@@ -6,8 +6,9 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use carillon::config::{ConfiguredJob, JobDocument};
+use carillon::core::shard::ShardCount;
 use carillon::core::{JobDefaults, Timestamp};
-use carillon::jobs::{OnConflict, Put, PutAll, PutWish};
+use carillon::jobs::{OnConflict, Put, PutAll, PutWish, new_id_beside};
 use clap::{ArgGroup, Args};
 use serde_json::{Map, Value};
 
@@ -87,13 +88,14 @@ impl AddArgs {
         &self,
         defaults: &JobDefaults,
         now: Timestamp,
+        shards: ShardCount,
     ) -> Result<Vec<PutWish>, Failure> {
         let document = match &self.file {
             Some(file) => {
                 let (name, text) = self.text(file)?;
                 JobDocument::parse(name, text)?.of_nobody()?
             }
-            None => JobDocument::of_value("job add", self.job(now)?)?,
+            None => JobDocument::of_value("job add", self.job(now, shards)?)?,
         };
         let jobs = document.check(defaults)?;
         Ok(jobs.into_iter().map(|job| self.wish(job)).collect())
@@ -151,14 +153,16 @@ impl AddArgs {
     }
 
     /// The job of the flags, as a document would hold it.
-    fn job(&self, now: Timestamp) -> Result<Value, Failure> {
+    fn job(&self, now: Timestamp, shards: ShardCount) -> Result<Value, Failure> {
         let mut job = Map::new();
         self.fields.fill(&mut job)?;
         self.when.fill_at(now, &mut job)?;
         self.unique.fill(&mut job);
         let task = job.get("task").and_then(Value::as_str).unwrap_or("job");
         let id = self.id.clone();
-        let id = id.unwrap_or_else(|| carillon::jobs::new_id(task, now));
+        let unique = job.get("unique").and_then(|unique| unique.get("key"));
+        let unique = unique.and_then(Value::as_str);
+        let id = id.unwrap_or_else(|| new_id_beside(shards, unique, task, now));
         job.insert("id".to_owned(), id.into());
         Ok(Value::Object(job))
     }

@@ -220,10 +220,11 @@ pub(super) fn run(global: &Global, command: JobCommand) -> Result<(), Failure> {
             if let Some(lines) = args.lines(defaults)? {
                 return at(office, async |desk| desk.add_lines(&args, &lines).await);
             }
-            let mut wishes = args.wishes(defaults, Timestamp::EPOCH)?;
+            let shards = settings.store.shards();
+            let mut wishes = args.wishes(defaults, Timestamp::EPOCH, shards)?;
             at(office, async |desk| {
                 if args.asks_for_now() {
-                    wishes = args.wishes(defaults, desk.office.now().await?)?;
+                    wishes = args.wishes(defaults, desk.office.now().await?, shards)?;
                 }
                 desk.add(&wishes, args.is_partial()).await
             })

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::cli::store::RedisShards;
 use carillon::core::{Event, JobId};
 use carillon::event::{self, ClusterEvents};
 use reqwest::Response;
-use scheduler_redis::RedisStore;
 use tokio::time::{sleep, timeout};
 
 use super::client::Api;
@@ -25,7 +25,7 @@ const SILENCE: Duration = Duration::from_secs(45);
 /// What happens from now on.
 pub(in crate::cli) enum Listening {
     /// On the store's channel.
-    Store(Box<ClusterEvents<RedisStore>>),
+    Store(Box<ClusterEvents<RedisShards>>),
     /// As a worker tells it.
     Api(Box<Stream>),
 }

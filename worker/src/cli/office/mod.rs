@@ -15,12 +15,12 @@ mod queues;
 mod runs;
 mod views;
 
+use super::store::RedisShards;
 use carillon::Jobs;
 use carillon::config::Settings;
 use carillon::core::Store as _;
 use carillon::core::{StoreError, Version};
 use carillon::jobs::JobsError;
-use scheduler_redis::RedisStore;
 
 use super::args::Global;
 use super::failure::Failure;
@@ -35,7 +35,7 @@ pub(super) use runs::Choice;
 #[derive(Clone)]
 pub(super) enum Office {
     /// At the store that the workers share.
-    Store(RedisStore),
+    Store(RedisShards),
     /// By a worker, over HTTP.
     Api(Api),
 }
@@ -59,22 +59,22 @@ impl Office {
 }
 
 /// What the jobs of a store answered.
-fn told<T>(store: &RedisStore, answer: Result<T, JobsError>) -> Result<T, Failure> {
+fn told<T>(store: &RedisShards, answer: Result<T, JobsError>) -> Result<T, Failure> {
     answer.map_err(|error| Failure::of_jobs(&store.describe(), &error))
 }
 
 /// What a store answered.
-fn read<T>(store: &RedisStore, answer: Result<T, StoreError>) -> Result<T, Failure> {
+fn read<T>(store: &RedisShards, answer: Result<T, StoreError>) -> Result<T, Failure> {
     answer.map_err(|error| Failure::of_store(&store.describe(), &error))
 }
 
 /// The jobs of a store.
-fn jobs_of(store: &RedisStore) -> Jobs<RedisStore> {
+fn jobs_of(store: &RedisShards) -> Jobs<RedisShards> {
     Jobs::new(store.clone())
 }
 
 /// The same, for a change that was decided on the version that was seen, if one was.
-fn as_seen(store: &RedisStore, version: Option<Version>) -> Jobs<RedisStore> {
+fn as_seen(store: &RedisShards, version: Option<Version>) -> Jobs<RedisShards> {
     match version {
         Some(version) => jobs_of(store).expecting(version),
         None => jobs_of(store),

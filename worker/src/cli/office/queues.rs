@@ -8,12 +8,12 @@ use carillon::core::queue::{HoldNote, QueueLimits, Rate};
 use carillon::core::store::{Steered, StoreResult};
 use carillon::wire::{Board, LimitsRequest, PauseRequest, QueueView, SteeredView};
 use reqwest::Method;
-use scheduler_redis::RedisStore;
 use serde_json::{Value, json};
 
 use super::client::{Answered, Api, encoded};
 use super::{Office, read};
 use crate::cli::failure::Failure;
+use crate::cli::store::RedisShards;
 
 /// What is to become of queues.
 pub(in crate::cli) enum Wish<'a> {
@@ -61,7 +61,7 @@ impl Office {
     }
 }
 
-async fn steer(store: &RedisStore, wish: Wish<'_>) -> StoreResult<Steered> {
+async fn steer(store: &RedisShards, wish: Wish<'_>) -> StoreResult<Steered> {
     let queues = Queues::new(store.clone());
     match wish {
         Wish::Limit(queue, concurrency, rate) => {

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::client::{Answered, Api, encoded};
 use super::{Office, jobs_of, read, told, views};
 use crate::cli::failure::Failure;
+use crate::cli::store::RedisShards;
 
 /// How many records a page of the API has.
 const PAGE: usize = 1_000;
@@ -321,7 +322,7 @@ fn request(choice: &Choice) -> Chosen {
 type Found = (Vec<carillon::core::store::FailedRun>, Vec<RunId>);
 
 /// The failed runs that were chosen, and which of those that were named are none.
-async fn chosen(store: &scheduler_redis::RedisStore, choice: &Choice) -> Result<Found, Failure> {
+async fn chosen(store: &RedisShards, choice: &Choice) -> Result<Found, Failure> {
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     match choice {
         Choice::All => found = all(store, None).await?,
@@ -340,7 +341,7 @@ async fn chosen(store: &scheduler_redis::RedisStore, choice: &Choice) -> Result<
 }
 
 async fn all(
-    store: &scheduler_redis::RedisStore,
+    store: &RedisShards,
     job: Option<&JobId>,
 ) -> Result<Vec<carillon::core::store::FailedRun>, Failure> {
     let jobs = jobs_of(store);

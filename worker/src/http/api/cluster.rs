@@ -9,9 +9,7 @@ use super::asked::{Segment, name, segment};
 use super::problem::Problem;
 use crate::Queues;
 use crate::http::app::App;
-use crate::wire::{
-    HoldView, HolderView, LeaderView, Leaders, NamespaceView, Namespaces, Stats, Workers,
-};
+use crate::wire::{HoldView, HolderView, Leaders, NamespaceView, Namespaces, Stats, Workers};
 
 pub(super) async fn nodes<S: Store>(State(app): State<App<S>>) -> Result<Json<Workers>, Problem> {
     let views = app.store().nodes().await?;
@@ -20,9 +18,7 @@ pub(super) async fn nodes<S: Store>(State(app): State<App<S>>) -> Result<Json<Wo
 }
 
 pub(super) async fn leaders<S: Store>(State(app): State<App<S>>) -> Result<Json<Leaders>, Problem> {
-    let leader = app.overview().await?.leader;
-    let items = leader.iter().map(LeaderView::new).collect();
-    Ok(Json(Leaders { items }))
+    Ok(Json(Leaders::new(&app.overview().await?)))
 }
 
 pub(super) async fn namespaces<S: Store>(

@@ -167,8 +167,12 @@ fn is_short(value: &Value) -> bool {
 impl From<JobsError> for Problem {
     fn from(error: JobsError) -> Self {
         let status = match &error {
+            JobsError::Store(error) if error.kind() == StoreErrorKind::Mismatch => {
+                StatusCode::CONFLICT
+            }
             JobsError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             JobsError::ChangedMeanwhile { .. } => StatusCode::PRECONDITION_FAILED,
+            JobsError::Apart(_) => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::CONFLICT,
         };
         let kind = match &error {
@@ -177,7 +181,7 @@ impl From<JobsError> for Problem {
             }
             JobsError::Unreadable { .. } => Some(RefusalKind::Unreadable),
             JobsError::KeyTaken { .. } => Some(RefusalKind::KeyTaken),
-            JobsError::Store(_) | JobsError::Circle(_) => None,
+            JobsError::Store(_) | JobsError::Circle(_) | JobsError::Apart(_) => None,
         };
         Self {
             kind,

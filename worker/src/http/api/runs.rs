@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use scheduler_core::history::Became;
+use scheduler_core::shard::MAX_SHARDS;
 use scheduler_core::store::{CancelAnswer, HistoryQuery};
 use scheduler_core::{RunId, Store};
 
@@ -63,7 +64,7 @@ fn position(params: &Params, name: &str) -> Result<Option<String>, Problem> {
     let Some(text) = params.text(name)? else {
         return Ok(None);
     };
-    let is_position = text.len() <= 100
+    let is_position = text.len() <= 100 * usize::from(MAX_SHARDS)
         && text.starts_with(|c: char| c.is_ascii_digit())
         && text.bytes().all(|byte| byte.is_ascii_graphic());
     if is_position {

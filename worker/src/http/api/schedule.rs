@@ -13,7 +13,7 @@ use super::asked::{Asked, Body, Params, Segment, instant, job_id, json, name, ty
 use super::jobs::{Key, described, found, put_new};
 use super::problem::Problem;
 use crate::http::app::App;
-use crate::jobs::{BackfillPlan, BackfillWish, RunRequested, new_id};
+use crate::jobs::{BackfillPlan, BackfillWish, RunRequested, fitting, new_id_beside};
 use crate::preview::{Schedule, Stretch, begin};
 use crate::wire::{
     Backfill, Backfilled, Explained, JobChecked, MadeUp, PreviewView, TriggerRequest,
@@ -258,9 +258,17 @@ pub(super) async fn once<S: Store>(
         (None, None) => now,
     };
     let task = fields.get("task").and_then(Value::as_str).unwrap_or("job");
+    // Where that is not settled by the client's key, it is beside its unique key.
+    let unique = fields.get("unique").and_then(|unique| unique.get("key"));
+    let unique = unique.and_then(Value::as_str);
+    let shards = app.store().shard_count();
     let id = match &key {
-        Some(key) => format!("{task}-{}", key.id()),
-        None => new_id(task, now),
+        Some(key) => {
+            let id = format!("{task}-{}", key.id());
+            let more = (1..).map(|number| format!("{id}-{number}"));
+            fitting(shards, unique, std::iter::once(id.clone()).chain(more)).unwrap_or(id)
+        }
+        None => new_id_beside(shards, unique, task, now),
     };
     fields.insert("id".to_owned(), id.into());
     let date = serde_json::json!({"type": "date", "run_date": at.to_string()});

@@ -1,7 +1,8 @@
 //! Counters and histograms.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -34,6 +35,8 @@ struct Measured {
     skipped: Family<SkipLabels, Counter>,
     lease_changes: Family<LeaseLabels, Counter>,
     leads: Gauge,
+    /// Which shards.
+    led: Mutex<BTreeSet<usize>>,
     calls: Histograms<CallLabels>,
     call_errors: Family<ErrorLabels, Counter>,
     #[cfg(feature = "otlp")]
@@ -122,6 +125,7 @@ impl Default for Measured {
             skipped: Family::default(),
             lease_changes: Family::default(),
             leads: Gauge::default(),
+            led: Mutex::default(),
             calls: Family::new_with_constructor(call),
             call_errors: Family::default(),
             #[cfg(feature = "otlp")]
@@ -248,8 +252,17 @@ impl Meter {
     }
 
     /// The right to dispatch has come or gone.
-    pub(crate) fn lease(&self, change: LeaseChange) {
-        self.0.leads.set(i64::from(change == LeaseChange::Won));
+    pub(crate) fn lease(&self, shard: usize, change: LeaseChange) {
+        let mut led = self.0.led.lock().unwrap_or_else(PoisonError::into_inner);
+        if change == LeaseChange::Won {
+            led.insert(shard);
+        } else {
+            led.remove(&shard);
+        }
+        self.0
+            .leads
+            .set(i64::try_from(led.len()).unwrap_or(i64::MAX));
+        drop(led);
         self.0
             .lease_changes
             .get_or_create(&LeaseLabels { change })
@@ -271,6 +284,7 @@ impl Meter {
         if let Some(error) = error {
             let kind = match error.kind() {
                 StoreErrorKind::Unreachable => "unreachable",
+                StoreErrorKind::Mismatch => "mismatch",
                 StoreErrorKind::Refused => "refused",
                 StoreErrorKind::Unknown => "unknown",
                 StoreErrorKind::Corrupt => "corrupt",

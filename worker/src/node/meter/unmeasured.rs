@@ -17,6 +17,6 @@ impl Meter {
     pub(crate) fn ended<'r>(&self, _: impl Iterator<Item = &'r RunRecord>) {}
     pub(crate) fn dispatched(&self, _: &DispatchItem, _: Timestamp) {}
     pub(crate) fn skipped(&self, _: &Skip) {}
-    pub(crate) fn lease(&self, _: LeaseChange) {}
+    pub(crate) fn lease(&self, _: usize, _: LeaseChange) {}
     pub(crate) fn asked(&self, _: &'static str, _: Duration, _: Option<&StoreError>) {}
 }

@@ -100,7 +100,10 @@ impl<S: Store> Listener<S> {
         }
         match self.told.recv().await {
             Ok(told) => {
-                let is_news = told.place.as_ref().is_none_or(|place| *place > self.last);
+                let is_news = told
+                    .place
+                    .as_ref()
+                    .is_none_or(|place| place.is_behind(&self.last));
                 if is_news {
                     self.take_in(told.place.clone(), &told.event);
                 }
@@ -132,7 +135,7 @@ impl<S: Store> Listener<S> {
             self.take_in(Place::parse(&entry.position), &Event::from(entry.record));
         }
         if let Some(place) = Place::parse(&page.position) {
-            self.last = place;
+            self.last = place.and(&self.last);
         }
     }
 
@@ -144,7 +147,7 @@ impl<S: Store> Listener<S> {
             self.texts.push_back(text_of(place.as_ref(), event));
         }
         if let Some(place) = place {
-            self.last = place;
+            self.last = place.and(&self.last);
         }
     }
 }
@@ -159,7 +162,8 @@ async fn is_forgotten<S: Store>(store: &S, last: &Place) -> Result<bool, StoreEr
     let page = store.history(&query).await?;
     let first = page.entries.first();
     let first = first.and_then(|entry| Place::parse(&entry.position));
-    Ok(first.is_some_and(|first| *last < first && last.text() != "0" && last.text() != "0-0"))
+    Ok(first
+        .is_some_and(|first| first.is_behind(last) && last.text() != "0" && last.text() != "0-0"))
 }
 
 /// An event as it is sent: its line, and its id if it has one.
