@@ -53,6 +53,9 @@ impl RedisCluster {
                     &bus,
                     "--cluster-node-timeout",
                     "500",
+                    // Who has lost nothing goes on while others have.
+                    "--cluster-require-full-coverage",
+                    "no",
                     // A server without slots does not become somebody's replica by itself.
                     "--cluster-allow-replica-migration",
                     "no",
