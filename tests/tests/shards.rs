@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use carillon::jobs::{JobsError, OnConflict, Put};
+use carillon::jobs::{JobsError, OnConflict, Put, PutAll, PutWish};
 use carillon::{Jobs, Queues};
 use scheduler_core::audit::{Audit, AuditQuery, Author, Deed, Via};
 use scheduler_core::event::Event;
@@ -586,4 +586,54 @@ async fn shards_of_a_cluster_ring_on_while_the_server_of_one_is_gone() -> Result
     cluster.ring(2).await?;
     cluster.check(&mut nodes).await?;
     Ok(())
+}
+
+async fn puts_all_or_none<S: Store>(store: S) -> Result<()> {
+    let jobs = Jobs::new(store);
+    let wish = |id: String| {
+        let on_conflict = OnConflict::Refuse;
+        job(&serde_json::json!({ "id": id })).map(|job| PutWish { job, on_conflict })
+    };
+    let wishes: Vec<_> = (0..1_000)
+        .map(|number| wish(format!("job-{number}")))
+        .collect::<Result<_>>()?;
+    let mut told = Vec::new();
+    let put = jobs
+        .put_all_or_none(&wishes, |done| told.push(done))
+        .await?;
+    assert_eq!(put, PutAll::Done(vec![Put::Added; 1_000]));
+    assert_eq!(
+        (told.len(), told.last()),
+        (4, Some(&1_000)),
+        "a step a shard"
+    );
+    for wish in &wishes {
+        let stored = jobs.get(wish.job.id()).await?.context("it is there")?;
+        assert_eq!(stored.job, wish.job);
+    }
+
+    let mut wishes: Vec<_> = (0..100)
+        .map(|number| wish(format!("other-{number}")))
+        .collect::<Result<_>>()?;
+    wishes.push(wish("job-7".to_owned())?);
+    let put = jobs
+        .put_all_or_none(&wishes, |_| panic!("nothing is put"))
+        .await?;
+    assert_eq!(put, PutAll::Refused(vec![(100, Put::Exists)]));
+    assert_eq!(jobs.list().await?.jobs.len(), 1_000);
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_jobs_are_put_all_or_none_in_a_step_for_each_shard() -> Result<()> {
+    let clock = Arc::new(ManualClock::new(START));
+    let memory = Shards::new(count(4), |_| {
+        MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>)
+    });
+    puts_all_or_none(memory).await?;
+    let server = RedisServer::start()?;
+    let config = RedisConfig::from_url(&server.url())?.with_shards(count(4));
+    let redis = RedisStore::shards_with_pinned_clocks(config, Namespace::default_namespace());
+    redis.set(START).await?;
+    puts_all_or_none(redis).await
 }

@@ -31,7 +31,7 @@ use crate::unique::Holder;
 /// here with the last clone.
 ///
 /// It has no runtime and no thread of its own, and its clock is the one it was given. So it cannot
-/// time a wait: [`wait`](Store::wait) returns when it is woken, and callers bound their waiting
+/// time a wait: [`wait`](Shard::wait) returns when it is woken, and callers bound their waiting
 /// themselves.
 ///
 /// ```

@@ -158,7 +158,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn remove(&self, request: &RemoveJob) -> impl Future<Output = StoreResult<Changed>> + Send;
 
     /// Makes a run of a job now, of the job's definition or of one of its own; or lines it up as
-    /// [`dispatch`](Self::dispatch) does, where it [may](RunNow::max_lined_up). Asked again under
+    /// [`dispatch`](Shard::dispatch) does, where it [may](RunNow::max_lined_up). Asked again under
     /// the same request id: the same run, and the same answer.
     fn run_now(&self, request: &RunNow) -> impl Future<Output = StoreResult<RunNowAnswer>> + Send;
 

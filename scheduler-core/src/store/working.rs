@@ -87,7 +87,7 @@ pub enum HeartbeatAnswer {
     },
     /// The session is over, and all its claims with it.
     Gone,
-    /// The store is in another generation: the session must [reconcile](crate::Store::reconcile).
+    /// The store is in another generation: the session must [reconcile](crate::Shard::reconcile).
     /// Nothing was done.
     Behind,
 }
@@ -189,7 +189,7 @@ pub enum ExchangeAnswer {
     Gone,
     /// A later request of this lane was done before. Nothing was done.
     Superseded,
-    /// The store is in another generation: the session must [reconcile](crate::Store::reconcile).
+    /// The store is in another generation: the session must [reconcile](crate::Shard::reconcile).
     /// Nothing was done.
     Behind,
 }
@@ -224,7 +224,7 @@ pub enum BeginAnswer {
     },
     /// The session is over. Nothing was done.
     Gone,
-    /// The store is in another generation: the session must [reconcile](crate::Store::reconcile).
+    /// The store is in another generation: the session must [reconcile](crate::Shard::reconcile).
     /// Nothing was done.
     Behind,
 }
@@ -251,7 +251,7 @@ pub enum ResyncAnswer {
     Gone,
     /// A later request of this lane was done before.
     Superseded,
-    /// The store is in another generation: the session must [reconcile](crate::Store::reconcile).
+    /// The store is in another generation: the session must [reconcile](crate::Shard::reconcile).
     Behind,
 }
 

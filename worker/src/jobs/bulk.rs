@@ -8,12 +8,11 @@
 //! before: what would be refused is told for each, and nothing was written. Where somebody else comes
 //! between that and the step, nothing is written either, and all is looked at once more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use scheduler_core::shard::ShardCount;
 use scheduler_core::store::MAX_ALL_OR_NONE;
 use scheduler_core::unique::OnDuplicate;
 use scheduler_core::{JobId, Store};
@@ -84,7 +83,9 @@ impl<S: Store> Jobs<S> {
 
     /// Puts many jobs in one step, or none of them where any would be refused: one of the same id is
     /// there, it is not to be replaced, its unique key is held, its schedule is over. Nobody ever sees
-    /// some of them without the others, whatever happens to whom.
+    /// some of them without the others, whatever happens to whom. In a namespace of several shards that is
+    /// true for the jobs of each shard, and what somebody else does between their steps is told for each
+    /// job.
     ///
     /// One step holds up other callers of a store on Redis for about 10 us a job, so it takes 10,000 jobs
     /// and 16 MiB of them at most. What is more is put in steps of 200 once all of it has been looked at,
@@ -124,17 +125,52 @@ impl<S: Store> Jobs<S> {
                 Ok(known) => known,
                 Err(refused) => return Ok(PutAll::Refused(refused)),
             };
-            if !is_one_step(wishes, self.store().shard_count()) {
+            if !is_one_step(wishes) {
                 return self.put_known(wishes, &known, told).await.map(PutAll::Done);
             }
-            if let Some(outcomes) = self.put_at_once(wishes, &known).await? {
-                told(outcomes.len());
+            if let Some(outcomes) = self.put_by_shards(wishes, &known, &mut told).await? {
                 return Ok(PutAll::Done(outcomes));
             }
             if let Some(rounds) = &mut rounds {
                 rounds.again()?;
             }
         }
+    }
+
+    /// Puts jobs that were looked at, in one step for each shard; none where nothing was put, since somebody came
+    /// between.
+    async fn put_by_shards(
+        &self,
+        wishes: &[PutWish],
+        known: &Known,
+        told: &mut (impl FnMut(usize) + Send),
+    ) -> Result<Option<Vec<Put>>, JobsError> {
+        let shards = self.store().shard_count();
+        let mut parts: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (at, wish) in wishes.iter().enumerate() {
+            parts
+                .entry(shards.of_job(wish.job.id()))
+                .or_default()
+                .push(at);
+        }
+        let mut outcomes = Vec::with_capacity(wishes.len());
+        for places in parts.into_values() {
+            let put = match self.put_at_once(wishes, &places, known).await? {
+                Some(put) => put,
+                None if outcomes.is_empty() => return Ok(None),
+                None => {
+                    // Those of other shards are there: of these, each is told.
+                    let part: Vec<_> = places.iter().map(|at| wishes[*at].clone()).collect();
+                    self.put_all(&part).await?
+                }
+            };
+            outcomes.extend(places.into_iter().zip(put));
+            told(outcomes.len());
+        }
+        outcomes.sort_by_key(|(at, _)| *at);
+        Ok(Some(
+            outcomes.into_iter().map(|(_, outcome)| outcome).collect(),
+        ))
     }
 
     /// Looks at jobs that are to be put: what was read of them, or which would be refused.
@@ -172,15 +208,8 @@ impl<S: Store> Jobs<S> {
     }
 }
 
-/// Whether so many jobs, of these kinds, can be put in one step: which one shard does.
-fn is_one_step(wishes: &[PutWish], shards: ShardCount) -> bool {
-    let place = |wish: &PutWish| shards.of_job(wish.job.id());
-    if wishes
-        .windows(2)
-        .any(|two| place(&two[0]) != place(&two[1]))
-    {
-        return false;
-    }
+/// Whether so many jobs, of these kinds, can be put in one step for each shard.
+fn is_one_step(wishes: &[PutWish]) -> bool {
     let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
     wishes.len() <= MAX_ALL_OR_NONE
         && wishes.iter().all(|wish| {

@@ -132,17 +132,17 @@ impl<S: Store> Jobs<S> {
         Ok(outcomes)
     }
 
-    /// One step for all wishes, which were looked at; none where somebody came between, and nothing was
-    /// written.
+    /// One step for these wishes, of one shard, which were looked at; none where somebody came between, and
+    /// nothing was written.
     pub(super) async fn put_at_once(
         &self,
         wishes: &[PutWish],
+        places: &[usize],
         known: &Known,
     ) -> Result<Option<Vec<Put>>, JobsError> {
-        let places: Vec<usize> = (0..wishes.len()).collect();
-        let read = known.take(&places);
-        let (decisions, reads) = self.decide_all(wishes, &places, read).await?;
-        let mut outcomes = Vec::with_capacity(wishes.len());
+        let read = known.take(places);
+        let (decisions, reads) = self.decide_all(wishes, places, read).await?;
+        let mut outcomes = Vec::with_capacity(places.len());
         let (mut changes, mut written) = (Vec::new(), Vec::new());
         for (at, (decision, read)) in decisions.into_iter().zip(&reads).enumerate() {
             match decision {
@@ -172,7 +172,7 @@ impl<S: Store> Jobs<S> {
             if taken.is_empty() {
                 return Ok(None);
             }
-            let asked: Vec<_> = taken.iter().map(|at| &wishes[*at]).collect();
+            let asked: Vec<_> = taken.iter().map(|at| &wishes[places[*at]]).collect();
             for (at, settled) in taken.iter().zip(self.settle_taken(&asked).await?) {
                 match settled {
                     Some(outcome @ Put::Ignored(_)) => outcomes[*at] = outcome,
